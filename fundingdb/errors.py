@@ -1,0 +1,136 @@
+"""Every error of fundingdb, named by what the caller should do.
+
+FundingdbError
+|-- RetryLater          the same call may succeed later
+|   |-- RateLimited     a budget of the exchange is used up; `retry_after` seconds if it said so
+|   `-- Unreachable     connection lost, time-out, 5xx
+|-- BadCall             fix the call
+|   |-- UnknownName     exchange, token, symbol, table, endpoint, view; with near matches
+|   |-- BadWindow       dates that don't exist, reversed or future windows, wrong clock unit
+|   `-- MissingExtra    an optional package is not installed
+|-- BadData             fix the data
+|   |-- SchemaError     a frame does not fit its table; every reason is named
+|   `-- LakeError       the warehouse can't be used
+|       |-- LakeConflict    other writers kept winning; repeat
+|       `-- VersionGone     the pinned version does not exist (any more)
+`-- ExchangeChanged     report it: the exchange is not what its datasheet says
+    |-- BadPayload      an answer is not as described; nothing of it was stored
+    |-- Refused         the exchange refuses us (401, 403, 4xx)
+    `-- WalkNotProven   the pages of a window don't add up to a whole
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class FundingdbError(Exception):
+    """The root; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class RetryLater(FundingdbError):
+    """The same call may succeed later."""
+
+
+class RateLimited(RetryLater):
+    """A budget of the exchange is used up."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unreachable(RetryLater):
+    """No answer: connection lost, time-out, 5xx."""
+
+
+class BadCall(FundingdbError):
+    """Fix the call."""
+
+    exit_code = 2
+
+
+class UnknownName(BadCall):
+    """A name nobody knows, told with its near matches."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(set(known))
+        folded = {n.casefold(): n for n in names}
+        near = [folded[n] for n in get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
+        if near:
+            rest = f"did you mean {', '.join(near)}?"
+        elif not names:
+            rest = "none is known yet."
+        else:
+            rest = f"known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
+        super().__init__(f"unknown {kind} {name!r}: {rest}{' ' + hint if hint else ''}")
+        self.kind, self.name, self.near = kind, name, tuple(near)
+
+
+class BadWindow(BadCall):
+    """A span of time that can't be asked for."""
+
+
+class MissingExtra(BadCall):
+    """An optional package is not installed."""
+
+
+class BadData(FundingdbError):
+    """Fix the data."""
+
+
+class SchemaError(BadData):
+    """A frame does not fit its table; `reasons` names column, row and value of each misfit."""
+
+    def __init__(self, table: str, reasons: list[str]) -> None:
+        super().__init__(f"table {table} refuses the frame:\n  " + "\n  ".join(reasons))
+        self.table, self.reasons = table, reasons
+
+
+class LakeError(BadData):
+    """The warehouse can't be used as it is."""
+
+
+class LakeConflict(LakeError):
+    """Other writers kept winning; nothing was written, repeat the call."""
+
+
+class VersionGone(LakeError):
+    """The pinned version does not exist, or was vacuumed."""
+
+
+class ExchangeChanged(FundingdbError):
+    """The exchange is not what its datasheet says: report it."""
+
+
+class BadPayload(ExchangeChanged):
+    """An answer is not as described; nothing of it was stored.
+
+    `excerpt` is a short piece of the answer, safe to print.
+    """
+
+    def __init__(self, exchange: str, endpoint: str, field: str, problem: str, excerpt: str = "") -> None:
+        short = excerpt if len(excerpt) <= 120 else excerpt[:117] + "..."
+        where = f" near {short!r}" if short else ""
+        super().__init__(f"{exchange} {endpoint}: field {field}: {problem}{where}")
+        self.exchange, self.endpoint, self.field, self.problem, self.excerpt = (
+            exchange,
+            endpoint,
+            field,
+            problem,
+            short,
+        )
+
+
+class Refused(ExchangeChanged):
+    """The exchange refuses us."""
+
+
+class WalkNotProven(ExchangeChanged):
+    """The pages of a window don't add up to a whole; the window does not count as covered."""
