@@ -1,0 +1,231 @@
+"""The contract between a fetcher (a datasheet and pure functions) and everything that uses it. No I/O.
+
+A fetcher never touches network, disk or clock. `history.parse` gives FUNDING rows, `current.parse` SNAPSHOTS rows,
+`markets.parse` MARKETS rows (all without `month`), from the bytes of ONE answer; an answer that is not as described raises
+BadPayload and gives nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadPayload, FundingdbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
+
+    from fundingdb.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What an exchange meters: at most `capacity` weight in any `per_seconds`, `concurrent` requests at once."""
+
+    scope: str
+    capacity: float
+    per_seconds: float
+    concurrent: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, relative to the exchange's base address. `cost` is its weight in the budget."""
+
+    endpoint: str  # the exchange's own name of it, for messages
+    path: str
+    method: str = "GET"
+    params: tuple[tuple[str, str], ...] = ()
+    json: Any = None
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One perpetual as requests and parsing need it; `multiplier` = base tokens per contract unit."""
+
+    exchange: str
+    symbol: str
+    base: str
+    quote: str | None
+    asset_class: str
+    multiplier: float = 1.0
+    native_id: str | None = None
+    status: str = "active"
+    interval_hours: float | None = None
+    rate_cap: float | None = None  # fraction per interval
+    listed_at: datetime | None = None
+    delisted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What parse may know beside the bytes.
+
+    `at` is the instant of receipt (it becomes fetched_at / observed_at / first_seen), `market` the market that history was
+    asked for, `markets` the known markets of the exchange (symbol -> Market; empty when unknown), `request` what was sent.
+    """
+
+    at: datetime
+    market: Market | None = None
+    markets: Mapping[str, Market] = field(default_factory=dict)
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Oldest rows first: a window wider than `cap` rows answers its OLDEST `cap`, silently."""
+
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """A window wider than `cap` rows answers its NEWEST `cap`, silently (in whatever order)."""
+
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Windows of at most `hours`, each then proven like Backward: what is missing at the old end is asked again."""
+
+    hours: int
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The answer names its next page; the walk ends where it names none."""
+
+
+Paging = Forward | Backward | Fixed | Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Settled rates: `request` for a market and a window (funding times wanted, on full hours; the fetcher widens by its own
+    slack for early or exclusive stamps; `cursor` only for Cursor paging), `parse` for one answer.
+
+    `parse` gives FUNDING rows sorted by funding_time, possibly beyond the window; `next_cursor` reads the next page's token.
+    """
+
+    paging: Paging
+    request: Callable[[Market, Window, str | None], Request]
+    parse: Callable[[bytes, Asked], pl.DataFrame]
+    depth: str  # how far back, in words
+    next_cursor: Callable[[bytes], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Answers that cover many markets at once: `requests` for the known markets, `parse` for one answer.
+
+    Where one round takes several answers, each row may have nulls that another answer of the round fills.
+    """
+
+    requests: Callable[[Sequence[Market]], list[Request]]
+    parse: Callable[[bytes, Asked], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """One source. `exchange` is its id (and the source of its rows); `history` is None where there is none."""
+
+    exchange: str
+    version: int
+    base_url: str
+    budget: Budget
+    markets: Round
+    current: Round
+    history: History | None
+    market: Callable[[str], Market]  # by symbol alone, for saved answers
+    refusal: Callable[[int, bytes], FundingdbError | None]  # what a failed or refusing answer means; None: an answer
+    headers: Callable[[Mapping[str, str]], dict[str, str]] = lambda _env: {}  # from the environment: keys
+    unit: str = ""  # of the figure as published, for people
+    interval: str = ""
+    checked: str = ""  # day the datasheet was checked
+    settle_delay: timedelta = timedelta(minutes=2)  # a payment is surely published this long after its time
+
+
+def decode(body: bytes, exchange: str, endpoint: str) -> Any:
+    """The JSON value of a body; raises BadPayload when it is empty, cut, HTML or not JSON."""
+    text = body.lstrip()[:120].decode("utf-8", "replace")
+    if not text:
+        raise BadPayload(exchange, endpoint, "(body)", "is empty")
+    if text[:1] == "<":
+        raise BadPayload(exchange, endpoint, "(body)", "is HTML where JSON was due", text)
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadPayload(exchange, endpoint, "(body)", f"is not whole JSON: {error}", text) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads typed fields of Python values and says what is wrong with exchange, endpoint, field and excerpt."""
+
+    exchange: str
+    endpoint: str
+
+    def bad(self, field: str, problem: str, value: Any = None) -> BadPayload:
+        """The error to raise for `field`."""
+        excerpt = "" if value is None else str(value)
+        return BadPayload(self.exchange, self.endpoint, field, problem, excerpt)
+
+    def get(self, row: Any, name: str, *kinds: type) -> Any:
+        """`row[name]`, there and of one of `kinds` (bool is never taken for a number)."""
+        if not isinstance(row, dict):
+            raise self.bad(name, "stands in something that is not an object", row)
+        if name not in row:
+            raise self.bad(name, "is missing", row)
+        value = row[name]
+        if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+            raise self.bad(name, f"is {type(value).__name__}, must be {wanted}", value)
+        return value
+
+    def items(self, row: Any, name: str) -> list[Any]:
+        """`row[name]` as a list."""
+        return self.get(row, name, list)
+
+    def number(self, row: Any, name: str, *, text: bool) -> float:
+        """A finite number, written as text (`text=True`) or as a JSON number; NaN, inf and blanks are refused."""
+        value = self.get(row, name, str) if text else self.get(row, name, int, float)
+        return self.finite(name, value)
+
+    def number_or_null(self, row: Any, name: str, *, text: bool) -> float | None:
+        """As `number`; null or a missing key gives None."""
+        if isinstance(row, dict) and row.get(name) is None:
+            return None
+        return self.number(row, name, text=text)
+
+    def finite(self, name: str, value: str | float) -> float:
+        """The float of a plain decimal figure; raises BadPayload for NaN, inf and anything else."""
+        if isinstance(value, str) and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
+            raise self.bad(name, "is not a finite decimal number", value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise self.bad(name, "is not a finite decimal number", value)
+        return number
+
+    def ms(self, row: Any, name: str) -> int:
+        """Unix milliseconds between 2010 and 2100; seconds or microseconds are refused."""
+        value = self.get(row, name, int)
+        if not 1_262_304_000_000 <= value < 4_102_444_800_000:
+            raise self.bad(name, "is not a time in Unix milliseconds", value)
+        return value
+
+    def seconds(self, row: Any, name: str) -> int:
+        """Unix seconds between 2010 and 2100; milliseconds are refused."""
+        value = self.get(row, name, int)
+        if not 1_262_304_000 <= value < 4_102_444_800:
+            raise self.bad(name, "is not a time in Unix seconds", value)
+        return value

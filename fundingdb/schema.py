@@ -1,0 +1,306 @@
+"""The tables of the lake: columns, types, keys, units; `check` a frame against one. No I/O.
+
+Everywhere: instants are UTC with microseconds; a rate is a fraction of notional per its own `interval_hours`,
+positive when longs pay shorts; prices and open interest are per ONE base token (multiplier taken out), open
+interest counts one side. Null means unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.errors import SchemaError, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIME = pl.Datetime("us", "UTC")
+ASSET_CLASSES = ("crypto", "equity", "commodity", "fx", "index")
+INTERVAL_FROM = ("row", "declared", "observed", "unknown")
+RATE_TYPES = ("regular", "special")
+STATUSES = ("active", "reduce_only", "prelisted", "delisted", "inactive")
+OUTCOMES = ("rows", "empty", "failed")
+_SHOWN = 3  # bad rows named per reason
+_EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its Polars type, whether null is an answer, its unit or meaning, allowed values."""
+
+    dtype: pl.DataType
+    note: str
+    null: bool = False
+    among: tuple[str, ...] = ()
+    positive: bool = False  # > 0
+    counted: bool = False  # >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the lake.
+
+    `month`, where the table has it, is derived from `time`. `values` are the columns whose change makes a row
+    another one; a change of a column in `restated` is kept in the table `restatements`.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    partitions: tuple[str, ...]
+    sort: tuple[str, ...]
+    time: str | None
+    note: str
+    stamp: tuple[str, ...] = ()  # when and how we learned it: no part of the fact itself
+    restated: tuple[str, ...] = ()
+    rules: Mapping[str, pl.Expr] = field(default_factory=dict)  # reason -> true for a good row
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and Polars types, in order."""
+        return pl.Schema({name: column.dtype for name, column in self.columns.items()})
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns that say what the fact is."""
+        return tuple(c for c in self.columns if c not in self.key and c not in self.stamp and c != "month")
+
+    def empty(self) -> pl.DataFrame:
+        """No rows, all columns."""
+        return pl.DataFrame(schema=self.schema)
+
+    def check(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with exactly this table's columns in order, `month` filled in.
+
+        Raises SchemaError with every reason, each naming column, row number and value: a missing, surplus or
+        wrongly typed column, a null, NaN, infinite or negative figure where none may be, a time off UTC or out of
+        range, a value outside its list, a repeated key with different values. Rows that are equal are kept once.
+        """
+        frame = self._with_month(frame)
+        reasons = self._misfits(frame)
+        if reasons:
+            raise SchemaError(self.name, reasons)
+        frame = frame.select(self.columns.keys())
+        rows = frame.with_row_index("_row")
+        for reason, bad in self._tests():
+            hit = rows.filter(bad)
+            if hit.height:
+                reasons.append(self._named(reason, hit))
+        if not reasons and self.key:
+            frame = frame.unique(subset=[*self.key, *self.values], keep="first", maintain_order=True)
+            again = frame.filter(pl.struct(self.key).is_duplicated()).select(self.key).unique()
+            twice = rows.join(again, on=list(self.key), how="semi", nulls_equal=True)
+            if twice.height:
+                reasons.append(self._named(f"key ({', '.join(self.key)}) repeated with different values", twice))
+        if reasons:
+            raise SchemaError(self.name, reasons)
+        return frame
+
+    def _with_month(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if "month" not in self.columns or self.time is None or "month" in frame.columns:
+            return frame
+        if frame.schema.get(self.time) != TIME:
+            return frame
+        return frame.with_columns(month=pl.col(self.time).dt.strftime("%Y-%m"))
+
+    def _misfits(self, frame: pl.DataFrame) -> list[str]:
+        reasons = []
+        for name, column in self.columns.items():
+            got = frame.schema.get(name)
+            if got is None:
+                reasons.append(f"column {name} is missing ({column.dtype}; {column.note})")
+            elif got != column.dtype:
+                reasons.append(f"column {name} is {got}, must be {column.dtype}")
+        reasons += [f"column {name} is not of this table" for name in frame.columns if name not in self.columns]
+        return reasons
+
+    def _tests(self) -> list[tuple[str, pl.Expr]]:
+        tests: list[tuple[str, pl.Expr]] = []
+        for name, column in self.columns.items():
+            value = pl.col(name)
+            if not column.null:
+                tests.append((f"column {name} is null", value.is_null()))
+            if column.dtype == pl.Float64:
+                tests.append((f"column {name} is not finite", ~value.is_finite()))
+                if column.positive:
+                    tests.append((f"column {name} is not positive", value <= 0))
+            if column.counted:
+                tests.append((f"column {name} is negative", value < 0))
+            if column.dtype == TIME:
+                tests.append((f"column {name} lies outside 2010..2099", ~value.is_between(_EARLIEST, _LATEST)))
+            if column.among:
+                tests.append((f"column {name} is not one of {', '.join(column.among)}", ~value.is_in(column.among)))
+            if column.dtype == pl.String and name in self.key:
+                tests.append((f"column {name} is empty", value == ""))
+        if "month" in self.columns and self.time is not None:
+            stale = pl.col("month") != pl.col(self.time).dt.strftime("%Y-%m")
+            tests.append((f"column month is not the month of {self.time}", stale))
+        tests += [(reason, good.not_()) for reason, good in self.rules.items()]
+        return tests
+
+    def _named(self, reason: str, hit: pl.DataFrame) -> str:
+        shown = []
+        words = reason.split()
+        subject = words[1] if words[0] == "column" else None
+        for row in hit.head(_SHOWN).iter_rows(named=True):
+            who = ", ".join(str(row[k]) for k in self.key)
+            value = f" {subject} = {row[subject]!r}" if subject in row else ""
+            shown.append(f"row {row['_row']} ({who}){value}")
+        more = f" and {hit.height - _SHOWN} more" if hit.height > _SHOWN else ""
+        return f"{reason}: {'; '.join(shown)}{more}"
+
+
+_TEXT, _FLOAT, _INT = pl.String(), pl.Float64(), pl.Int64()
+_WHO = {
+    "exchange": Column(_TEXT, "where the perpetual trades, lower case"),
+    "source": Column(_TEXT, "who told us: the exchange itself, coingecko, ccxt, import"),
+    "symbol": Column(_TEXT, "the exchange's own name, verbatim"),
+}
+_WHAT = {
+    "base": Column(_TEXT, "canonical token, e.g. PEPE for kPEPE"),
+    "quote": Column(_TEXT, "canonical quote, e.g. USDC", null=True),
+    "asset_class": Column(_TEXT, "with base the identity across exchanges", among=ASSET_CLASSES),
+}
+_MONTH = {"month": Column(_TEXT, "YYYY-MM, UTC")}
+_PRICES = {
+    "mark_price": Column(_FLOAT, "quote per ONE base token", null=True, positive=True),
+    "index_price": Column(_FLOAT, "quote per ONE base token", null=True, positive=True),
+}
+
+FUNDING = Table(
+    name="funding",
+    note="one settled payment a row",
+    columns={
+        **_WHO,
+        **_WHAT,
+        **_MONTH,
+        "funding_time": Column(pl.Datetime("us", "UTC"), "end of the accrual, UTC, on the grid"),
+        "interval_hours": Column(_FLOAT, "hours this payment accrued over; null = unknown", null=True, positive=True),
+        "interval_from": Column(_TEXT, "the evidence for interval_hours", among=INTERVAL_FROM),
+        "funding_rate": Column(_FLOAT, "fraction of notional per interval; positive: longs pay shorts"),
+        "rate_type": Column(_TEXT, "regular, or special: a one-time payment", among=RATE_TYPES),
+        "native_rate": Column(_FLOAT, "the figure as the source wrote it, in the source's unit"),
+        **_PRICES,
+        "reported_time": Column(TIME, "the source's own stamp, UTC"),
+        "fetched_at": Column(TIME, "when we learned it, UTC"),
+    },
+    key=("exchange", "source", "symbol", "funding_time", "rate_type"),
+    partitions=("exchange", "source", "month"),
+    sort=("base", "symbol", "funding_time"),
+    time="funding_time",
+    stamp=("reported_time", "fetched_at"),
+    restated=("funding_rate", "interval_hours"),
+    rules={
+        "interval_from must be unknown exactly where interval_hours is null": (
+            pl.col("interval_hours").is_null() == (pl.col("interval_from") == "unknown")
+        ),
+    },
+)
+
+SNAPSHOTS = Table(
+    name="snapshots",
+    note="what a source showed at one moment: the predicted rate and the state of the market",
+    columns={
+        **_WHO,
+        **_WHAT,
+        **_MONTH,
+        "observed_at": Column(TIME, "when it was shown to us, UTC"),
+        "funding_rate": Column(_FLOAT, "predicted, fraction per interval; positive: longs pay shorts", null=True),
+        "interval_hours": Column(_FLOAT, "hours of the payment it predicts; null = unknown", null=True, positive=True),
+        "native_rate": Column(_FLOAT, "the figure as the source wrote it, in the source's unit", null=True),
+        "rate_step": Column(_FLOAT, "smallest step the source publishes, as a fraction", null=True, positive=True),
+        "next_funding_time": Column(TIME, "when the predicted rate is due, UTC", null=True),
+        **_PRICES,
+        "open_interest": Column(_FLOAT, "base tokens, one side", null=True, counted=True),
+        "open_interest_usd": Column(_FLOAT, "US dollars, one side", null=True, counted=True),
+        "volume_24h_usd": Column(_FLOAT, "US dollars", null=True, counted=True),
+    },
+    key=("exchange", "source", "symbol", "observed_at"),
+    partitions=("exchange", "source", "month"),
+    sort=("base", "symbol", "observed_at"),
+    time="observed_at",
+)
+
+MARKETS = Table(
+    name="markets",
+    note="what an exchange lists",
+    columns={
+        "exchange": _WHO["exchange"],
+        "symbol": _WHO["symbol"],
+        **_WHAT,
+        "native_id": Column(_TEXT, "the exchange's own id where requests need another one than symbol", null=True),
+        "collateral": Column(_TEXT, "what margin is paid in", null=True),
+        "multiplier": Column(_FLOAT, "base tokens per contract unit, 1000 for kPEPE", positive=True),
+        "status": Column(_TEXT, "whether it trades", among=STATUSES),
+        "interval_hours": Column(_FLOAT, "declared for now, hours; null = not declared", null=True, positive=True),
+        "rate_cap": Column(_FLOAT, "largest |funding_rate|, fraction per interval", null=True, positive=True),
+        "max_leverage": Column(_FLOAT, "times", null=True, positive=True),
+        "listed_at": Column(TIME, "by the exchange's word, UTC", null=True),
+        "first_seen": Column(TIME, "by us, UTC"),
+        "last_seen": Column(TIME, "by us, UTC"),
+        "delisted_at": Column(TIME, "first seen delisted or gone, UTC", null=True),
+    },
+    key=("exchange", "symbol"),
+    partitions=("exchange",),
+    sort=("base", "symbol"),
+    time=None,
+)
+
+FETCHES = Table(
+    name="fetches",
+    note="the ledger: one row per market and window asked",
+    columns={
+        **_WHO,
+        **_MONTH,
+        "endpoint": Column(_TEXT, "what was asked", among=("history", "current", "markets")),
+        "window_start": Column(TIME, "first instant asked for, UTC; null where no window is asked", null=True),
+        "window_stop": Column(TIME, "end of the window, exclusive, UTC", null=True),
+        "outcome": Column(_TEXT, "rows, empty (proven: the exchange has none) or failed", among=OUTCOMES),
+        "rows": Column(_INT, "rows received in the window", counted=True),
+        "pages": Column(_INT, "answers received", counted=True),
+        "bytes": Column(_INT, "bytes received", counted=True),
+        "seconds": Column(_FLOAT, "wall time", counted=True),
+        "error": Column(_TEXT, "why it failed", null=True),
+        "asked_at": Column(TIME, "when the first request was sent, UTC"),
+        "fetcher_version": Column(_TEXT, "version of fundingdb and of the fetcher"),
+    },
+    key=("exchange", "source", "symbol", "endpoint", "window_start", "asked_at"),
+    partitions=("exchange", "source", "month"),
+    sort=("symbol", "window_start", "asked_at"),
+    time="asked_at",
+)
+
+RESTATEMENTS = Table(
+    name="restatements",
+    note="settled values that a source later changed; `funding` holds the new one",
+    columns={
+        **_WHO,
+        **_MONTH,
+        "funding_time": Column(TIME, "UTC"),
+        "rate_type": Column(_TEXT, "regular or special", among=RATE_TYPES),
+        "old_funding_rate": Column(_FLOAT, "fraction per old interval"),
+        "new_funding_rate": Column(_FLOAT, "fraction per new interval"),
+        "old_interval_hours": Column(_FLOAT, "hours", null=True),
+        "new_interval_hours": Column(_FLOAT, "hours", null=True),
+        "old_fetched_at": Column(TIME, "when the old value was learned, UTC"),
+        "new_fetched_at": Column(TIME, "when the new value was learned, UTC"),
+    },
+    key=("exchange", "source", "symbol", "funding_time", "rate_type", "new_fetched_at"),
+    partitions=("exchange", "source", "month"),
+    sort=("symbol", "funding_time"),
+    time="funding_time",
+)
+
+TABLES: Mapping[str, Table] = {t.name: t for t in (FUNDING, SNAPSHOTS, MARKETS, FETCHES, RESTATEMENTS)}
+
+
+def table(name: str) -> Table:
+    """The table of that name; raises UnknownName."""
+    if name not in TABLES:
+        raise UnknownName("table", name, TABLES)
+    return TABLES[name]
