@@ -112,8 +112,10 @@ class ExchangeChanged(FundingdbError):
 class BadPayload(ExchangeChanged):
     """An answer is not as described; nothing of it was stored.
 
-    `excerpt` is a short piece of the answer, safe to print.
+    `excerpt` is a short piece of the answer, safe to print; `body` the whole answer where it was at hand.
     """
+
+    body: bytes = b""
 
     def __init__(self, exchange: str, endpoint: str, field: str, problem: str, excerpt: str = "") -> None:
         short = excerpt if len(excerpt) <= 120 else excerpt[:117] + "..."

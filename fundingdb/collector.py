@@ -1,0 +1,419 @@
+"""Fetcher x market x window -> engine -> parse -> lake: the one place where net and disk meet.
+
+Rows are written first, the ledger second: a crash between them costs a repeat, never a hole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb import __version__, catalog, ledger
+from fundingdb.asking import Got, Source, market_of
+from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
+from fundingdb.schema import FETCHES, FUNDING, MARKETS
+from fundingdb.window import Window, floor_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from fundingdb.fetchers.base import Fetcher, Market
+    from fundingdb.http import Engine
+    from fundingdb.lake import Lake
+
+_BATCH_ROWS = 100_000
+_BATCH_JOBS = 256
+_BATCH_SECONDS = 15.0
+_GIVE_UP_AFTER = 3  # asks in a row that a source did not answer, each already retried by the engine
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One market and window (or a whole source) that could not be had, and why."""
+
+    exchange: str
+    symbol: str
+    window: Window | None
+    error: FundingdbError
+
+
+@dataclass(slots=True)
+class Report:
+    """What a backfill or a round did; `windows` were asked, `covered` needed no asking."""
+
+    inserted: int = 0
+    restated: int = 0
+    unchanged: int = 0
+    windows: int = 0
+    covered: int = 0
+    pages: int = 0
+    bytes: int = 0
+    snapshots: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    not_asked: dict[str, int] = field(default_factory=dict)  # exchange -> windows left after it went silent
+    succeeded: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 partly done, 1 nothing could be had."""
+        if not self.failures:
+            return 0
+        return 3 if self.succeeded or self.covered else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one exchange is: windows done of all, rows received so far."""
+
+    exchange: str
+    done: int
+    total: int
+    rows: int
+
+
+@dataclass(slots=True)
+class Collector:
+    """Brings sources into a lake. `now` is the wall clock, `on` hears of progress."""
+
+    lake: Lake
+    warehouse: Path
+    engine: Engine
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    on: Callable[[Progress], None] = lambda _progress: None
+
+    async def refresh_markets(self, fetcher: Fetcher) -> dict[str, Market]:
+        """Ask what the source lists, keep it in `markets`, give it by symbol.
+
+        A market that vanished keeps its row, as delisted. Rows of an aggregator are given but not kept: it spells
+        other exchanges' symbols its own way.
+        """
+        got = await Source(fetcher, self.engine).markets()
+        if fetcher.history is None:
+            return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
+        old = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
+        rows = MARKETS.check(_remembered(got.frame, old, self.now()))
+        self.lake.upsert("markets", rows)
+        self.lake.upsert("fetches", _ledger_row(fetcher, "*", "markets", None, got, None, self.now()))
+        return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
+
+    async def backfill(
+        self, fetchers: Sequence[Fetcher], window: Window, tokens: Sequence[str] | None = None
+    ) -> Report:
+        """Bring the settled rates of `tokens` (None: all markets) in `window` into the lake, asking only what is missing.
+
+        Raises UnknownName, before any history is asked, for a token that none of the sources lists. Failures of single
+        markets or sources stand in the report and in the ledger.
+        """
+        report = Report()
+        listed = await self._list(fetchers, report)
+        chosen = choose({f.exchange: m for f, m in listed}, tokens)
+        jobs = {f.exchange: self._jobs(f, chosen[f.exchange], window, report) for f, _ in listed}
+        batch = _Batch(self, report)
+        try:
+            await asyncio.gather(*(self._fetch(f, jobs[f.exchange], batch) for f, _ in listed))
+        finally:
+            await batch.flush()
+        return report
+
+    async def round(
+        self,
+        fetchers: Sequence[Fetcher],
+        exchanges: Sequence[str] | None = None,
+        tokens: Sequence[str] | None = None,
+    ) -> Report:
+        """One round of collecting: a snapshot of every source, then the settled rows that have come due since the last
+        run, holes of earlier runs included. A source that is down stands in the report and stops nobody else.
+        """
+        report = Report()
+        batch = _Batch(self, report)
+        try:
+            await asyncio.gather(*(self._round(f, exchanges, tokens, batch) for f in fetchers))
+        finally:
+            await batch.flush()
+        return report
+
+    async def _round(
+        self, fetcher: Fetcher, exchanges: Sequence[str] | None, tokens: Sequence[str] | None, batch: _Batch
+    ) -> None:
+        report = batch.report
+        try:
+            markets = await self.refresh_markets(fetcher) if fetcher.history else {}
+            got = await Source(fetcher, self.engine).current(markets)
+        except FundingdbError as error:
+            self._failed(report, fetcher, "*", "current", None, error)
+            return
+        rows = got.frame
+        if exchanges is not None:
+            rows = rows.filter(pl.col("exchange").is_in(exchanges))
+        if tokens is not None:
+            rows = rows.filter(pl.col("base").str.to_uppercase().is_in([t.upper() for t in tokens]) | pl.col("symbol").is_in(tokens))
+        await batch.snapshots(fetcher, rows, got)
+        if fetcher.history is None:
+            return
+        try:
+            mine = choose({fetcher.exchange: markets}, tokens)[fetcher.exchange]
+        except UnknownName as error:
+            self._failed(report, fetcher, "*", "current", None, error)
+            return
+        trading = [m for m in mine if m.status in {"active", "reduce_only"}]
+        await self._fetch(fetcher, self._due_jobs(fetcher, trading, report), batch)
+
+    async def _list(
+        self, fetchers: Sequence[Fetcher], report: Report
+    ) -> list[tuple[Fetcher, dict[str, Market]]]:
+        found = await asyncio.gather(*(self.refresh_markets(f) for f in fetchers), return_exceptions=True)
+        listed = []
+        for fetcher, markets in zip(fetchers, found, strict=True):
+            if isinstance(markets, FundingdbError):
+                self._failed(report, fetcher, "*", "markets", None, markets)
+            elif isinstance(markets, BaseException):
+                raise markets
+            else:
+                listed.append((fetcher, markets))
+        return listed
+
+    def _spans(self, fetcher: Fetcher) -> dict[str, list[Window]]:
+        mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.exchange)
+        return ledger.covered(self.lake.scan("fetches").filter(mine).collect())
+
+    def _jobs(
+        self, fetcher: Fetcher, markets: Iterable[Market], window: Window, report: Report
+    ) -> list[tuple[Market, Window]]:
+        stop = min(window.stop, ledger.due(self.now(), fetcher.settle_delay))
+        spans, jobs = self._spans(fetcher), []
+        for market in markets:
+            start = window.start
+            if market.listed_at is not None:
+                start = max(start, floor_hour(market.listed_at))
+            if start >= stop:
+                continue
+            left = ledger.missing(Window(start, stop), spans.get(market.symbol, []))
+            jobs += [(market, w) for w in left]
+            report.covered += not left
+        return jobs
+
+    def _due_jobs(
+        self, fetcher: Fetcher, markets: Iterable[Market], report: Report
+    ) -> list[tuple[Market, Window]]:
+        stop = ledger.due(self.now(), fetcher.settle_delay)
+        spans, jobs = self._spans(fetcher), []
+        for market in markets:
+            done = spans.get(market.symbol, [])
+            start = done[0].start if done else floor_hour(stop - ledger.LATE / 2)
+            if start < stop:
+                left = ledger.missing(Window(start, stop), done)
+                jobs += [(market, w) for w in left]
+                report.covered += not left
+        return jobs
+
+    async def _fetch(self, fetcher: Fetcher, jobs: list[tuple[Market, Window]], batch: _Batch) -> None:
+        """Work through the jobs with as many workers as the budget's concurrency allows."""
+        state = _State(len(jobs))
+        queue = iter(jobs)
+        source = Source(fetcher, self.engine)
+
+        async def work() -> None:
+            for market, window in queue:
+                if state.silent >= _GIVE_UP_AFTER:
+                    return
+                try:
+                    got = await source.history(market, window)
+                except FundingdbError as error:
+                    state.silent += isinstance(error, RetryLater)
+                    self._failed(batch.report, fetcher, market.symbol, "history", window, error)
+                else:
+                    state.silent = 0
+                    state.rows += got.frame.height
+                    await batch.add(fetcher, market, window, got)
+                state.done += 1
+                self.on(Progress(fetcher.exchange, state.done, state.total, state.rows))
+
+        self.on(Progress(fetcher.exchange, 0, state.total, 0))
+        await asyncio.gather(*(work() for _ in range(min(fetcher.budget.concurrent, len(jobs)))))
+        if state.done < state.total:
+            batch.report.not_asked[fetcher.exchange] = state.total - state.done
+
+    def _failed(
+        self,
+        report: Report,
+        fetcher: Fetcher,
+        symbol: str,
+        endpoint: str,
+        window: Window | None,
+        error: FundingdbError,
+    ) -> None:
+        report.failures.append(Failure(fetcher.exchange, symbol, window, error))
+        if isinstance(error, BadPayload) and error.body:
+            quarantine(self.warehouse, fetcher.exchange, symbol, window, error, self.now())
+        self.lake.upsert("fetches", _ledger_row(fetcher, symbol, endpoint, window, None, error, self.now()))
+
+
+@dataclass(slots=True)
+class _State:
+    total: int
+    done: int = 0
+    rows: int = 0
+    silent: int = 0
+
+
+class _Batch:
+    """Finished windows on their way into the lake: rows first, ledger second, then the catalog."""
+
+    def __init__(self, collector: Collector, report: Report) -> None:
+        self.collector, self.report = collector, report
+        self._frames: list[pl.DataFrame] = []
+        self._ledger: list[pl.DataFrame] = []
+        self._rows = 0
+        self._since = asyncio.get_running_loop().time()
+        self._lock = asyncio.Lock()
+
+    async def add(self, fetcher: Fetcher, market: Market, window: Window, got: Got) -> None:
+        """Take one walked window; write the batch when it is large or old enough."""
+        self._frames.append(got.frame)
+        self._ledger.append(
+            _ledger_row(fetcher, market.symbol, "history", window, got, None, self.collector.now())
+        )
+        self._rows += got.frame.height
+        self.report.windows += 1
+        self.report.succeeded += 1
+        self.report.pages += got.pages
+        self.report.bytes += got.bytes
+        age = asyncio.get_running_loop().time() - self._since
+        if self._rows >= _BATCH_ROWS or len(self._ledger) >= _BATCH_JOBS or age >= _BATCH_SECONDS:
+            await self.flush()
+
+    async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Got) -> None:
+        """Write a snapshot round at once."""
+        async with self._lock:
+            ledger_row = _ledger_row(fetcher, "*", "current", None, got, None, self.collector.now())
+            await asyncio.to_thread(self._write_snapshots, rows, ledger_row)
+        self.report.snapshots += rows.height
+        self.report.succeeded += 1
+        self.report.pages += got.pages
+        self.report.bytes += got.bytes
+
+    def _write_snapshots(self, rows: pl.DataFrame, ledger_row: pl.DataFrame) -> None:
+        lake = self.collector.lake
+        if rows.height:
+            lake.upsert("snapshots", rows)
+        lake.upsert("fetches", ledger_row)
+
+    async def flush(self) -> None:
+        """Write what is waiting."""
+        async with self._lock:
+            frames, rows = self._frames, self._ledger
+            self._frames, self._ledger, self._rows = [], [], 0
+            self._since = asyncio.get_running_loop().time()
+            await asyncio.to_thread(self._write, frames, rows)
+
+    def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
+        lake = self.collector.lake
+        if frames and sum(f.height for f in frames):
+            done = lake.upsert("funding", pl.concat(frames))
+            self.report.inserted += done.inserted
+            self.report.restated += done.restated
+            self.report.unchanged += done.unchanged
+        if rows:
+            lake.upsert("fetches", pl.concat(rows))
+        catalog.rebuild(self.collector.warehouse)
+
+
+def choose(
+    listed: Mapping[str, Mapping[str, Market]], tokens: Sequence[str] | None
+) -> dict[str, list[Market]]:
+    """By exchange the markets of `tokens` (base in any case, or symbol verbatim); None: all but those not yet trading.
+
+    Raises UnknownName for a token that no exchange lists.
+    """
+    if tokens is None:
+        return {e: [m for m in ms.values() if m.status != "prelisted"] for e, ms in listed.items()}
+    for token in tokens:
+        if not any(_is(token, m) for ms in listed.values() for m in ms.values()) and listed:
+            known = {m.base for ms in listed.values() for m in ms.values()}
+            raise UnknownName("token", token, known, f"(asked: {', '.join(listed)})")
+    return {e: [m for m in ms.values() if any(_is(t, m) for t in tokens)] for e, ms in listed.items()}
+
+
+def _is(token: str, market: Market) -> bool:
+    return token == market.symbol or token.upper() == market.base.upper()
+
+
+def _remembered(new: pl.DataFrame, old: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The listing of now with what only the lake remembers: first_seen, delisted_at, markets that vanished."""
+    gone = (
+        old.join(new, on=["exchange", "symbol"], how="anti")
+        .select(new.columns)
+        .with_columns(status=pl.lit("delisted"), delisted_at=pl.col("delisted_at").fill_null(now))
+        if new.height
+        else old.clear()
+    )
+    past = old.select("exchange", "symbol", _first="first_seen", _gone="delisted_at")
+    dead = pl.col("status") == "delisted"
+    seen = new.join(past, on=["exchange", "symbol"], how="left", maintain_order="left").with_columns(
+        first_seen=pl.coalesce("_first", "first_seen"),
+        delisted_at=pl.when(dead).then(pl.coalesce("delisted_at", "_gone", pl.lit(now))),
+    )
+    return pl.concat([seen.drop("_first", "_gone"), gone])
+
+
+def _ledger_row(
+    fetcher: Fetcher,
+    symbol: str,
+    endpoint: str,
+    window: Window | None,
+    got: Got | None,
+    error: FundingdbError | None,
+    now: datetime,
+) -> pl.DataFrame:
+    """One FETCHES row; for a walked window the part of it that is proven."""
+    stop = window.stop if window else None
+    rows = got.frame if got else FUNDING.empty()
+    asked_at = (got.asked_at if got else None) or now
+    if window and got:
+        last = rows["funding_time"].max()
+        stop = ledger.proven_stop(window, last if isinstance(last, datetime) else None, asked_at)
+    row = {
+        "exchange": fetcher.exchange,
+        "source": fetcher.exchange,
+        "symbol": symbol,
+        "endpoint": endpoint,
+        "window_start": window.start if window else None,
+        "window_stop": stop,
+        "outcome": "failed" if error else "rows" if rows.height else "empty",
+        "rows": rows.height,
+        "pages": got.pages if got else 0,
+        "bytes": got.bytes if got else 0,
+        "seconds": got.seconds if got else 0.0,
+        "error": None if error is None else f"{type(error).__name__}: {error}"[:500],
+        "asked_at": asked_at,
+        "fetcher_version": f"{__version__}/{fetcher.version}",
+    }
+    return FETCHES.check(pl.DataFrame([row], schema={k: v for k, v in FETCHES.schema.items() if k != "month"}))
+
+
+def quarantine(
+    warehouse: Path, exchange: str, symbol: str, window: Window | None, error: BadPayload, now: datetime
+) -> Path:
+    """Keep an answer that was refused, with the reason beside it, under warehouse/quarantine/<exchange>; give its path."""
+    home = warehouse / "quarantine" / exchange
+    home.mkdir(parents=True, exist_ok=True)
+    name = f"{now:%Y%m%dT%H%M%S}-{hashlib.sha256(error.body).hexdigest()[:12]}"
+    body = home / f"{name}.body"
+    body.write_bytes(error.body)
+    reason = {
+        "exchange": exchange,
+        "symbol": symbol,
+        "endpoint": error.endpoint,
+        "window": [str(window.start), str(window.stop)] if window else None,
+        "reason": str(error),
+        "kept_at": now.isoformat(),
+    }
+    (home / f"{name}.json").write_text(json.dumps(reason, indent=2) + "\n")
+    return body
