@@ -147,7 +147,7 @@ class Collector:
             markets = await self.refresh_markets(fetcher) if fetcher.history else {}
             got = await Source(fetcher, self.engine).current(markets)
         except FundingdbError as error:
-            self._failed(report, fetcher, "*", "current", None, error)
+            batch.note(self._failed(report, fetcher, "*", "current", None, error))
             return
         rows = got.frame
         if exchanges is not None:
@@ -160,7 +160,7 @@ class Collector:
         try:
             mine = choose({fetcher.exchange: markets}, tokens)[fetcher.exchange]
         except UnknownName as error:
-            self._failed(report, fetcher, "*", "current", None, error)
+            batch.note(self._failed(report, fetcher, "*", "current", None, error))
             return
         trading = [m for m in mine if m.status in {"active", "reduce_only"}]
         await self._fetch(fetcher, self._due_jobs(fetcher, trading, report), batch)
@@ -172,7 +172,8 @@ class Collector:
         listed = []
         for fetcher, markets in zip(fetchers, found, strict=True):
             if isinstance(markets, FundingdbError):
-                self._failed(report, fetcher, "*", "markets", None, markets)
+                row = self._failed(report, fetcher, "*", "markets", None, markets)
+                self.lake.upsert("fetches", row)
             elif isinstance(markets, BaseException):
                 raise markets
             else:
@@ -227,7 +228,7 @@ class Collector:
                     got = await source.history(market, window)
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
-                    self._failed(batch.report, fetcher, market.symbol, "history", window, error)
+                    batch.note(self._failed(batch.report, fetcher, market.symbol, "history", window, error))
                 else:
                     state.silent = 0
                     state.rows += got.frame.height
@@ -248,11 +249,12 @@ class Collector:
         endpoint: str,
         window: Window | None,
         error: FundingdbError,
-    ) -> None:
+    ) -> pl.DataFrame:
+        """Note a failure, keep a refused answer, give its ledger row."""
         report.failures.append(Failure(fetcher.exchange, symbol, window, error))
         if isinstance(error, BadPayload) and error.body:
             quarantine(self.warehouse, fetcher.exchange, symbol, window, error, self.now())
-        self.lake.upsert("fetches", _ledger_row(fetcher, symbol, endpoint, window, None, error, self.now()))
+        return _ledger_row(fetcher, symbol, endpoint, window, None, error, self.now())
 
 
 @dataclass(slots=True)
@@ -288,6 +290,10 @@ class _Batch:
         age = asyncio.get_running_loop().time() - self._since
         if self._rows >= _BATCH_ROWS or len(self._ledger) >= _BATCH_JOBS or age >= _BATCH_SECONDS:
             await self.flush()
+
+    def note(self, ledger_row: pl.DataFrame) -> None:
+        """Take a ledger row without rows of data."""
+        self._ledger.append(ledger_row)
 
     async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Got) -> None:
         """Write a snapshot round at once."""

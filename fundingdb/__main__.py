@@ -1,0 +1,7 @@
+"""`python -m fundingdb` is `fundingdb`."""
+
+import sys
+
+from fundingdb.cli import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""Verb `backfill`: bring the settled rates of a span into the lake."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "bring settled funding rates into the lake, asking only for what is missing"
+EXAMPLE = "fundingdb backfill extended lighter --tokens KAITO,IP,BTC --days 90"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all that have a history")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--tokens", metavar="A,B", help="these, by base (KAITO) or symbol (KAITO-USD)")
+    which.add_argument("--all", action="store_true", help="every market")
+    parser.add_argument("--days", type=float, metavar="N", help="this many days back (default 90)")
+    parser.add_argument("--since", metavar="DATE", help="from this day or instant, UTC")
+    parser.add_argument("--until", metavar="DATE", help="up to this day or instant, UTC, exclusive (default: now)")
+
+
+def run(args: Namespace) -> int:
+    """Backfill, print a summary."""
+    import asyncio
+
+    from fundingdb.cli.asked import fetchers, window, words
+    from fundingdb.cli.progress import Bars, summary
+    from fundingdb.collector import Collector, Report
+    from fundingdb.http import Engine
+    from fundingdb.lake import Lake
+
+    sources, span, tokens = fetchers(args.exchange, history=True), window(args), words(args.tokens)
+    lake = Lake(args.warehouse)
+
+    async def work(bars: Bars) -> Report:
+        async with Engine() as engine:
+            collector = Collector(lake, args.warehouse, engine, on=bars.on)
+            return await collector.backfill(sources, span, tokens)
+
+    with Bars() as bars:
+        report = asyncio.run(work(bars))
+    summary(report, json=args.json)
+    if not args.json:
+        sys.stderr.write(f"the lake is {args.warehouse}; next: fundingdb spreads, fundingdb shell\n")
+    return report.exit_code

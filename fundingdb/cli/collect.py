@@ -1,0 +1,73 @@
+"""Verb `collect`: snapshots and newly settled rates, round by round."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "collect round by round: a snapshot of each source, settled rates that came due, holes of earlier runs"
+EXAMPLE = "fundingdb collect --source extended --source coingecko --every 1h --for 24h"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--source", action="append", default=[], metavar="NAME", help="repeatable (default: all sources)"
+    )
+    parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko)")
+    parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
+    parser.add_argument("--every", default="1h", metavar="SPAN", help="one round each SPAN of the clock (default 1h)")
+    parser.add_argument("--for", dest="span", metavar="SPAN", help="stop after this long")
+    parser.add_argument("--count", type=int, metavar="N", help="stop after N rounds (1: one round, now)")
+
+
+def run(args: Namespace) -> int:
+    """Collect until told to stop; one line a round."""
+    import asyncio
+    from datetime import timedelta
+
+    from fundingdb.cli.asked import fetchers, hours, words
+    from fundingdb.cli.progress import facts, tell_failures
+    from fundingdb.collector import Collector, Report
+    from fundingdb.errors import BadCall
+    from fundingdb.http import Engine
+    from fundingdb.lake import Lake
+    from fundingdb.rounds import Schedule, run_rounds
+
+    if args.count is not None and args.count < 1:
+        raise BadCall(f"--count {args.count}: must be at least 1")
+    sources = fetchers(args.source)
+    every = timedelta(hours=hours(args.every))
+    span = timedelta(hours=hours(args.span)) if args.span else None
+    exchanges, tokens = words(args.exchanges), words(args.tokens)
+    lake = Lake(args.warehouse)
+    codes: list[int] = []
+
+    async def work() -> None:
+        async with Engine() as engine:
+            collector = Collector(lake, args.warehouse, engine)
+
+            async def one() -> Report:
+                return await collector.round(sources, exchanges, tokens)
+
+            async for at, report in run_rounds(one, Schedule(every, span, args.count)):
+                codes.append(report.exit_code)
+                if args.json:
+                    line = json.dumps({"round_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), **facts(report)})
+                else:
+                    line = (
+                        f"{at:%Y-%m-%d %H:%M:%S}Z  {report.snapshots} snapshots, {report.inserted} settled rates new, "
+                        f"{report.restated} restated, {len(report.failures)} failures"
+                    )
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+                tell_failures(report)
+
+    asyncio.run(work())
+    if not any(codes):
+        return 0
+    return 1 if all(c == 1 for c in codes) else 3

@@ -1,0 +1,46 @@
+"""Verb `markets`: what a source lists now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "ask exchanges what they list: symbol, base, multiplier, class, status, interval, cap"
+EXAMPLE = "fundingdb markets extended --tokens BTC,PEPE"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all")
+    parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
+
+
+def run(args: Namespace) -> int:
+    """Ask, print; nothing is stored."""
+    import asyncio
+
+    import polars as pl
+
+    from fundingdb.asking import Source
+    from fundingdb.cli.asked import fetchers, words
+    from fundingdb.cli.show import show
+    from fundingdb.errors import UnknownName
+    from fundingdb.http import Engine
+
+    sources, tokens = fetchers(args.exchange), words(args.tokens)
+
+    async def ask() -> list[pl.DataFrame]:
+        async with Engine() as engine:
+            return [(await Source(f, engine).markets()).frame for f in sources]
+
+    rows = pl.concat(asyncio.run(ask()))
+    for token in tokens or []:
+        if rows.filter((pl.col("base").str.to_uppercase() == token.upper()) | (pl.col("symbol") == token)).is_empty():
+            raise UnknownName("token", token, rows["base"].to_list())
+    if tokens:
+        upper = [t.upper() for t in tokens]
+        rows = rows.filter(pl.col("base").str.to_uppercase().is_in(upper) | pl.col("symbol").is_in(tokens))
+    show(rows.sort("asset_class", "base", "exchange"), json=args.json)
+    return 0

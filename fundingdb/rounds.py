@@ -1,0 +1,50 @@
+"""Rounds aligned to the clock: the first at once, then at each full multiple of the span since midnight 1970 UTC."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+T = TypeVar("T")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A round each `every`, for at most `span` and at most `count` rounds (None: no such bound)."""
+
+    every: timedelta
+    span: timedelta | None = None
+    count: int | None = None
+
+
+def next_tick(at: datetime, every: timedelta) -> datetime:
+    """The first full multiple of `every` after `at`."""
+    return _EPOCH + ((at - _EPOCH) // every + 1) * every
+
+
+async def run_rounds(
+    one: Callable[[], Awaitable[T]],
+    schedule: Schedule,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[tuple[datetime, T]]:
+    """Give (start of the round, what `one` gave) round by round; ticks that pass during a long round are left out."""
+    begin, done = now(), 0
+    while True:
+        at = now()
+        yield at, await one()
+        done += 1
+        tick = next_tick(now(), schedule.every)
+        if schedule.count is not None and done >= schedule.count:
+            return
+        if schedule.span is not None and tick >= begin + schedule.span:
+            return
+        while (left := (tick - now()).total_seconds()) > 0:
+            await sleep(min(left, 60.0))  # short sleeps: a machine that was suspended wakes on the clock
