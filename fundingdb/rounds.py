@@ -34,8 +34,12 @@ async def run_rounds(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[datetime, T]]:
-    """Give (start of the round, what `one` gave) round by round; ticks that pass during a long round are left out."""
+    """Give (start of the round, what `one` gave) round by round; ticks that pass during a long round are left out.
+
+    Ends by the schedule, or when `stopped` is true after a round or a sleep.
+    """
     begin, done = now(), 0
     while True:
         at = now()
@@ -46,5 +50,9 @@ async def run_rounds(
             return
         if schedule.span is not None and tick >= begin + schedule.span:
             return
+        if stopped():
+            return
         while (left := (tick - now()).total_seconds()) > 0:
             await sleep(min(left, 60.0))  # short sleeps: a machine that was suspended wakes on the clock
+            if stopped():
+                return

@@ -276,10 +276,8 @@ class FundingRateCollector:
         async def one() -> Report:
             return await collector.round([self.data_source.fetcher], self.exchanges, self.tokens)
 
-        async for _, report in run_rounds(one, schedule, sleep=self._wait):
+        async for _, report in run_rounds(one, schedule, sleep=self._wait, stopped=self._stop.is_set):
             reports.append(report)
-            if self._stop.is_set():
-                break
         return reports
 
     def stop_collection(self) -> None:
