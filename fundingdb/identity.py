@@ -1,0 +1,175 @@
+"""What a market's name means: canonical base, multiplier, asset class. Pure; explicit tables, each with its
+evidence.
+
+(asset_class, base) is the identity across exchanges: the coin STX is Stacks, the equity STX is Seagate.
+Rules, in order:
+
+1. A HIP-3 prefix (`xyz:XYZ100`) is taken off; the dex says what it lists. A dex that is not in DEXES keeps
+   its prefix in `base` unless the ticker stands in TICKERS, so that an asset nobody has classed is joined
+   with nothing.
+2. The exchange's own statement of the class wins; then NAMES (one exchange's names), TICKERS (names that no
+   recorded coin bears), the dex; what is left on a coin exchange is `crypto`. A ticker that is also a coin
+   (CAT, QNT, BB, ON) is the coin unless the exchange or the dex says otherwise.
+3. Multiples exist for crypto only: `k` before capitals, a power of ten from 1000 up before letters.
+   `KAITO`, `KAS`, `1INCH`, `4`, `0G`, `2Z` and trailing digits (`SPX500`, `JP225`) are names.
+4. Gold the metal (commodity, XAU) and gold tokens (crypto, PAXG, XAUT) are different things.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from fundingdb.errors import BadCall
+from fundingdb.schema import ASSET_CLASSES
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`multiplier` = base tokens per contract unit: a price is divided, a size multiplied by it, a rate neither."""
+
+    base: str
+    multiplier: float
+    asset_class: str
+
+
+_POWER_OF_TEN = re.compile(r"(1000|10000|100000|1000000)([A-Z][A-Z0-9]+)")
+_LOWER_K = re.compile(r"k([A-Z][A-Z0-9]*)")
+# Spelled by hand, since `1M` is no general rule: 1MBABYDOGE (Binance, Bybit), 1MBONK (ApeX).
+_MILLIONS = {"1MBABYDOGE": "BABYDOGE", "1MBONK": "BONK"}
+# Capital K means 1000 on GRVT alone, and there only for these (capture of its all_instruments, September
+# 2026).
+_CAPITAL_K = {"grvt": {"KPEPE": "PEPE", "KBONK": "BONK", "KSHIB": "SHIB"}}
+
+# Trading-hours suffixes. Extended: MU_24_5 is Micron (uiName MU-USD), NOW_24_5 ServiceNow: all `_24_5` rows
+# are us_equity.
+_SUFFIXES = {"extended": {"_24_5": "equity"}}
+
+# One exchange's names that mean something else than they say: (class, base).
+# extended, captures of 2026-01-03 (prices) and 2026-09-13 (/info/markets): SPX500m at 6,862 is the S&P 500
+# (uiName SPX-USD) while SPX-USD at 0.61 is the coin SPX6900; TECH100m at 25,260 is the Nasdaq-100; EUR-USD
+# at 1.17 is the euro in dollars; STXX is "Seagate Technology".
+# hyperliquid HIP-3: docs.trade.xyz specification index (2026): GOLD, SILVER, PLATINUM follow XAU/USD,
+# XAG/USD, XPT/USD; JPY and KRW follow USD/JPY (158.91) and USD/KRW (1512.5), EUR and GBP follow EUR/USD,
+# GBP/USD. Frame of 2026-05: gold is 4569.5..4574.6 on four dexes; flx:GAS is 3.049 like xyz:NATGAS, the
+# coin GAS is another thing.
+NAMES: dict[str, dict[str, tuple[str, str]]] = {
+    "extended": {
+        "SPX500m": ("index", "SPX500"),
+        "TECH100m": ("index", "TECH100"),
+        "EUR": ("fx", "EURUSD"),
+        "STXX": ("equity", "STX"),
+    },
+    "xyz": {
+        "EUR": ("fx", "EURUSD"),
+        "GBP": ("fx", "GBPUSD"),
+        "JPY": ("fx", "USDJPY"),
+        "KRW": ("fx", "USDKRW"),
+    },
+    "km": {"EUR": ("fx", "EURUSD")},
+    "flx": {
+        "GAS": ("commodity", "NATGAS"),
+        "OIL": ("commodity", "OIL"),
+        "BTC": ("crypto", "BTC"),
+        "XMR": ("crypto", "XMR"),
+        "USDE": ("crypto", "USDE"),
+    },
+}
+
+# What a HIP-3 dex lists where no table says otherwise. xyz (docs.trade.xyz), km, cash, flx: shares first,
+# commodities, fx and indices by table; vntl: baskets and private companies; hyna: coins (frame of 2026-05:
+# BTC, ETH, kPEPE ... quoted in USDE).
+DEXES: dict[str, str] = {
+    "xyz": "equity",
+    "km": "equity",
+    "cash": "equity",
+    "flx": "equity",
+    "vntl": "index",
+    "hyna": "crypto",
+}
+
+# Names for one thing: the metals, by ounce.
+_ALIASES = {
+    ("commodity", "GOLD"): "XAU",
+    ("commodity", "SILVER"): "XAG",
+    ("commodity", "PLATINUM"): "XPT",
+    ("commodity", "PALLADIUM"): "XPD",
+}
+
+# Tickers that no coin of the recorded lists bears (a test holds that). Sources: Lighter's market lists of
+# 2026-01-03 and 2026-02-03 (NVDA, SPY, XAU, EURUSD ...; prices of 2026-01-03: AAPL 271.03, XAU 4333, USDKRW
+# 1443); Aster's of 2026-01-03; docs.trade.xyz specification index (2026); Extended /info/markets of
+# 2026-09-13 (category RWA).
+_EQUITIES = """
+AAPL AMAT AMD AMZN ASML AVGO BABA BMNR BRK.B CBRS COIN COST CRCL CRWV DELL DKNG DRAM EBAY EWJ EWT EWY EWZ
+GME GOOG GOOGL HIMS HOOD HYUNDAI IBIDEN IBM INTC INTU KIOXIA KLAC KORU KWEB LITE LLY META MRVL MSFT MSTR MU
+NBIS NFLX NOK NVDA ORCL PLTR QCOM QQQ RIVN RKLB RTX SAMSUNG SBET SHOP SKHX SKHY SKHYNIX SMH SMSN SNDK
+SOFTBANK SOXL SPY STRC TENCENT TSLA TSM URNM USAR WDC XIAOMI XLE ANTHROPIC OPENAI SPACEX SPCX
+"""
+_COMMODITIES = """
+ALUMINIUM BRENT BRENTOIL CL COPPER CORN GOLD NATGAS PALLADIUM PLATINUM SILVER TTF UKOIL URANIUM USOIL WHEAT
+WTI WTIOIL XAG XAU XBR XCU XNG XPD XPT
+"""
+_FX = "AUDUSD EURUSD GBPUSD NZDUSD USDCAD USDCHF USDJPY USDKRW"
+_INDICES = """
+BTCD DXY HK50 IBOV JP225 JPN225 KR200 MAG7 NAS100 NIFTY SMALL2000 SP500 SPX500 TECH100 TOTAL2 US100 US30
+US500 USA100 USA500 USTECH VIX XYZ100
+"""
+TICKERS: dict[str, str] = {
+    ticker: asset_class
+    for asset_class, tickers in (
+        ("equity", _EQUITIES),
+        ("commodity", _COMMODITIES),
+        ("fx", _FX),
+        ("index", _INDICES),
+    )
+    for ticker in tickers.split()
+}
+
+
+def identify(exchange: str, name: str, *, asset_class: str | None = None) -> Identity:
+    """The identity behind `name`, the asset part of a symbol without its quote ("1000PEPE", "xyz:XYZ100").
+
+    `asset_class` is what the exchange itself states; None where it states nothing. Raises BadCall for an empty
+    name or a class that does not exist.
+    """
+    if asset_class is not None and asset_class not in ASSET_CLASSES:
+        raise BadCall(
+            f"asset class {asset_class!r} of {exchange} {name!r}: known are {', '.join(ASSET_CLASSES)}"
+        )
+    *prefixes, bare = name.split(":")
+    if not bare:
+        raise BadCall(f"{exchange}: {name!r} names no asset")
+    dex = prefixes[0] if prefixes else None
+    bare, hinted = _without_suffix(exchange, bare)
+    named = NAMES.get(dex or exchange, {}).get(bare)
+    if named and asset_class in (None, named[0]):
+        return Identity(named[1], 1.0, named[0])
+    known = asset_class or hinted or TICKERS.get(bare)
+    if known is None and dex is not None:
+        if dex not in DEXES:
+            return Identity(name, 1.0, "crypto")
+        known = DEXES[dex]
+    if known not in (None, "crypto"):
+        return Identity(_ALIASES.get((known, bare), bare), 1.0, known)
+    base, multiplier = _multiple(exchange, bare)
+    return Identity(base, multiplier, "crypto")
+
+
+def _without_suffix(exchange: str, bare: str) -> tuple[str, str | None]:
+    for suffix, asset_class in _SUFFIXES.get(exchange, {}).items():
+        if bare.endswith(suffix) and bare != suffix:
+            return bare.removesuffix(suffix), asset_class
+    return bare, None
+
+
+def _multiple(exchange: str, bare: str) -> tuple[str, float]:
+    if bare in _MILLIONS:
+        return _MILLIONS[bare], 1e6
+    if bare in _CAPITAL_K.get(exchange, {}):
+        return _CAPITAL_K[exchange][bare], 1e3
+    if match := _POWER_OF_TEN.fullmatch(bare):
+        return match[2], float(match[1])
+    if match := _LOWER_K.fullmatch(bare):
+        return match[1], 1e3
+    return bare, 1.0
