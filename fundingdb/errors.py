@@ -33,6 +33,16 @@ class FundingdbError(Exception):
 
     exit_code = 1
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Crosses processes whole, though the constructors take other arguments than the message."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[FundingdbError], args: tuple[object, ...]) -> FundingdbError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
 
 class RetryLater(FundingdbError):
     """The same call may succeed later."""

@@ -7,6 +7,7 @@ interest counts one side. Null means unknown, never zero.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import polars as pl
 from fundingdb.errors import SchemaError, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 TIME = pl.Datetime("us", "UTC")
 ASSET_CLASSES = ("crypto", "equity", "commodity", "fx", "index")
@@ -40,6 +41,23 @@ class Column:
     positive: bool = False  # > 0
     counted: bool = False  # >= 0
 
+    def tests(self, name: str) -> Iterator[tuple[str, pl.Expr]]:
+        """Reason and bad rows, for the column called `name`."""
+        value = pl.col(name)
+        if not self.null:
+            yield f"column {name} is null", value.is_null()
+        if self.dtype == pl.Float64:
+            yield f"column {name} is not finite", ~value.is_finite()
+        if self.positive:
+            yield f"column {name} is not positive", value <= 0
+        if self.counted:
+            yield f"column {name} is negative", value < 0
+        if self.dtype == TIME:
+            inside = value.is_between(_EARLIEST, _LATEST, closed="left")
+            yield f"column {name} lies outside 2010..2099", ~inside
+        if self.among:
+            yield f"column {name} is not one of {', '.join(self.among)}", ~value.is_in(self.among)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -59,6 +77,7 @@ class Table:
     stamp: tuple[str, ...] = ()  # when and how we learned it: no part of the fact itself
     restated: tuple[str, ...] = ()
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)  # reason -> true for a good row
+    _tests: list[tuple[str, pl.Expr]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def schema(self) -> pl.Schema:
@@ -77,26 +96,31 @@ class Table:
     def check(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with exactly this table's columns in order, `month` filled in.
 
-        Raises SchemaError with every reason, each naming column, row number and value: a missing, surplus or
-        wrongly typed column, a null, NaN, infinite or negative figure where none may be, a time off UTC or out of
-        range, a value outside its list, a repeated key with different values. Rows that are equal are kept once.
+        Raises SchemaError with every reason, each naming column, row number (from 0) and value: a missing,
+        surplus or wrongly typed column, a null, NaN, infinite or negative figure where none may be, a time
+        off UTC or out of range, a value outside its list, a repeated key with different values. Rows that
+        are equal but for their stamps are kept once, the first of them.
         """
         frame = self._with_month(frame)
         reasons = self._misfits(frame)
         if reasons:
             raise SchemaError(self.name, reasons)
         frame = frame.select(self.columns.keys())
-        rows = frame.with_row_index("_row")
-        for reason, bad in self._tests():
-            hit = rows.filter(bad)
-            if hit.height:
-                reasons.append(self._named(reason, hit))
-        if not reasons and self.key:
+        if not self._tests:
+            self._tests[:] = self._rows_tests()
+        # One pass answers all questions; bad rows are looked for only where there are some.
+        found = frame.select(bad.any().alias(str(i)) for i, (_, bad) in enumerate(self._tests)).row(0)
+        rows = frame.with_row_index("_row") if any(found) else frame
+        *tests, (repeated, again) = self._tests
+        for (reason, bad), hit in zip(tests, found[:-1], strict=True):
+            if hit:
+                reasons.append(self._named(reason, rows.filter(bad)))
+        if found[-1]:
             frame = frame.unique(subset=[*self.key, *self.values], keep="first", maintain_order=True)
-            again = frame.filter(pl.struct(self.key).is_duplicated()).select(self.key).unique()
-            twice = rows.join(again, on=list(self.key), how="semi", nulls_equal=True)
+            keys = frame.filter(again).select(self.key).unique()
+            twice = rows.join(keys, on=list(self.key), how="semi", nulls_equal=True, maintain_order="left")
             if twice.height:
-                reasons.append(self._named(f"key ({', '.join(self.key)}) repeated with different values", twice))
+                reasons.append(self._named(repeated, twice))
         if reasons:
             raise SchemaError(self.name, reasons)
         return frame
@@ -106,7 +130,7 @@ class Table:
             return frame
         if frame.schema.get(self.time) != TIME:
             return frame
-        return frame.with_columns(month=pl.col(self.time).dt.strftime("%Y-%m"))
+        return frame.with_columns(month=_month_of(self.time))
 
     def _misfits(self, frame: pl.DataFrame) -> list[str]:
         reasons = []
@@ -116,43 +140,43 @@ class Table:
                 reasons.append(f"column {name} is missing ({column.dtype}; {column.note})")
             elif got != column.dtype:
                 reasons.append(f"column {name} is {got}, must be {column.dtype}")
-        reasons += [f"column {name} is not of this table" for name in frame.columns if name not in self.columns]
+        reasons += [
+            f"column {name} is not of this table" for name in frame.columns if name not in self.columns
+        ]
         return reasons
 
-    def _tests(self) -> list[tuple[str, pl.Expr]]:
-        tests: list[tuple[str, pl.Expr]] = []
+    def _rows_tests(self) -> Iterator[tuple[str, pl.Expr]]:
+        """Reason and bad rows; the last is the repeated key."""
         for name, column in self.columns.items():
-            value = pl.col(name)
-            if not column.null:
-                tests.append((f"column {name} is null", value.is_null()))
-            if column.dtype == pl.Float64:
-                tests.append((f"column {name} is not finite", ~value.is_finite()))
-                if column.positive:
-                    tests.append((f"column {name} is not positive", value <= 0))
-            if column.counted:
-                tests.append((f"column {name} is negative", value < 0))
-            if column.dtype == TIME:
-                tests.append((f"column {name} lies outside 2010..2099", ~value.is_between(_EARLIEST, _LATEST)))
-            if column.among:
-                tests.append((f"column {name} is not one of {', '.join(column.among)}", ~value.is_in(column.among)))
+            yield from column.tests(name)
             if column.dtype == pl.String and name in self.key:
-                tests.append((f"column {name} is empty", value == ""))
+                yield f"column {name} is empty", pl.col(name) == ""
         if "month" in self.columns and self.time is not None:
-            stale = pl.col("month") != pl.col(self.time).dt.strftime("%Y-%m")
-            tests.append((f"column month is not the month of {self.time}", stale))
-        tests += [(reason, good.not_()) for reason, good in self.rules.items()]
-        return tests
+            yield f"column month is not the month of {self.time}", pl.col("month") != _month_of(self.time)
+        for reason, good in self.rules.items():
+            yield reason, good.not_()
+        yield (
+            f"key ({', '.join(self.key)}) repeated with different values",
+            pl.struct(self.key).is_duplicated(),
+        )
 
     def _named(self, reason: str, hit: pl.DataFrame) -> str:
+        subjects = [
+            c for c in self.columns if c in re.findall(r"\w+", reason.partition(" is not one of ")[0])
+        ]
+        if reason.startswith("key "):
+            subjects = [c for c in self.values if hit[c].n_unique() > 1]
         shown = []
-        words = reason.split()
-        subject = words[1] if words[0] == "column" else None
         for row in hit.head(_SHOWN).iter_rows(named=True):
             who = ", ".join(str(row[k]) for k in self.key)
-            value = f" {subject} = {row[subject]!r}" if subject in row else ""
-            shown.append(f"row {row['_row']} ({who}){value}")
+            values = "".join(f" {c} = {row[c]!r}" for c in subjects)
+            shown.append(f"row {row['_row']} ({who}){values}")
         more = f" and {hit.height - _SHOWN} more" if hit.height > _SHOWN else ""
         return f"{reason}: {'; '.join(shown)}{more}"
+
+
+def _month_of(time: str) -> pl.Expr:
+    return pl.col(time).dt.date().cast(pl.String).str.slice(0, 7)  # as strftime("%Y-%m"), faster
 
 
 _TEXT, _FLOAT, _INT = pl.String(), pl.Float64(), pl.Int64()
@@ -180,7 +204,9 @@ FUNDING = Table(
         **_WHAT,
         **_MONTH,
         "funding_time": Column(pl.Datetime("us", "UTC"), "end of the accrual, UTC, on the grid"),
-        "interval_hours": Column(_FLOAT, "hours this payment accrued over; null = unknown", null=True, positive=True),
+        "interval_hours": Column(
+            _FLOAT, "hours this payment accrued over; null = unknown", null=True, positive=True
+        ),
         "interval_from": Column(_TEXT, "the evidence for interval_hours", among=INTERVAL_FROM),
         "funding_rate": Column(_FLOAT, "fraction of notional per interval; positive: longs pay shorts"),
         "rate_type": Column(_TEXT, "regular, or special: a one-time payment", among=RATE_TYPES),
@@ -210,10 +236,16 @@ SNAPSHOTS = Table(
         **_WHAT,
         **_MONTH,
         "observed_at": Column(TIME, "when it was shown to us, UTC"),
-        "funding_rate": Column(_FLOAT, "predicted, fraction per interval; positive: longs pay shorts", null=True),
-        "interval_hours": Column(_FLOAT, "hours of the payment it predicts; null = unknown", null=True, positive=True),
+        "funding_rate": Column(
+            _FLOAT, "predicted, fraction per interval; positive: longs pay shorts", null=True
+        ),
+        "interval_hours": Column(
+            _FLOAT, "hours of the payment it predicts; null = unknown", null=True, positive=True
+        ),
         "native_rate": Column(_FLOAT, "the figure as the source wrote it, in the source's unit", null=True),
-        "rate_step": Column(_FLOAT, "smallest step the source publishes, as a fraction", null=True, positive=True),
+        "rate_step": Column(
+            _FLOAT, "smallest step the source publishes, as a fraction", null=True, positive=True
+        ),
         "next_funding_time": Column(TIME, "when the predicted rate is due, UTC", null=True),
         **_PRICES,
         "open_interest": Column(_FLOAT, "base tokens, one side", null=True, counted=True),
@@ -233,11 +265,15 @@ MARKETS = Table(
         "exchange": _WHO["exchange"],
         "symbol": _WHO["symbol"],
         **_WHAT,
-        "native_id": Column(_TEXT, "the exchange's own id where requests need another one than symbol", null=True),
+        "native_id": Column(
+            _TEXT, "the exchange's own id where requests need another one than symbol", null=True
+        ),
         "collateral": Column(_TEXT, "what margin is paid in", null=True),
         "multiplier": Column(_FLOAT, "base tokens per contract unit, 1000 for kPEPE", positive=True),
         "status": Column(_TEXT, "whether it trades", among=STATUSES),
-        "interval_hours": Column(_FLOAT, "declared for now, hours; null = not declared", null=True, positive=True),
+        "interval_hours": Column(
+            _FLOAT, "declared for now, hours; null = not declared", null=True, positive=True
+        ),
         "rate_cap": Column(_FLOAT, "largest |funding_rate|, fraction per interval", null=True, positive=True),
         "max_leverage": Column(_FLOAT, "times", null=True, positive=True),
         "listed_at": Column(TIME, "by the exchange's word, UTC", null=True),
@@ -258,7 +294,9 @@ FETCHES = Table(
         **_WHO,
         **_MONTH,
         "endpoint": Column(_TEXT, "what was asked", among=("history", "current", "markets")),
-        "window_start": Column(TIME, "first instant asked for, UTC; null where no window is asked", null=True),
+        "window_start": Column(
+            TIME, "first instant asked for, UTC; null where no window is asked", null=True
+        ),
         "window_stop": Column(TIME, "end of the window, exclusive, UTC", null=True),
         "outcome": Column(_TEXT, "rows, empty (proven: the exchange has none) or failed", among=OUTCOMES),
         "rows": Column(_INT, "rows received in the window", counted=True),
