@@ -1,0 +1,242 @@
+"""What a reader opens: the views and macros of sql/*.sql over the exact files of one version of the lake.
+
+`connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
+DuckDB shell. Neither holds data nor downloads an extension. Base relations, made here, one per table of the lake:
+`lake_funding` (all sources), `snapshots`, `markets`, `fetches`, `restatements`; and `lake_funding` split in two,
+`lake_funding_first` (each exchange's preferred source: the exchange itself, then others by name, `import` last) and
+`lake_funding_rest` (other sources; typed and empty in the usual case, so that the view `funding` costs nothing).
+
+A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
+(columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
+`check` (an expression true for every row), `why`; a line indented under its key continues it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from importlib.resources import files as package_files
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb  # noqa: TID251 - the one module that opens DuckDB
+import polars as pl
+
+from fundingdb.errors import LakeError
+from fundingdb.schema import TABLES, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+FILE = "fundingdb.duckdb"
+_STORAGE = "v1.0.0"  # a file with 2.0's default storage can't be opened by the 1.5 shell that PyPI has
+_TYPES: Mapping[pl.DataType, str] = {
+    pl.String(): "VARCHAR",
+    pl.Float64(): "DOUBLE",
+    pl.Int64(): "BIGINT",
+    pl.Datetime("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
+}
+_KEYS = ("view", "macro", "reads", "grain", "column", "parameter", "check", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file of sql/: its header as data, and its select."""
+
+    name: str
+    is_macro: bool
+    reads: tuple[str, ...]
+    grain: tuple[str, ...]
+    columns: tuple[tuple[str, str, str], ...]  # name, type, note with unit
+    parameters: tuple[tuple[str, str, str], ...]  # name, default or "-", note
+    checks: tuple[str, ...]
+    why: str
+    sql: str
+
+    @property
+    def comment(self) -> str:
+        """What the catalog says about it."""
+        asked = "".join(f" {name}: {note}." for name, _, note in self.parameters)
+        return f"One row per {', '.join(self.grain)}. {self.why}{asked}"
+
+
+def default_warehouse() -> Path:
+    """The folder of FUNDINGDB_WAREHOUSE, else ./warehouse."""
+    from fundingdb import lake  # noqa: PLC0415, TID251 - deltalake loads in 0.2 s; only the pinned file list is read
+
+    return Path(lake.default_warehouse())
+
+
+def connect(
+    warehouse: Path | str | None = None, version: int | datetime | None = None
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with all views over the files of `version` (None = newest), session time zone UTC.
+
+    It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
+    """
+    con = duckdb.connect()
+    con.sql("SET TimeZone = 'UTC'")
+    con.sql("SET autoinstall_known_extensions = false")
+    con.sql("SET autoload_known_extensions = false")
+    build(con, pinned(default_warehouse() if warehouse is None else Path(warehouse), version))
+    return con
+
+
+def rebuild(warehouse: Path | str) -> Path:
+    """Writes `fundingdb.duckdb` over the newest version beside the old one and renames it over; gives its path.
+
+    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written.
+    """
+    target = Path(warehouse).resolve() / FILE
+    draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
+    listed = pinned(target.parent, None)
+    try:
+        draft.unlink(missing_ok=True)
+        with duckdb.connect() as con:
+            con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
+            con.sql("USE draft")
+            con.sql("SET TimeZone = 'UTC'")
+            build(con, listed)
+        draft.replace(target)
+    except (OSError, duckdb.IOException) as error:
+        raise LakeError(f"{target} can't be written: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return target
+
+
+def pinned(warehouse: Path, version: int | datetime | None) -> dict[str, list[Path]]:
+    """Table -> the absolute paths of the Parquet files that count in that version."""
+    from fundingdb.lake import Lake  # noqa: PLC0415, TID251 - deltalake loads in 0.2 s; only the file list is read
+
+    lake = Lake(warehouse)
+    return {name: [Path(f).absolute() for f in lake.files(name, version)] for name in TABLES}
+
+
+def build(con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]]) -> None:
+    """Creates base relations, views, macros and their comments in the current database of `con`."""
+    for name, table in TABLES.items():
+        _base(con, "lake_funding" if name == "funding" else name, table, listed[name])
+    first, rest = split(listed["funding"])
+    _base(con, "lake_funding_first", TABLES["funding"], first)
+    _base(con, "lake_funding_rest", TABLES["funding"], rest)
+    for view in views():
+        if view.is_macro:
+            asked = ", ".join(
+                name if value == "-" else f"{name} := {value}" for name, value, _ in view.parameters
+            )
+            con.sql(f"CREATE OR REPLACE MACRO {view.name}({asked}) AS TABLE {view.sql}")
+            con.sql(f"COMMENT ON MACRO TABLE {view.name} IS {text(view.comment)}")
+        else:
+            con.sql(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+            _comment(con, view.name, view.comment, ((name, note) for name, _, note in view.columns))
+
+
+def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """The files of each exchange's preferred source, and those of its other sources."""
+    first: dict[str, str] = {}
+    owned = [(path, *_owner(path)) for path in paths]
+    for _, exchange, source in owned:
+        first[exchange] = min(first.get(exchange, source), source, key=lambda s, e=exchange: rank(e, s))
+    return [p for p, e, s in owned if s == first[e]], [p for p, e, s in owned if s != first[e]]
+
+
+def rank(exchange: str, source: str) -> tuple[bool, bool, str]:
+    """Sorts sources by preference: the exchange itself, others by name, `import` last."""
+    return source != exchange, source == "import", source
+
+
+def text(value: str) -> str:
+    """A SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _owner(path: Path) -> tuple[str, str]:
+    parts = dict(p.split("=", 1) for p in path.parts if "=" in p)
+    try:
+        return parts["exchange"], parts["source"]
+    except KeyError as missing:
+        raise LakeError(f"{path}: no partition folder {missing}=...") from None
+
+
+def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequence[Path]) -> None:
+    types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
+    wanted = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in types.items())
+    if paths:
+        listed = ", ".join(text(str(path)) for path in paths)
+        hive = ", ".join(f"{column}: {types[column]}" for column in table.partitions)
+        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
+    else:
+        wanted = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
+        source = "(SELECT 1) AS nothing WHERE false"
+    con.sql(f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}")
+    _comment(con, name, table.note, ((column, c.note) for column, c in table.columns.items()))
+
+
+def _comment(
+    con: duckdb.DuckDBPyConnection, view: str, note: str, columns: Iterable[tuple[str, str]]
+) -> None:
+    con.sql(f"COMMENT ON VIEW {view} IS {text(note)}")
+    for column, said in columns:
+        con.sql(f"COMMENT ON COLUMN {view}.{column} IS {text(said)}")
+
+
+def views() -> list[View]:
+    """All views and macros of sql/, each after those it reads."""
+    known = {view.name: view for view in map(parse, _sql_files())}
+    order = TopologicalSorter({v.name: [r for r in v.reads if r in known] for v in known.values()})
+    return [known[name] for name in order.static_order()]
+
+
+def _sql_files() -> list[Path]:
+    inside = Path(str(package_files("fundingdb"))) / "sql"  # an installed wheel
+    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "sql"  # a checkout
+    return sorted(folder.glob("*.sql"))
+
+
+def parse(path: Path) -> View:
+    """The view or macro of one file; raises LakeError when its header is not as described."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head: dict[str, list[str]] = {key: [] for key in _KEYS}
+    key = ""
+    body = len(lines)
+    for at, line in enumerate(lines):
+        if not line.startswith("--"):
+            body = at
+            break
+        if named := re.match(r"-- (\w+):\s+(.*)", line):
+            key = named[1]
+            if key not in head:
+                raise LakeError(f"{path.name}: header key {key!r} is none of {', '.join(_KEYS)}")
+            head[key].append(named[2].strip())
+        elif key and line.startswith("--   "):
+            head[key][-1] += " " + line[2:].strip()
+    names = head["view"] + head["macro"]
+    if names != [path.stem]:
+        raise LakeError(f"{path.name}: its header must name it: view: {path.stem}")
+    return View(
+        name=path.stem,
+        is_macro=bool(head["macro"]),
+        reads=_listed(head["reads"]),
+        grain=_listed(head["grain"]),
+        columns=tuple(_triple(path, c) for c in head["column"]),
+        parameters=tuple(_triple(path, p) for p in head["parameter"]),
+        checks=tuple(head["check"]),
+        why=" ".join(head["why"]),
+        sql="\n".join(lines[body:]).strip().rstrip(";"),
+    )
+
+
+def _listed(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(re.split(r",\s*", value) for value in values))
+
+
+def _triple(path: Path, line: str) -> tuple[str, str, str]:
+    parts = [part.strip() for part in line.split("|", 2)]
+    if len(parts) != len(("name", "type", "note")):
+        raise LakeError(f"{path.name}: header line {line!r} must be: name | type | note")
+    return parts[0], parts[1], parts[2]
