@@ -1,0 +1,282 @@
+"""The HTTP server of the simulation: one loopback port, one thread with its own loop, gone when its `with` ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from fundingdb.simulator import extended, hyperliquid
+from fundingdb.simulator.faults import Fault, Faults
+from fundingdb.simulator.wire import Call, Reply, Tweaks, html
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fundingdb.simulator.world import World
+
+EXCHANGES = {"extended": extended, "hyperliquid": hyperliquid}
+_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request as served; `path` holds the type too where one path serves many (`/info#meta`), `weight` what it cost,
+    `faults` what struck it; `status` 0: no whole answer was sent."""
+
+    exchange: str
+    path: str
+    params: tuple[tuple[str, str], ...]
+    body: bytes
+    status: int
+    at: datetime
+    weight: float
+    faults: tuple[str, ...]
+
+
+class Simulator:
+    """Serves `world` on `host`:`port` (0: a free one) between `__enter__` and `__exit__`.
+
+    `limits=True` holds each exchange's limit by a sliding window of a minute, `scale` times faster; arrivals may be a twentieth of
+    the window early, which is what a loaded loopback does to a punctual client. `requests` is the log.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        limits: bool = False,
+        scale: float = 1.0,
+    ) -> None:
+        self.world, self.faults = world, faults or Faults()
+        self.host, self.port = host, port
+        self.limits, self.scale = limits, scale
+        self.requests: list[Logged] = []
+        self._counts: Counter[str] = Counter()
+        self._down: set[str] = set()
+        self._spent: dict[str, deque[tuple[float, float]]] = {name: deque() for name in EXCHANGES}
+        self._connections: set[_Connection] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
+        self._failed: OSError | None = None
+
+    def __enter__(self) -> Self:
+        ready = Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._run, args=(ready,), name="fundingdb-simulator", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._failed:
+            self._thread.join()
+            raise self._failed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._loop and self._thread:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def env(self) -> dict[str, str]:
+        """What to set so that the fetchers ask here."""
+        root = f"http://{self.host}:{self.port}"
+        return {
+            f"FUNDINGDB_{name.upper()}_URL": root + exchange.PREFIX for name, exchange in EXCHANGES.items()
+        }
+
+    def count(self, exchange: str | None = None, status: int | None = None) -> int:
+        """How many requests were served, of one exchange, with one status."""
+        return sum(
+            (exchange is None or r.exchange == exchange) and (status is None or r.status == status)
+            for r in self.requests
+        )
+
+    def down(self, exchange: str) -> None:
+        """Makes one exchange unreachable: 503 until `up`."""
+        self._down.add(exchange)
+
+    def up(self, exchange: str) -> None:
+        """Ends `down`."""
+        self._down.discard(exchange)
+
+    def _run(self, ready: Event) -> None:
+        loop = self._loop
+        assert loop is not None
+        asyncio.set_event_loop(loop)
+        try:
+            server = loop.run_until_complete(
+                loop.create_server(lambda: _Connection(self), self.host, self.port)
+            )
+        except OSError as error:
+            self._failed = error
+            ready.set()
+            loop.close()
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set()
+        try:
+            loop.run_forever()
+        finally:
+            server.close()
+            for connection in list(self._connections):
+                connection.drop()
+            loop.run_until_complete(server.wait_closed())
+            loop.run_until_complete(asyncio.sleep(0))  # lets aborted transports close their sockets
+            loop.close()
+
+    def serve(
+        self, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> tuple[Reply, Fault | None]:
+        """The answer to one request, logged, and the fault that spoils its transport."""
+        split = urlsplit(target)
+        path = unquote(split.path)
+        found = next((e for e, m in EXCHANGES.items() if path.startswith(m.PREFIX + "/")), None)
+        if found is None:
+            return html(404, "Not Found"), None
+        module = EXCHANGES[found]
+        params = tuple(parse_qsl(split.query, keep_blank_values=True))
+        call = Call(method, path.removeprefix(module.PREFIX), params, headers, body)
+        self._counts[found] += 1
+        named, cost = module.name(call), module.weight(call)
+        struck = self.faults.of(found, self._counts[found], named)
+        spoiled = next((f for f in struck if f.kind in ("hang", "cut", "truncated")), None)
+        wait = self._over(found, module.CAPACITY, cost)
+        if found in self._down:
+            reply = html(503, "Service Unavailable")
+        elif wait is not None:
+            reply = module.over_limit(wait)
+        else:
+            reply = self._failing(found, struck) or self._answer(found, call, struck)
+        if reply.weight and self.limits:
+            self._spent[found].append((time.monotonic(), reply.weight))
+        unsent = (
+            spoiled is not None
+            and spoiled.kind != "truncated"
+            and not (spoiled.kind == "hang" and spoiled.value)
+        )
+        kinds = tuple(f.kind for f in struck)
+        status, total = 0 if unsent else reply.status, cost + reply.weight
+        self.requests.append(Logged(found, named, params, body, status, datetime.now(UTC), total, kinds))
+        return reply, spoiled
+
+    def _answer(self, exchange: str, call: Call, struck: list[Fault]) -> Reply:
+        for fault in struck:
+            if fault.kind == "restate" and fault.at:
+                self.world.restate(fault.exchange or exchange, fault.symbol, fault.at, fault.value)
+        kinds = {f.kind: f.value for f in struck}
+        cap = kinds.get("cap")
+        tweaks = Tweaks(
+            cap=None if cap is None else int(cap),
+            duplicates="duplicates" in kinds,
+            shuffled="shuffled" in kinds,
+            late_ms=int(1000 * (kinds.get("late") or 0)),
+        )
+        return EXCHANGES[exchange].answer(self.world, call, tweaks)
+
+    def _failing(self, exchange: str, struck: list[Fault]) -> Reply | None:
+        kinds = {f.kind: f.value for f in struck}
+        if "429" in kinds or "429-silent" in kinds:
+            limited = EXCHANGES[exchange].over_limit(0)
+            after = (("Retry-After", f"{kinds['429'] or 1:g}"),) if "429" in kinds else ()
+            return Reply(429, limited.body, limited.content_type, after)
+        if "5xx" in kinds:
+            return html(int(kinds["5xx"] or 502), "Bad Gateway")
+        if "html-403" in kinds:
+            return html(403, "Forbidden")
+        if "html-200" in kinds:
+            return html(200, "Just a moment...")
+        return None
+
+    def _over(self, exchange: str, capacity: float, cost: float) -> float | None:
+        """Seconds until this request would pass, None where it passes now."""
+        if not self.limits:
+            return None
+        window, now, spent = 60 / self.scale * 0.95, time.monotonic(), self._spent[exchange]
+        while spent and spent[0][0] <= now - window:
+            spent.popleft()
+        if sum(weight for _, weight in spent) + cost > capacity:
+            return max(spent[0][0] + window - now, 0.001) if spent else window
+        spent.append((now, cost))
+        return None
+
+
+class _Connection(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive and Content-Length bodies: all that a JSON client needs."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._buffer = b""
+        self._hung = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._simulator._connections.add(self)  # noqa: SLF001 - two halves of one server
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._simulator._connections.discard(self)  # noqa: SLF001 - two halves of one server
+        if self._timer:
+            self._timer.cancel()
+
+    def drop(self) -> None:
+        """Ends the connection at once."""
+        if self._transport:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while not self._hung and (request := self._next()):
+            reply, spoiled = self._simulator.serve(*request)
+            if spoiled and spoiled.kind == "hang":
+                self._hung = True
+                if spoiled.value:
+                    self._timer = asyncio.get_running_loop().call_later(spoiled.value, self._late, reply)
+            else:
+                self._send(reply, spoiled)
+
+    def _late(self, reply: Reply) -> None:
+        self._hung = False
+        self._send(reply, None)
+        self.data_received(b"")
+
+    def _next(self) -> tuple[str, str, dict[str, str], bytes] | None:
+        head, end, rest = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines[1:])
+        headers = {key.strip().lower(): value.strip() for key, _, value in pairs}
+        length = int(headers.get("content-length", 0))
+        if len(rest) < length:
+            return None
+        self._buffer = rest[length:]
+        method, target, _ = lines[0].split(" ", 2)
+        return method, target, headers, rest[:length]
+
+    def _send(self, reply: Reply, spoiled: Fault | None) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        body = reply.body[: len(reply.body) // 2] if spoiled else reply.body
+        promised = len(reply.body) if spoiled and spoiled.kind == "cut" else len(body)
+        lines = [
+            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}",
+            f"Content-Type: {reply.content_type}",
+            f"Content-Length: {promised}",
+            *(f"{key}: {value}" for key, value in reply.headers),
+        ]
+        transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        if spoiled and spoiled.kind == "cut":
+            transport.close()

@@ -1,0 +1,340 @@
+"""One known world: a rate for each exchange, symbol and hour, by hash; what the simulated exchanges answer comes from here."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.simulator.listings import DEPTH, TOKENS, Listing, listings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+HOUR_MS = 3_600_000
+TICKS = {
+    "extended": 10**6,
+    "lighter": 10**6,
+    "hyperliquid": 10**10,
+}  # published steps in a rate of 1 (per interval)
+_CHUNK = 512  # hours made at once
+_MASK = (1 << 64) - 1
+_HYPERLIQUID_HOURLY = datetime(2023, 6, 8, 0, 30, tzinfo=UTC)
+_PUBLISHED_LATE_MS = {"lighter": 2_000}  # its stamps say the full hour, the row comes a little later
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One settled payment: its stamp as published (ms), its hour (hours since 1970), the rate and premium in ticks."""
+
+    stamp: int
+    hour: int
+    ticks: int
+    premium: int
+
+
+def ms_of(at: datetime) -> int:
+    """Unix milliseconds."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def mix(value: int) -> int:
+    """64 well mixed bits (splitmix64): the only source of chance in the world."""
+    z = (value + 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+def unit(value: int) -> float:
+    """A number in [-1, 1) from `value`."""
+    return mix(value) / (1 << 63) - 1.0
+
+
+class World:
+    """What is true in the simulation; deterministic in `seed`, stores nothing but what was changed by hand.
+
+    `start` is the earliest listing (default: each exchange's own depth), `stop` the end of all payments, exclusive (default:
+    none, so that settlements appear as `now` moves on). `now` gives the present as an aware datetime and may be replaced.
+    `intervals` overrides the schedule of a market: (exchange, symbol) -> ((from, hours), ...), oldest first; `missing_one_in`
+    says how often Hyperliquid loses an hour (0: never).
+    """
+
+    def __init__(
+        self,
+        seed: int = 7,
+        start: datetime | None = None,
+        stop: datetime | None = None,
+        tokens: Iterable[str] = TOKENS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        intervals: Mapping[tuple[str, str], Sequence[tuple[datetime, int]]] | None = None,
+        missing_one_in: int = 2000,
+    ) -> None:
+        self.seed, self.start, self.stop, self.now = seed, start, stop, now
+        self.tokens = tuple(dict.fromkeys(tokens))
+        self._intervals = dict(intervals or {})
+        self._missing_one_in = missing_one_in
+        self._listings = {(x.exchange, x.symbol): x for x in listings(self.tokens)}
+        self._restated: dict[tuple[str, str, int], int] = {}
+        self._dropped: set[tuple[str, str, int]] = set()
+        self._chunks: dict[tuple[str, str, int], list[Payment]] = {}
+        self._lock = Lock()
+
+    # --- what is listed ---------------------------------------------------------------------------------------------
+
+    def listing(self, exchange: str, symbol: str) -> Listing | None:
+        """The market of that name with its state as of now; None where there is none (case matters)."""
+        found = self._listings.get((exchange, symbol))
+        return found and self._as_of_now(found)
+
+    def listed(self, exchange: str) -> list[Listing]:
+        """Every perpetual of `exchange` that is listed by now, dead ones too, in the exchange's own order."""
+        now = self.now()
+        mine = [x for (e, _), x in self._listings.items() if e == exchange]
+        return [self._as_of_now(x) for x in mine if self.listed_at(x) <= now]
+
+    def symbols(self, exchange: str) -> list[str]:
+        """The symbols that have paid funding, dead ones too."""
+        return [x.symbol for x in self.listed(exchange) if x.status != "prelisted"]
+
+    def listed_at(self, listing: Listing) -> datetime:
+        """When the market came."""
+        born = listing.listed_at or DEPTH[listing.exchange]
+        return max(born, self.start) if self.start else born
+
+    def _as_of_now(self, listing: Listing) -> Listing:
+        if listing.delisted_at and self.now() < listing.delisted_at:
+            return replace(listing, status="active")
+        return listing
+
+    def delist(self, exchange: str, symbol: str, at: datetime) -> None:
+        """Lets a market end at `at`: no payment after it, and its state changes then."""
+        old = self._listings[exchange, symbol]
+        self._listings[exchange, symbol] = replace(old, status="delisted", delisted_at=at)
+        self._forget(exchange, symbol)
+
+    # --- what was paid ----------------------------------------------------------------------------------------------
+
+    def restate(self, exchange: str, symbol: str, at: datetime, rate: float | None = None) -> float:
+        """Changes the payment of hour `at` from now on; gives the new rate (default: 25 ticks beside the old one)."""
+        hour = ms_of(at) // HOUR_MS
+        steps = TICKS[exchange]
+        old = self._payment(self._listings[exchange, symbol], hour)
+        if old is None:
+            raise LookupError(f"{exchange} {symbol} pays nothing at {at}")
+        by = 25 if exchange != "hyperliquid" else 250_000
+        self._restated[exchange, symbol, hour] = old.ticks + by if rate is None else round(rate * steps)
+        self._forget(exchange, symbol)
+        return self._restated[exchange, symbol, hour] / steps
+
+    def drop(self, exchange: str, symbol: str, *hours: datetime) -> None:
+        """Lets the payments of these hours never have happened."""
+        self._dropped |= {(exchange, symbol, ms_of(at) // HOUR_MS) for at in hours}
+        self._forget(exchange, symbol)
+
+    def _forget(self, exchange: str, symbol: str) -> None:
+        with self._lock:
+            for key in [k for k in self._chunks if k[:2] == (exchange, symbol)]:
+                del self._chunks[key]
+
+    def payments(self, listing: Listing, first_ms: int, last_ms: int, late_ms: int = 0) -> list[Payment]:
+        """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays publication."""
+        exchange, symbol = listing.exchange, listing.symbol
+        seen = ms_of(self.now()) - _PUBLISHED_LATE_MS.get(exchange, 0) - late_ms
+        last_ms = min(last_ms, seen)
+        first_ms = max(first_ms, ms_of(self.listed_at(listing)))
+        rows: list[Payment] = []
+        # a stamp lies at most an hour after its own hour
+        for chunk in range((first_ms // HOUR_MS - 1) // _CHUNK, last_ms // HOUR_MS // _CHUNK + 1):
+            rows += self._chunk(exchange, symbol, chunk)
+        low = bisect_left(rows, first_ms, key=_stamp)
+        return rows[low : bisect_right(rows, last_ms, lo=low, key=_stamp)]
+
+    def _chunk(self, exchange: str, symbol: str, chunk: int) -> list[Payment]:
+        key = (exchange, symbol, chunk)
+        found = self._chunks.get(key)
+        if found is None:
+            with self._lock:
+                listing = self._listings[exchange, symbol]
+                hours = range(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+                found = [p for p in (self._payment(listing, h) for h in hours) if p]
+                self._chunks[key] = found
+        return found
+
+    def _payment(self, listing: Listing, hour: int) -> Payment | None:
+        exchange, symbol = listing.exchange, listing.symbol
+        at_ms = hour * HOUR_MS
+        if listing.status == "prelisted" or at_ms < ms_of(self.listed_at(listing)):
+            return None
+        if (listing.delisted_at and at_ms > ms_of(listing.delisted_at)) or (
+            self.stop and at_ms >= ms_of(self.stop)
+        ):
+            return None
+        interval = self.interval(listing, hour)
+        if hour % interval or (exchange, symbol, hour) in self._dropped:
+            return None
+        chance = mix(self._key("chance", exchange, symbol) + hour)
+        every = self._missing_one_in
+        if exchange == "hyperliquid" and every and chance % every == 0:
+            return None
+        premium = self.premium(listing, hour)
+        ticks = self._restated.get((exchange, symbol, hour))
+        if ticks is None:
+            ticks = self._ticks(listing, premium, interval, chance)
+        return Payment(at_ms + _lateness_ms(exchange, chance >> 20), hour, ticks, round(premium * 10**10))
+
+    def interval(self, listing: Listing, hour: int) -> int:
+        """Hours over which the payment of `hour` accrued."""
+        schedule = self._intervals.get((listing.exchange, listing.symbol))
+        if schedule:
+            return [h for since, h in schedule if since == schedule[0][0] or ms_of(since) <= hour * HOUR_MS][
+                -1
+            ]
+        return 8 if listing.exchange == "hyperliquid" and hour * HOUR_MS < ms_of(_HYPERLIQUID_HOURLY) else 1
+
+    def premium(self, listing: Listing, hour: float) -> float:
+        """The average premium in 8-hour terms: the token's mood, the exchange's lasting lean, and noise."""
+        day = math.floor(hour / 24)
+        mood = self._key("mood", listing.base)
+        part = hour / 24 - day
+        level = (1 - part) * unit(mood + day) + part * unit(mood + day + 1)
+        lean = unit(self._key("lean", listing.exchange, listing.base))
+        noise = unit(self._key("noise", listing.exchange, listing.symbol) + math.floor(hour * 60))
+        calm = 0.5 if listing.base in ("BTC", "ETH") else 1.0
+        return calm * (0.0001 + 0.0005 * level + 0.0006 * lean) + 0.0003 * noise
+
+    def _ticks(self, listing: Listing, premium: float, interval: int, chance: int) -> int:
+        """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in the exchange's own steps."""
+        eight = premium + min(max(0.0001 - premium, -0.0005), 0.0005)
+        hourly = min(max(eight * listing.factor / 8, -listing.cap), listing.cap)
+        exact = hourly * interval * TICKS[listing.exchange]
+        if listing.exchange == "lighter":
+            return math.trunc(exact + math.copysign(1e-9, exact))  # cut, not rounded
+        if abs(exact - round(exact)) > 0.499999:  # 0.0000125 appears as 0.000013 and as 0.000012
+            return math.floor(exact) + (chance >> 40) % 2
+        return round(exact)
+
+    # --- the expected truth -----------------------------------------------------------------------------------------
+
+    def settled(self, exchange: str, symbol: str, start: datetime, stop: datetime) -> pl.DataFrame:
+        """What a right reader gets for funding times in [start, stop), as of now.
+
+        Columns symbol, funding_time (UTC, on the grid), interval_hours, funding_rate (fraction per interval, positive: longs
+        pay shorts). Hours that were never paid or are not published yet are absent; restated values are the new ones.
+        """
+        listing = self._listings[exchange, symbol]
+        first, last = ms_of(start), ms_of(stop)
+        rows = self.payments(listing, first, last + HOUR_MS)
+        rows = [r for r in rows if first <= r.hour * HOUR_MS < last]
+        frame = pl.DataFrame(
+            {
+                "symbol": [symbol] * len(rows),
+                "funding_time": [r.hour * HOUR_MS for r in rows],
+                "interval_hours": [float(self.interval(listing, r.hour)) for r in rows],
+                "funding_rate": [rate_of(exchange, r.ticks) for r in rows],
+            },
+            schema={
+                "symbol": pl.String,
+                "funding_time": pl.Int64,
+                "interval_hours": pl.Float64,
+                "funding_rate": pl.Float64,
+            },
+        )
+        time = pl.from_epoch("funding_time", "ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return frame.with_columns(funding_time=time)
+
+    def current(self, exchange: str) -> pl.DataFrame:
+        """What a right reader of the current figures gets now: one row a market that trades.
+
+        Columns symbol, funding_rate (estimate of the coming payment, fraction per interval), interval_hours,
+        next_funding_time, mark_price and index_price (per ONE base token), open_interest (base tokens).
+        """
+        rows = []
+        for x in self.listed(exchange):
+            if x.status not in ("active", "reduce_only"):
+                continue
+            coming = self.coming_hour()
+            rows.append(
+                {
+                    "symbol": x.symbol,
+                    "funding_rate": rate_of(exchange, self.estimate(x)),
+                    "interval_hours": float(self.interval(x, coming)),
+                    "next_funding_time": _EPOCH + timedelta(hours=coming),
+                    "mark_price": float(self.price(x, ms_of(self.now()), "mark")) / x.multiplier,
+                    "index_price": float(self.price(x, ms_of(self.now()), "index")) / x.multiplier,
+                    "open_interest": self.open_interest(x) * x.multiplier,
+                }
+            )
+        kinds = dict.fromkeys(
+            ("funding_rate", "interval_hours", "mark_price", "index_price", "open_interest"), pl.Float64
+        )
+        schema = {"symbol": pl.String, **kinds, "next_funding_time": pl.Datetime("us", "UTC")}
+        return pl.DataFrame(rows, schema=schema)
+
+    def coming_hour(self) -> int:
+        """The hour (since 1970) of the next payment."""
+        return ms_of(self.now()) // HOUR_MS + 1
+
+    def estimate(self, listing: Listing) -> int:
+        """The running estimate of the coming payment in ticks; moves every minute."""
+        minute = ms_of(self.now()) / 60_000
+        return self._ticks(listing, self.premium(listing, math.floor(minute) / 60), 1, 0)
+
+    def price(self, listing: Listing, at_ms: int, kind: str = "mark") -> str:
+        """US dollars per CONTRACT unit as text on the price tick; `kind` is mark or index."""
+        hour = at_ms // HOUR_MS
+        key = self._key("price", listing.base)
+        level = 1 + 0.04 * math.sin(hour / 97 + key % 7) + 0.01 * unit(key + hour)
+        gap = 0.0004 * unit(self._key(kind, listing.exchange, listing.symbol) + hour)
+        return f"{listing.price * listing.multiplier * level * (1 + gap):.{listing.decimals}f}"
+
+    def open_interest(self, listing: Listing) -> float:
+        """Contract units, one side."""
+        if listing.status == "delisted":
+            return 0.0
+        size = 10 ** (6.5 + unit(self._key("size", listing.exchange, listing.symbol)))
+        return round(size / (listing.price * listing.multiplier), 3)
+
+    def _key(self, *words: str) -> int:
+        return _key(self.seed, *words)
+
+
+def rate_of(exchange: str, ticks: int) -> float:
+    """The fraction that a right reader makes of the published figure: the nearest double of the figure, then its unit."""
+    if exchange == "lighter":
+        return ticks / 10_000 / 100  # four decimals of a percent
+    return ticks / TICKS[exchange]
+
+
+def _stamp(payment: Payment) -> int:
+    return payment.stamp
+
+
+def _lateness_ms(exchange: str, chance: int) -> int:
+    if exchange == "extended":
+        return 800 + chance % 901
+    if exchange == "lighter":
+        return 0
+    rare = (chance >> 12) % 3000
+    if rare == 0:
+        return 60_000 * (1 + chance % 24) + chance % 60_000  # such as 08:23:53
+    return 500 + chance % 5000 if rare < 15 else chance % 500
+
+
+_KEYS: dict[tuple[int, tuple[str, ...]], int] = {}
+
+
+def _key(seed: int, *words: str) -> int:
+    found = _KEYS.get((seed, words))
+    if found is None:
+        text = "\0".join((str(seed), *words)).encode()
+        found = _KEYS[seed, words] = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+    return found
