@@ -26,7 +26,7 @@ from fundingdb.schema import ASSET_CLASSES
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`multiplier` = base tokens per contract unit: a price is divided, a size multiplied by it, a rate neither."""
+    """`multiplier` = base tokens per contract unit: divide prices, multiply sizes by it, not rates."""
 
     base: str
     multiplier: float
@@ -130,8 +130,8 @@ TICKERS: dict[str, str] = {
 def identify(exchange: str, name: str, *, asset_class: str | None = None) -> Identity:
     """The identity behind `name`, the asset part of a symbol without its quote ("1000PEPE", "xyz:XYZ100").
 
-    `asset_class` is what the exchange itself states; None where it states nothing. Raises BadCall for an empty
-    name or a class that does not exist.
+    `asset_class` is what the exchange itself states, None where it states nothing. Raises BadCall for an
+    empty name or a class that does not exist.
     """
     if asset_class is not None and asset_class not in ASSET_CLASSES:
         raise BadCall(

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fundingdb.window import Window
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,9 @@ class Fetcher:
     current: Round
     history: History | None
     market: Callable[[str], Market]  # by symbol alone, for saved answers
-    refusal: Callable[[int, bytes], FundingdbError | None]  # what a failed or refusing answer means; None: an answer
+    refusal: Callable[
+        [int, bytes], FundingdbError | None
+    ]  # what a failed or refusing answer means; None: an answer
     headers: Callable[[Mapping[str, str]], dict[str, str]] = lambda _env: {}  # from the environment: keys
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
@@ -166,6 +170,35 @@ def decode(body: bytes, exchange: str, endpoint: str) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadPayload(exchange, endpoint, "(body)", f"is not whole JSON: {error}", text) from None
+
+
+def decode_lines(body: bytes, exchange: str, endpoint: str) -> list[Any]:
+    """The JSON values of a body that holds one value, or one a line (saved WebSocket frames).
+
+    Raises BadPayload as `decode` does.
+    """
+    try:
+        return [decode(body, exchange, endpoint)]
+    except BadPayload:
+        lines = [line for line in body.splitlines() if line.strip()]
+        if len(lines) < 2:  # one line was tried as a whole
+            raise
+        return [decode(line, exchange, endpoint) for line in lines]
+
+
+def shaped(value: Any, kind: type[T], exchange: str, endpoint: str, at: str = "$") -> T:
+    """A JSON value as `kind` (a msgspec Struct or a list of them), no type bent: text is no number, a bool no int.
+
+    Raises BadPayload for the first field that is missing or of another type; fields that `kind` does not name pass.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at ")
+        missing = re.search(r"required field `(.+?)`", problem)
+        where = path.strip("`").replace("$", at, 1) or at
+        field = f"{where}.{missing[1]}" if missing else where
+        raise BadPayload(exchange, endpoint, field, "is missing" if missing else problem) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,448 @@
+"""Extended (perpetuals on Starknet): the datasheet, read November 2026, and pure functions over it.
+
+Ask       GET, no key. A User-Agent is mandatory (403 without). 1,000 requests a minute and IP.
+Envelope  {"status": "OK"|"ERROR", "data": ..., "error": {code, message}}: `status` counts, not only HTTP.
+Markets   /info/markets, all in one answer. `status` counts, `active` lies (true on DELISTED rows); no SPOT.
+Unit      fraction of notional per 1 hour, text, 6 decimals (rate_step 1e-6). Positive: longs pay shorts.
+Interval  1 hour for all; not in the payload (docs): `interval_from` is declared.
+Clock     ms. `nextFundingRate` is no rate: it is the time of the next payment. History stamps `T` come
+          0.8-1.7 s after the hour (one seen at +559 s): funding_time is `T` floored to the hour.
+Cap       tradingConfig.hourlyFundingRateCap, percent per hour ("0.25", "0.75", "1"). Lists of September 2026
+          also carry "0.006" where settled rates reach 0.0005: no percent, its unit is unproven, so a cap
+          under 0.05 is read as unknown.
+History   /info/{market}/funding?startTime=&endTime=, both ms, needed, inclusive. Newest first; at most 1,000
+          rows, a wider window silently gives its newest 1,000. Seconds by mistake: `data: []`, no error.
+Size      openInterest is US dollars, openInterestBase contract units (x multiplier = base tokens), one side.
+Traps     /info/markets/{m}/stats of an unknown market answers 200, every number zero; a price of 0 is none.
+Unknown   whether payments use more than the 6 decimals shown; the body of a 429.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+import polars as pl
+
+from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, Refused, Unreachable
+from fundingdb.fetchers.base import (
+    Asked,
+    Backward,
+    Budget,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    decode_lines,
+    shaped,
+)
+from fundingdb.identity import Identity, identify
+from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
+from fundingdb.window import HOUR, from_ms, next_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fundingdb.window import Window
+
+NAME = "extended"
+RATE_STEP = 1e-6
+_HOUR_MS = 3_600_000
+_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
+_STATUS = {
+    "ACTIVE": "active",
+    "REDUCE_ONLY": "reduce_only",
+    "PRELISTED": "prelisted",
+    "DELISTED": "delisted",
+    "DISABLED": "inactive",
+}
+_TRADED = ("active", "reduce_only")
+# category RWA, /info/markets of 2026-09-13: subCategory -> class. Shares of private companies are shares.
+_RWA = {"Equity": "equity", "Commodity": "commodity", "FX": "fx", "Pre-market": "equity"}
+_SMALLEST_PERCENT_CAP = 0.05
+_ABSURD = 0.05  # fraction per hour, five times the largest cap seen: a bound where a market's cap is unknown
+_NO_NAME = "extended: {!r} is no market name; names look like BTC-USD (fundingdb markets extended)"
+
+
+class _Payment(msgspec.Struct):
+    m: str
+    f: str
+    T: int
+
+
+class _Stats(msgspec.Struct, rename="camel"):
+    funding_rate: str
+    next_funding_rate: int
+    mark_price: str
+    index_price: str
+    open_interest: str
+    open_interest_base: str
+    daily_volume: str
+
+
+class _Config(msgspec.Struct, rename="camel"):
+    max_leverage: str
+    hourly_funding_rate_cap: str
+
+
+class _Listing(msgspec.Struct, rename="camel"):
+    name: str
+    type: str
+    status: str
+    category: str
+    asset_name: str
+    collateral_asset_name: str
+    market_stats: _Stats
+    trading_config: _Config
+    created_at: int
+    sub_category: str | None = None
+    reference_market: str | None = None
+
+    def identity(self) -> Identity:
+        """By the listing's own words; a real-world asset of unknown kind is never taken for a coin."""
+        stated = None
+        if self.category == "Crypto":
+            stated = "crypto"
+        elif self.category == "RWA" and self.sub_category == "ETF/Index":
+            stated = "equity" if self.reference_market == "us_equity" else "index"  # shares of a fund, or not
+        elif self.category == "RWA":
+            by_name = identify(NAME, self.asset_name).asset_class
+            stated = _RWA.get(self.sub_category or "", "equity" if by_name == "crypto" else by_name)
+        return identify(NAME, self.asset_name, asset_class=stated)
+
+
+class _Frame(msgspec.Struct):
+    ts: int
+    data: _Payment
+    seq: int
+
+
+def _data(value: Any, endpoint: str) -> Any:
+    reader = Reader(NAME, endpoint)
+    status = reader.get(value, "status", str)
+    if status != "OK":
+        raise reader.bad("status", f"is {status!r}, not 'OK'", value.get("error"))
+    return reader.get(value, "data")
+
+
+def _segment(symbol: str) -> str:
+    """The symbol as one segment of a path, whatever it holds."""
+    if not symbol.strip("."):
+        raise BadCall(_NO_NAME.format(symbol))
+    return quote(symbol, safe="")
+
+
+def _checked_rate(reader: Reader, text: str, cap: float | None, symbol: str) -> float:
+    rate = reader.finite("fundingRate", text) + 0.0
+    if abs(rate) > (cap or _ABSURD):
+        known = f"the market's cap {cap:g}" if cap else f"the bound {_ABSURD:g} for markets of unknown cap"
+        raise reader.bad("fundingRate", f"{symbol}: {rate:g} per hour is beyond {known}", text)
+    return rate
+
+
+def _cap(reader: Reader, config: _Config) -> float | None:
+    percent = reader.finite("hourlyFundingRateCap", config.hourly_funding_rate_cap)
+    return percent / 100 if percent >= _SMALLEST_PERCENT_CAP else None
+
+
+# --- history
+
+
+def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+    start, stop = window.ms
+    path = f"/info/{_segment(market.symbol)}/funding"
+    return Request("/info/{market}/funding", path, params=(("startTime", str(start)), ("endTime", str(stop))))
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows by time. Needs `asked.market` or rows of one market alone; an empty answer gives no rows."""
+    endpoint = "/info/{market}/funding"
+    reader = Reader(NAME, endpoint)
+    rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
+    if not rows:
+        return _funding_frame([], [], [], asked.market, asked)
+    market = asked.market or symbol_market(rows[0].m)
+    rates: list[float] = []
+    stamps: list[int] = []
+    for row in rows:
+        if row.m != market.symbol:
+            raise reader.bad("m", f"is {row.m!r}, asked was {market.symbol!r}", row)
+        if not 1_262_304_000_000 <= row.T < 4_102_444_800_000:
+            raise reader.bad("T", "is not a time in Unix milliseconds", row.T)
+        if row.T % _HOUR_MS >= _HOUR_MS - _EARLY_MS:
+            raise reader.bad("T", "lies just before an hour; stamps come after it", row.T)
+        rates.append(_checked_rate(reader, row.f, market.rate_cap, row.m))
+        stamps.append(row.T)
+    return _funding_frame(rates, [t - t % _HOUR_MS for t in stamps], stamps, market, asked)
+
+
+def _funding_frame(
+    rates: list[float], hours: list[int], stamps: list[int], market: Market | None, asked: Asked
+) -> pl.DataFrame:
+    if market is None:
+        return FUNDING.empty().drop("month")
+    time = pl.Datetime("us", "UTC")
+    frame = pl.DataFrame(
+        {"funding_time": hours, "funding_rate": rates, "reported_time": stamps},
+        schema={"funding_time": pl.Int64, "funding_rate": pl.Float64, "reported_time": pl.Int64},
+    ).with_columns(
+        (pl.col("funding_time", "reported_time") * 1000).cast(time),
+        native_rate=pl.col("funding_rate"),
+        exchange=pl.lit(NAME),
+        source=pl.lit(NAME),
+        symbol=pl.lit(market.symbol),
+        base=pl.lit(market.base),
+        quote=pl.lit(market.quote, pl.String),
+        asset_class=pl.lit(market.asset_class),
+        interval_hours=pl.lit(1.0),
+        interval_from=pl.lit("declared"),
+        rate_type=pl.lit("regular"),
+        mark_price=pl.lit(None, pl.Float64),
+        index_price=pl.lit(None, pl.Float64),
+        fetched_at=pl.lit(asked.at, time),
+    )
+    return frame.select(c for c in FUNDING.columns if c != "month").sort("funding_time")
+
+
+# --- current
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [Request("/info/markets", "/info/markets")]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of the markets that trade, from /info/markets, /stats or frames of the funding stream.
+
+    A /stats answer does not name its market: `asked.market` must (BadCall without it).
+
+    Stream frames are running estimates, observed at their own `ts`; one stamped within 5 s after an hour may
+    be the payment just made, so its next_funding_time is null.
+    """
+    values = decode_lines(body, NAME, "/info/markets")
+    first = values[0]
+    if isinstance(first, dict) and "status" not in first and "seq" in first:
+        rows = [_of_frame(f, asked) for f in shaped(values, list[_Frame], NAME, "stream/funding")]
+    elif len(values) > 1:
+        raise BadPayload(
+            NAME, "stream/funding", "(body)", "holds lines that are no frames of the funding stream"
+        )
+    elif isinstance(data := _data(first, "/info/markets"), dict):
+        rows = [_of_stats(shaped(data, _Stats, NAME, "/info/markets/{m}/stats", "data"), asked)]
+    else:
+        rows = []
+        for listing in _perpetuals(data):
+            if _STATUS[listing.status] in _TRADED:
+                rows.append(_of_listing(listing, asked))
+    schema = {name: column.dtype for name, column in SNAPSHOTS.columns.items() if name != "month"}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _perpetuals(data: Any) -> list[_Listing]:
+    reader = Reader(NAME, "/info/markets")
+    listings = shaped(data, list[_Listing], NAME, "/info/markets", "data")
+    for row in listings:
+        if row.type not in ("PERPETUAL", "SPOT"):
+            raise reader.bad("type", f"of {row.name} is neither PERPETUAL nor SPOT", row.type)
+        if row.status not in _STATUS:
+            raise reader.bad("status", f"of {row.name} is not one of {', '.join(_STATUS)}", row.status)
+    return [row for row in listings if row.type == "PERPETUAL"]
+
+
+def _of_listing(row: _Listing, asked: Asked) -> dict[str, Any]:
+    what = row.identity()
+    cap = _cap(Reader(NAME, "/info/markets"), row.trading_config)
+    market = Market(
+        NAME, row.name, what.base, row.collateral_asset_name, what.asset_class, what.multiplier, rate_cap=cap
+    )
+    return _snapshot(row.market_stats, market, asked)
+
+
+def _of_stats(stats: _Stats, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "/info/markets/{m}/stats")
+    if asked.market is None:
+        raise BadCall(
+            "extended: a stats answer does not name its market; give it (parse ... --symbol BTC-USD)"
+        )
+    prices = (
+        stats.mark_price,
+        stats.index_price,
+        stats.open_interest,
+        stats.open_interest_base,
+        stats.daily_volume,
+    )
+    if not any(reader.finite("(numbers)", text) for text in prices):
+        problem = f"every number of {asked.market.symbol} is zero: that is how an unknown market is answered"
+        raise reader.bad("(numbers)", problem)
+    return _snapshot(stats, asked.market, asked)
+
+
+def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "/info/markets")
+
+    def price(name: str, text: str) -> float | None:
+        value = reader.finite(name, text)
+        if value < 0:
+            raise reader.bad(name, f"of {market.symbol} is negative", text)
+        return value / market.multiplier or None
+
+    due = reader.ms({"nextFundingRate": stats.next_funding_rate}, "nextFundingRate")
+    if due % _HOUR_MS:
+        raise reader.bad("nextFundingRate", f"of {market.symbol} is not on a full hour", due)
+    rate = _checked_rate(reader, stats.funding_rate, market.rate_cap, market.symbol)
+    return {
+        **_who(market),
+        "observed_at": asked.at,
+        "funding_rate": rate,
+        "interval_hours": 1.0,
+        "native_rate": rate,
+        "rate_step": RATE_STEP,
+        "next_funding_time": from_ms(due),
+        "mark_price": price("markPrice", stats.mark_price),
+        "index_price": price("indexPrice", stats.index_price),
+        "open_interest": reader.finite("openInterestBase", stats.open_interest_base) * market.multiplier,
+        "open_interest_usd": reader.finite("openInterest", stats.open_interest),
+        "volume_24h_usd": reader.finite("dailyVolume", stats.daily_volume),
+    }
+
+
+def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "stream/funding")
+    seen = from_ms(reader.ms({"ts": frame.ts}, "ts"))
+    stamp = from_ms(reader.ms({"T": frame.data.T}, "T"))
+    market = asked.markets.get(frame.data.m) or symbol_market(frame.data.m)
+    rate = _checked_rate(reader, frame.data.f, market.rate_cap, market.symbol)
+    just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
+    unknown = ("mark_price", "index_price", "open_interest", "open_interest_usd", "volume_24h_usd")
+    return {
+        **_who(market),
+        "observed_at": seen,
+        "funding_rate": rate,
+        "interval_hours": 1.0,
+        "native_rate": rate,
+        "rate_step": RATE_STEP,
+        "next_funding_time": None if just_paid else next_hour(stamp),
+        **dict.fromkeys(unknown),
+    }
+
+
+def _who(market: Market) -> dict[str, Any]:
+    return {
+        "exchange": NAME,
+        "source": NAME,
+        "symbol": market.symbol,
+        "base": market.base,
+        "quote": market.quote,
+        "asset_class": market.asset_class,
+    }
+
+
+# --- markets
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals, delisted ones too; no SPOT rows."""
+    reader = Reader(NAME, "/info/markets")
+    rows = []
+    for listing in _perpetuals(_data(decode(body, NAME, "/info/markets"), "/info/markets")):
+        what = listing.identity()
+        rows.append(
+            {
+                "exchange": NAME,
+                "symbol": listing.name,
+                "base": what.base,
+                "quote": listing.collateral_asset_name,
+                "asset_class": what.asset_class,
+                "native_id": None,
+                "collateral": "USDC",
+                "multiplier": what.multiplier,
+                "status": _STATUS[listing.status],
+                "interval_hours": 1.0,
+                "rate_cap": _cap(reader, listing.trading_config),
+                "max_leverage": reader.finite("maxLeverage", listing.trading_config.max_leverage) or None,
+                "listed_at": from_ms(reader.ms({"createdAt": listing.created_at}, "createdAt")),
+                "first_seen": asked.at,
+                "last_seen": asked.at,
+                "delisted_at": None,
+            }
+        )
+    return pl.DataFrame(rows, schema=MARKETS.schema, orient="row")
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved answers; the class then comes from tables, not from the exchange.
+
+    Raises BadCall for a name without a quote.
+    """
+    asset, dash, collateral = symbol.rpartition("-")
+    if not (asset and dash and collateral):
+        raise BadCall(_NO_NAME.format(symbol))
+    what = identify(NAME, asset)
+    return Market(NAME, symbol, what.base, collateral, what.asset_class, what.multiplier, interval_hours=1.0)
+
+
+# --- refusals
+
+
+_SAID: dict[str, tuple[type[FundingdbError], str]] = {
+    "1001": (BadCall, "it has no such market; see: fundingdb markets extended"),
+    "NOT_FOUND": (BadCall, "it has no such market; see: fundingdb markets extended"),
+    "1002": (BadCall, "the market is disabled; see: fundingdb markets extended"),
+    "1010": (Unreachable, "maintenance; try again later"),
+}
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    code, message = _error_of(body)
+    if status >= 500 or (status == 200 and code is None):
+        return None
+    said = ", ".join(filter(None, (f"extended answers {status}", code and f"code {code}", message)))
+    if status == 429:
+        return RateLimited(f"{said}: more than 1,000 requests a minute from this address")
+    if status == 403:
+        return Refused(f"{said}: it refuses requests without a User-Agent header; does a proxy take it away?")
+    kind, why = _SAID.get(code or "", (Refused, "see the datasheet, fundingdb/fetchers/extended.py"))
+    return kind(f"{said}: {why}")
+
+
+def _error_of(body: bytes) -> tuple[str | None, str]:
+    if b'"ERROR"' not in body[:4096]:
+        return None, ""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None, ""
+    if not isinstance(answer, dict) or answer.get("status") != "ERROR":
+        return None, ""
+    error = answer.get("error")
+    if not isinstance(error, dict):
+        return "?", ""
+    return str(error.get("code", "?")), str(error.get("message", ""))[:200]
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.starknet.extended.exchange/api/v1",
+    budget=Budget(scope=NAME, capacity=1000, per_seconds=60, concurrent=8),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_markets, _parse_current),
+    history=History(
+        paging=Backward(cap=1000),
+        request=_ask_history,
+        parse=_parse_history,
+        depth="to the market's listing, at most to 2025-07-18 (launch on Starknet)",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per hour",
+    interval="1 h",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=10),  # one payment of a thousand was stamped 559 s after its hour
+)
