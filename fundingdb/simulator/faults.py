@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: each fault hits some requests of some exchange, decided by their count or a seed."""
+"""What can go wrong on purpose: a fault hits some requests of some exchange, by their count or by a seed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ KINDS: tuple[str, ...] = get_args(Kind)
 class Fault:
     """One fault: what, at which exchange (None: all), at which of its requests.
 
-    Requests of an exchange count from 1. `on` names some of them, `every` hits each n-th, `share` a part of them by seed; with
-    none of the three all are hit. `path` limits it to requests whose path or request type holds that text.
+    Requests of an exchange count from 1. `on` names some of them, `every` hits each n-th, `share` a part of
+    them by seed; with none of the three all are hit. `path` limits it to requests whose path or type holds
+    that text.
     """
 
     kind: Kind
@@ -79,7 +80,7 @@ class Faults:
     def some(cls, seed: int = 7) -> Faults:
         """A gentle mix: each fault goes away on repeat or is harmless to a right reader."""
         return cls(
-            Fault("429", share=0.02, value=0.2),
+            Fault("429", share=0.02, value=1),
             Fault("429-silent", "extended", share=0.02),
             Fault("5xx", share=0.02),
             Fault("cut", share=0.02),

@@ -1,7 +1,8 @@
 """Hyperliquid as it answers: an own reading of its protocol, independent of the fetcher.
 
-POST /info with {"type": ...}. fundingHistory: {"coin", "fundingRate": text, fraction per interval, "premium", "time": ms of the block}, both
-bounds inclusive, oldest first, the oldest 500 of a range silently; 8-hourly until 2023-06-08 00:00Z, hourly after.
+POST /info with {"type": ...}. Rows of fundingHistory: "coin", "fundingRate" (text, fraction per interval),
+"premium", "time" (ms of the block); both bounds inclusive, oldest first, the oldest 500 of a range
+silently; 8-hourly until 2023-06-08 00:00Z, hourly after.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from fundingdb.simulator.wire import Call, Reply, Tweaks, joined, reply, text
 from fundingdb.simulator.world import HOUR_MS, mix, ms_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fundingdb.simulator.listings import Listing
     from fundingdb.simulator.world import World
 
@@ -63,21 +66,15 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
         return _history(world, ask, tweaks)
     if kind in ("meta", "metaAndAssetCtxs") and (not isinstance(dex, str) or dex not in DEXES):
         return _UNKNOWN
-    match kind:
-        case "meta":
-            return reply(_meta(world, dex))
-        case "metaAndAssetCtxs":
-            return reply([_meta(world, dex), [_context(world, x) for x in _of(world, dex)]])
-        case "perpDexs":
-            return reply([None, *(_dex(world, d) for d in DEXES if d)])
-        case "allPerpMetas":
-            return reply([_meta(world, d) for d in DEXES])
-        case "spotMeta":
-            return reply(_spot_meta())
-        case "predictedFundings":
-            return reply(_predicted(world))
-        case _:
-            return _unreadable()
+    lists: dict[Any, Callable[[], Any]] = {
+        "meta": lambda: _meta(world, dex),
+        "metaAndAssetCtxs": lambda: [_meta(world, dex), [_context(world, x) for x in _of(world, dex)]],
+        "perpDexs": lambda: [None, *(_dex(world, d) for d in DEXES if d)],
+        "allPerpMetas": lambda: [_meta(world, d) for d in DEXES],
+        "spotMeta": _spot_meta,
+        "predictedFundings": lambda: _predicted(world),
+    }
+    return reply(lists[kind]()) if isinstance(kind, str) and kind in lists else _unreadable()
 
 
 def _asked(call: Call) -> dict[str, Any]:
@@ -108,7 +105,8 @@ def _history(world: World, ask: dict[str, Any], tweaks: Tweaks) -> Reply:
 
 @lru_cache(maxsize=1 << 18)
 def _row(coin: str, ticks: int, premium: int, stamp: int) -> str:
-    return f'{{"coin":"{coin}","fundingRate":"{_decimal(ticks)}","premium":"{_decimal(premium)}","time":{stamp}}}'
+    rate, average = _decimal(ticks), _decimal(premium)
+    return f'{{"coin":"{coin}","fundingRate":"{rate}","premium":"{average}","time":{stamp}}}'
 
 
 def _decimal(ticks: int) -> str:

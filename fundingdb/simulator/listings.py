@@ -81,9 +81,10 @@ _MAJORS = ("BTC", "ETH", "SOL")
 class Listing:
     """One perpetual of one exchange.
 
-    `price` is US dollars per one base token around which it moves, `decimals` the price tick of the contract, `factor` scales
-    the rate (HIP-3's assetToFundingMultiplier), `cap` is the largest |rate| as a fraction per hour. `status` is one of active,
-    reduce_only, prelisted, delisted; it is the state from `delisted_at` on where that is set.
+    `price` is US dollars per one base token, around which it moves; `decimals` the price tick of the
+    contract; `factor` scales the rate (HIP-3's assetToFundingMultiplier); `cap` is the largest |rate| as a
+    fraction per hour. `status` is active, reduce_only, prelisted or delisted, and holds from `delisted_at`
+    on where that is set.
     """
 
     exchange: str
@@ -116,7 +117,7 @@ def _decimals(price: float) -> int:
 
 
 def listings(tokens: Iterable[str]) -> list[Listing]:
-    """Every perpetual of the three settling exchanges: the tokens asked for, and the odd ones that are always there."""
+    """Every perpetual of the settling exchanges: the tokens asked for, and the odd ones always there."""
     wanted = tuple(dict.fromkeys(tokens))
     return [*_extended(wanted), *_lighter(wanted), *_hyperliquid(wanted)]
 

@@ -1,4 +1,4 @@
-"""The HTTP server of the simulation: one loopback port, one thread with its own loop, gone when its `with` ends."""
+"""The HTTP server of the simulation: one loopback port, its own thread and loop, gone after its `with`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from fundingdb.simulator import extended, hyperliquid
+from fundingdb.simulator import coingecko, extended, hyperliquid, lighter
 from fundingdb.simulator.faults import Fault, Faults
 from fundingdb.simulator.wire import Call, Reply, Tweaks, html
 
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
     from fundingdb.simulator.world import World
 
-EXCHANGES = {"extended": extended, "hyperliquid": hyperliquid}
+EXCHANGES = {"extended": extended, "lighter": lighter, "hyperliquid": hyperliquid, "coingecko": coingecko}
 _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One request as served; `path` holds the type too where one path serves many (`/info#meta`), `weight` what it cost,
-    `faults` what struck it; `status` 0: no whole answer was sent."""
+    """One request as served; `status` 0: no whole answer was sent.
+
+    `path` holds the type too where one path serves many (`/info#meta`), `weight` is its cost.
+    """
 
     exchange: str
     path: str
@@ -42,8 +44,9 @@ class Logged:
 class Simulator:
     """Serves `world` on `host`:`port` (0: a free one) between `__enter__` and `__exit__`.
 
-    `limits=True` holds each exchange's limit by a sliding window of a minute, `scale` times faster; arrivals may be a twentieth of
-    the window early, which is what a loaded loopback does to a punctual client. `requests` is the log.
+    `limits=True` holds each exchange's limit by a sliding window of a minute, `scale` times faster;
+    arrivals may be a twentieth of the window early, as a loaded loopback makes a punctual client.
+    `requests` is the log.
     """
 
     def __init__(
@@ -219,11 +222,13 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
+    # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._simulator._connections.add(self)  # noqa: SLF001 - two halves of one server
 
+    # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._simulator._connections.discard(self)  # noqa: SLF001 - two halves of one server
@@ -235,6 +240,7 @@ class _Connection(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
 
+    # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while not self._hung and (request := self._next()):

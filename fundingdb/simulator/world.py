@@ -1,4 +1,4 @@
-"""One known world: a rate for each exchange, symbol and hour, by hash; what the simulated exchanges answer comes from here."""
+"""One known world: a rate for each exchange, symbol and hour, by hash; all answers come from here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One settled payment: its stamp as published (ms), its hour (hours since 1970), the rate and premium in ticks."""
+    """One settled payment: its stamp as published (ms), its hour (since 1970), rate and premium in ticks."""
 
     stamp: int
     hour: int
@@ -61,10 +61,10 @@ def unit(value: int) -> float:
 class World:
     """What is true in the simulation; deterministic in `seed`, stores nothing but what was changed by hand.
 
-    `start` is the earliest listing (default: each exchange's own depth), `stop` the end of all payments, exclusive (default:
-    none, so that settlements appear as `now` moves on). `now` gives the present as an aware datetime and may be replaced.
-    `intervals` overrides the schedule of a market: (exchange, symbol) -> ((from, hours), ...), oldest first; `missing_one_in`
-    says how often Hyperliquid loses an hour (0: never).
+    `start` is the earliest listing (default: each exchange's own depth), `stop` the end of all payments,
+    exclusive (default: none, so that settlements appear as `now` moves on). `now` gives the present as an
+    aware datetime and may be replaced. `intervals` overrides the schedule of a market: (exchange, symbol)
+    -> ((from, hours), ...), oldest first. Hyperliquid loses one hour in `missing_one_in` (0: none).
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class World:
         self._chunks: dict[tuple[str, str, int], list[Payment]] = {}
         self._lock = Lock()
 
-    # --- what is listed ---------------------------------------------------------------------------------------------
+    # what is listed
 
     def listing(self, exchange: str, symbol: str) -> Listing | None:
         """The market of that name with its state as of now; None where there is none (case matters)."""
@@ -121,10 +121,10 @@ class World:
         self._listings[exchange, symbol] = replace(old, status="delisted", delisted_at=at)
         self._forget(exchange, symbol)
 
-    # --- what was paid ----------------------------------------------------------------------------------------------
+    # what was paid
 
     def restate(self, exchange: str, symbol: str, at: datetime, rate: float | None = None) -> float:
-        """Changes the payment of hour `at` from now on; gives the new rate (default: 25 ticks beside the old one)."""
+        """Changes the payment of hour `at` from now on; gives the new rate (default: 0.000025 higher)."""
         hour = ms_of(at) // HOUR_MS
         steps = TICKS[exchange]
         old = self._payment(self._listings[exchange, symbol], hour)
@@ -146,7 +146,7 @@ class World:
                 del self._chunks[key]
 
     def payments(self, listing: Listing, first_ms: int, last_ms: int, late_ms: int = 0) -> list[Payment]:
-        """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays publication."""
+        """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays them."""
         exchange, symbol = listing.exchange, listing.symbol
         seen = ms_of(self.now()) - _PUBLISHED_LATE_MS.get(exchange, 0) - late_ms
         last_ms = min(last_ms, seen)
@@ -212,7 +212,7 @@ class World:
         return calm * (0.0001 + 0.0005 * level + 0.0006 * lean) + 0.0003 * noise
 
     def _ticks(self, listing: Listing, premium: float, interval: int, chance: int) -> int:
-        """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in the exchange's own steps."""
+        """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in steps."""
         eight = premium + min(max(0.0001 - premium, -0.0005), 0.0005)
         hourly = min(max(eight * listing.factor / 8, -listing.cap), listing.cap)
         exact = hourly * interval * TICKS[listing.exchange]
@@ -222,13 +222,14 @@ class World:
             return math.floor(exact) + (chance >> 40) % 2
         return round(exact)
 
-    # --- the expected truth -----------------------------------------------------------------------------------------
+    # the expected truth
 
     def settled(self, exchange: str, symbol: str, start: datetime, stop: datetime) -> pl.DataFrame:
         """What a right reader gets for funding times in [start, stop), as of now.
 
-        Columns symbol, funding_time (UTC, on the grid), interval_hours, funding_rate (fraction per interval, positive: longs
-        pay shorts). Hours that were never paid or are not published yet are absent; restated values are the new ones.
+        Columns symbol, funding_time (UTC, on the grid), interval_hours, funding_rate (fraction per
+        interval, positive: longs pay shorts). Hours never paid or not published yet are absent; restated
+        values are the new ones.
         """
         listing = self._listings[exchange, symbol]
         first, last = ms_of(start), ms_of(stop)
@@ -308,7 +309,7 @@ class World:
 
 
 def rate_of(exchange: str, ticks: int) -> float:
-    """The fraction that a right reader makes of the published figure: the nearest double of the figure, then its unit."""
+    """The fraction that a right reader makes of the published figure: its nearest double, then its unit."""
     if exchange == "lighter":
         return ticks / 10_000 / 100  # four decimals of a percent
     return ticks / TICKS[exchange]
