@@ -100,8 +100,7 @@ def _funding(world: World, call: Call, market: str, tweaks: Tweaks) -> Reply:
     if listing is None:
         return _error(404, "NOT_FOUND", "Market not found")
     late = tweaks.late_ms
-    found = world.payments(listing, start - late, end - late, late)
-    newest = found[: -tweaks.limit(CAP) - 1 : -1]
+    newest = world.payments(listing, start - late, end - late, late, most=-tweaks.limit(CAP))[::-1]
     rows = tweaks.rows([_row(market, p.ticks, p.stamp + late) for p in newest])
     return joined('{"status":"OK","data":[', rows, "]}")
 

@@ -98,7 +98,7 @@ def _history(world: World, ask: dict[str, Any], tweaks: Tweaks) -> Reply:
         return _UNKNOWN
     late = tweaks.late_ms
     last = ms_of(world.now()) if end is None else end
-    found = world.payments(listing, start - late, last - late, late)[: tweaks.limit(CAP)]
+    found = world.payments(listing, start - late, last - late, late, most=tweaks.limit(CAP))
     rows = tweaks.rows([_row(coin, p.ticks, p.premium, p.stamp + late) for p in found])
     return joined("[", rows, "]", weight=len(rows) / 20)
 

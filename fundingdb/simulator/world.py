@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import polars as pl
 from fundingdb.simulator.listings import DEPTH, TOKENS, Listing, listings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 HOUR_MS = 3_600_000
 TICKS = {
@@ -25,7 +26,7 @@ TICKS = {
 }  # published steps in a rate of 1 (per interval)
 _CHUNK = 512  # hours made at once
 _MASK = (1 << 64) - 1
-_HYPERLIQUID_HOURLY = datetime(2023, 6, 8, 0, 30, tzinfo=UTC)
+_HYPERLIQUID_HOURLY = 468_385  # 2023-06-08T01:00Z, the first hourly payment, in hours since 1970
 _PUBLISHED_LATE_MS = {"lighter": 2_000}  # its stamps say the full hour, the row comes a little later
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -127,7 +128,8 @@ class World:
         """Changes the payment of hour `at` from now on; gives the new rate (default: 0.000025 higher)."""
         hour = ms_of(at) // HOUR_MS
         steps = TICKS[exchange]
-        old = self._payment(self._listings[exchange, symbol], hour)
+        listing = self._listings[exchange, symbol]
+        old = next(self._made(listing, range(hour, hour + 1)), None)
         if old is None:
             raise LookupError(f"{exchange} {symbol} pays nothing at {at}")
         by = 25 if exchange != "hyperliquid" else 250_000
@@ -145,18 +147,30 @@ class World:
             for key in [k for k in self._chunks if k[:2] == (exchange, symbol)]:
                 del self._chunks[key]
 
-    def payments(self, listing: Listing, first_ms: int, last_ms: int, late_ms: int = 0) -> list[Payment]:
-        """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays them."""
+    def payments(
+        self, listing: Listing, first_ms: int, last_ms: int, late_ms: int = 0, *, most: int = 0
+    ) -> list[Payment]:
+        """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays them.
+
+        `most` > 0 gives the oldest so many, `most` < 0 the newest, 0 all.
+        """
         exchange, symbol = listing.exchange, listing.symbol
         seen = ms_of(self.now()) - _PUBLISHED_LATE_MS.get(exchange, 0) - late_ms
         last_ms = min(last_ms, seen)
         first_ms = max(first_ms, ms_of(self.listed_at(listing)))
-        rows: list[Payment] = []
         # a stamp lies at most an hour after its own hour
-        for chunk in range((first_ms // HOUR_MS - 1) // _CHUNK, last_ms // HOUR_MS // _CHUNK + 1):
-            rows += self._chunk(exchange, symbol, chunk)
-        low = bisect_left(rows, first_ms, key=_stamp)
-        return rows[low : bisect_right(rows, last_ms, lo=low, key=_stamp)]
+        chunks = range((first_ms // HOUR_MS - 1) // _CHUNK, last_ms // HOUR_MS // _CHUNK + 1)
+        parts: list[list[Payment]] = []
+        count = 0
+        for chunk in chunks if most >= 0 else reversed(chunks):
+            rows = self._chunk(exchange, symbol, chunk)
+            low = bisect_left(rows, first_ms, key=_stamp)
+            parts.append(rows[low : bisect_right(rows, last_ms, lo=low, key=_stamp)])
+            count += len(parts[-1])
+            if most and count >= abs(most):
+                break
+        found = list(chain.from_iterable(parts if most >= 0 else reversed(parts)))
+        return found[:most] if most > 0 else found[most:]
 
     def _chunk(self, exchange: str, symbol: str, chunk: int) -> list[Payment]:
         key = (exchange, symbol, chunk)
@@ -164,63 +178,67 @@ class World:
         if found is None:
             with self._lock:
                 listing = self._listings[exchange, symbol]
-                hours = range(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-                found = [p for p in (self._payment(listing, h) for h in hours) if p]
+                found = list(self._made(listing, range(chunk * _CHUNK, (chunk + 1) * _CHUNK)))
                 self._chunks[key] = found
         return found
 
-    def _payment(self, listing: Listing, hour: int) -> Payment | None:
+    def _made(self, listing: Listing, hours: range) -> Iterator[Payment]:
         exchange, symbol = listing.exchange, listing.symbol
-        at_ms = hour * HOUR_MS
-        if listing.status == "prelisted" or at_ms < ms_of(self.listed_at(listing)):
-            return None
-        if (listing.delisted_at and at_ms > ms_of(listing.delisted_at)) or (
-            self.stop and at_ms >= ms_of(self.stop)
-        ):
-            return None
-        interval = self.interval(listing, hour)
-        if hour % interval or (exchange, symbol, hour) in self._dropped:
-            return None
-        chance = mix(self._key("chance", exchange, symbol) + hour)
-        every = self._missing_one_in
-        if exchange == "hyperliquid" and every and chance % every == 0:
-            return None
-        premium = self.premium(listing, hour)
-        ticks = self._restated.get((exchange, symbol, hour))
-        if ticks is None:
-            ticks = self._ticks(listing, premium, interval, chance)
-        return Payment(at_ms + _lateness_ms(exchange, chance >> 20), hour, ticks, round(premium * 10**10))
+        if listing.status == "prelisted":
+            return
+        born = -(-ms_of(self.listed_at(listing)) // HOUR_MS)
+        end = ms_of(self.stop) // HOUR_MS if self.stop else hours.stop
+        if listing.delisted_at:
+            end = min(end, ms_of(listing.delisted_at) // HOUR_MS + 1)
+        odds, premium = self._key("chance", exchange, symbol), self._premium(listing)
+        every = self._missing_one_in if exchange == "hyperliquid" else 0
+        for hour in range(max(born, hours.start), min(end, hours.stop)):
+            interval = self.interval(listing, hour)
+            chance = mix(odds + hour)
+            if (
+                hour % interval
+                or (every and chance % every == 0)
+                or (exchange, symbol, hour) in self._dropped
+            ):
+                continue
+            average = premium(hour)
+            ticks = self._restated.get((exchange, symbol, hour))
+            if ticks is None:
+                ticks = _ticks(listing, average, interval, chance)
+            stamp = hour * HOUR_MS + _lateness_ms(exchange, chance >> 20)
+            yield Payment(stamp, hour, ticks, round(average * 10**10))
 
     def interval(self, listing: Listing, hour: int) -> int:
         """Hours over which the payment of `hour` accrued."""
         schedule = self._intervals.get((listing.exchange, listing.symbol))
         if schedule:
-            return [h for since, h in schedule if since == schedule[0][0] or ms_of(since) <= hour * HOUR_MS][
-                -1
-            ]
-        return 8 if listing.exchange == "hyperliquid" and hour * HOUR_MS < ms_of(_HYPERLIQUID_HOURLY) else 1
+            at = hour * HOUR_MS
+            return [h for since, h in schedule if since == schedule[0][0] or ms_of(since) <= at][-1]
+        return 8 if listing.exchange == "hyperliquid" and hour < _HYPERLIQUID_HOURLY else 1
 
     def premium(self, listing: Listing, hour: float) -> float:
         """The average premium in 8-hour terms: the token's mood, the exchange's lasting lean, and noise."""
-        day = math.floor(hour / 24)
-        mood = self._key("mood", listing.base)
-        part = hour / 24 - day
-        level = (1 - part) * unit(mood + day) + part * unit(mood + day + 1)
-        lean = unit(self._key("lean", listing.exchange, listing.base))
-        noise = unit(self._key("noise", listing.exchange, listing.symbol) + math.floor(hour * 60))
-        calm = 0.5 if listing.base in ("BTC", "ETH") else 1.0
-        return calm * (0.0001 + 0.0005 * level + 0.0006 * lean) + 0.0003 * noise
+        return self._premium(listing)(hour)
 
-    def _ticks(self, listing: Listing, premium: float, interval: int, chance: int) -> int:
-        """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in steps."""
-        eight = premium + min(max(0.0001 - premium, -0.0005), 0.0005)
-        hourly = min(max(eight * listing.factor / 8, -listing.cap), listing.cap)
-        exact = hourly * interval * TICKS[listing.exchange]
-        if listing.exchange == "lighter":
-            return math.trunc(exact + math.copysign(1e-9, exact))  # cut, not rounded
-        if abs(exact - round(exact)) > 0.499999:  # 0.0000125 appears as 0.000013 and as 0.000012
-            return math.floor(exact) + (chance >> 40) % 2
-        return round(exact)
+    def _premium(self, listing: Listing) -> Callable[[float], float]:
+        mood = self._key("mood", listing.base)
+        lean = 0.0006 * unit(self._key("lean", listing.exchange, listing.base))
+        noise = self._key("noise", listing.exchange, listing.symbol)
+        calm = 0.5 if listing.base in ("BTC", "ETH") else 1.0
+        days: dict[int, float] = {}
+
+        def mood_of(day: int) -> float:
+            if day not in days:
+                days[day] = 0.0005 * unit(mood + day)
+            return days[day]
+
+        def at(hour: float) -> float:
+            day = math.floor(hour / 24)
+            part = hour / 24 - day
+            level = (1 - part) * mood_of(day) + part * mood_of(day + 1)
+            return calm * (0.0001 + level + lean) + 0.0003 * unit(noise + math.floor(hour * 60))
+
+        return at
 
     # the expected truth
 
@@ -287,7 +305,7 @@ class World:
     def estimate(self, listing: Listing) -> int:
         """The running estimate of the coming payment in ticks; moves every minute."""
         minute = ms_of(self.now()) / 60_000
-        return self._ticks(listing, self.premium(listing, math.floor(minute) / 60), 1, 0)
+        return _ticks(listing, self.premium(listing, math.floor(minute) / 60), 1, 0)
 
     def price(self, listing: Listing, at_ms: int, kind: str = "mark") -> str:
         """US dollars per CONTRACT unit as text on the price tick; `kind` is mark or index."""
@@ -313,6 +331,18 @@ def rate_of(exchange: str, ticks: int) -> float:
     if exchange == "lighter":
         return ticks / 10_000 / 100  # four decimals of a percent
     return ticks / TICKS[exchange]
+
+
+def _ticks(listing: Listing, premium: float, interval: int, chance: int) -> int:
+    """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in steps."""
+    eight = premium + min(max(0.0001 - premium, -0.0005), 0.0005)
+    hourly = min(max(eight * listing.factor / 8, -listing.cap), listing.cap)
+    exact = hourly * interval * TICKS[listing.exchange]
+    if listing.exchange == "lighter":
+        return math.trunc(exact + math.copysign(1e-9, exact))  # cut, not rounded
+    if abs(exact - round(exact)) > 0.499999:  # 0.0000125 appears as 0.000013 and as 0.000012
+        return math.floor(exact) + (chance >> 40) % 2
+    return round(exact)
 
 
 def _stamp(payment: Payment) -> int:
