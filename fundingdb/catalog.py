@@ -165,11 +165,12 @@ def _owner(path: Path) -> tuple[str, str]:
 
 def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequence[Path]) -> None:
     types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
-    wanted = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in types.items())
+    # qualified: a bare name is taken for a macro's parameter of that name
+    wanted = ", ".join(f"CAST(file.{column} AS {kind}) AS {column}" for column, kind in types.items())
     if paths:
         listed = ", ".join(text(str(path)) for path in paths)
         hive = ", ".join(f"{column}: {types[column]}" for column in table.partitions)
-        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
+        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}}) AS file"
     else:
         wanted = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
         source = "(SELECT 1) AS nothing WHERE false"

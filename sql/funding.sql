@@ -26,6 +26,8 @@
 -- check:     month = strftime(funding_time at time zone 'UTC', '%Y-%m')
 -- why:       Settled payments, one source each: where an exchange has several sources, the preferred one counts (the
 --            exchange itself, then others by name, import last) and the next ones fill its holes.
+--
+-- Columns are qualified: DuckDB takes a bare `base` for the parameter of a macro that reads this view.
 with chosen as (
     select * from lake_funding_first
     union all
@@ -50,8 +52,9 @@ with chosen as (
     )
 )
 select
-    exchange, source, symbol, base, quote, asset_class, month, funding_time, interval_hours, interval_from,
-    funding_rate, rate_type, native_rate, mark_price, index_price, reported_time, fetched_at,
-    case when rate_type = 'regular' then funding_rate / interval_hours end as rate_1h,
-    case when rate_type = 'regular' then funding_rate / interval_hours end * 8760 as apr
+    chosen.exchange, chosen.source, chosen.symbol, chosen.base, chosen.quote, chosen.asset_class, chosen.month,
+    chosen.funding_time, chosen.interval_hours, chosen.interval_from, chosen.funding_rate, chosen.rate_type,
+    chosen.native_rate, chosen.mark_price, chosen.index_price, chosen.reported_time, chosen.fetched_at,
+    case when chosen.rate_type = 'regular' then chosen.funding_rate / chosen.interval_hours end as rate_1h,
+    case when chosen.rate_type = 'regular' then chosen.funding_rate / chosen.interval_hours end * 8760 as apr
 from chosen

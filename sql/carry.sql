@@ -1,0 +1,59 @@
+-- macro:     carry
+-- reads:     funding
+-- parameter: base | - | canonical token, e.g. 'BTC'
+-- parameter: long | - | exchange of the long leg, or exchange/symbol where it lists the token more than once
+-- parameter: short | - | exchange of the short leg, or exchange/symbol
+-- parameter: start | - | entry; text or timestamp, UTC where it has no offset; a settlement at this instant is not ours
+-- parameter: stop | - | exit, UTC likewise; a settlement at this instant is ours
+-- parameter: class | 'crypto' | asset class of base
+-- grain:     leg, exchange, symbol, funding_time, rate_type
+-- column:    funding_time   | timestamp with time zone | settlement, UTC: start < funding_time <= stop
+-- column:    exchange       | varchar                  | where the leg stands
+-- column:    symbol         | varchar                  | the exchange's own name
+-- column:    leg            | varchar                  | long or short
+-- column:    rate_type      | varchar                  | regular, or special: both move money
+-- column:    interval_hours | double                   | hours it accrued over; null = unknown, the money is the same
+-- column:    funding_rate   | double                   | fraction of notional paid; positive: longs pay shorts
+-- column:    cash           | double                   | received by us, in units of notional; negative: we paid
+-- check:     cash = case when leg = 'long' then -funding_rate else funding_rate end
+-- why:       What the pair earned, settlement by settlement. Money moves only at settlements after entry, each leg at its
+--            own times. It fails where an exchange stands for several symbols: their payments would be counted twice.
+with bounds as (
+    select
+        base as token,
+        class as token_class,
+        cast(cast(start as varchar) as timestamp) at time zone 'UTC' as entry_time,
+        cast(cast(stop as varchar) as timestamp) at time zone 'UTC' as exit_time
+),
+legs as (
+    select 'long' as leg, long as place
+    union all
+    select 'short' as leg, short as place
+),
+paid as (
+    select
+        f.funding_time, f.exchange, f.symbol, legs.leg, legs.place, f.rate_type, f.interval_hours, f.funding_rate
+    from funding as f
+    inner join legs on legs.place = f.exchange or legs.place = f.exchange || '/' || f.symbol
+    cross join bounds
+    where f.base = bounds.token
+      and f.asset_class = bounds.token_class
+      and f.funding_time > bounds.entry_time
+      and f.funding_time <= bounds.exit_time
+),
+counted as (
+    select leg, min(symbol) as first_symbol, max(symbol) as last_symbol
+    from paid
+    group by leg
+)
+select
+    paid.funding_time, paid.exchange, paid.symbol, paid.leg, paid.rate_type, paid.interval_hours, paid.funding_rate,
+    case
+        when counted.first_symbol <> counted.last_symbol
+            then error('carry: ' || paid.place || ' lists the token as ' || counted.first_symbol || ' and '
+                || counted.last_symbol || '; name one, e.g. ' || paid.exchange || '/' || counted.first_symbol)
+        when paid.leg = 'long' then -paid.funding_rate
+        else paid.funding_rate
+    end as cash
+from paid
+inner join counted on counted.leg = paid.leg
