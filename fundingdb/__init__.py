@@ -36,7 +36,12 @@ __all__ = [
     "connect",
 ]
 
-_ROOMS = {"connect": "catalog", "FundingdbError": "errors", "Lake": "lake", "FundingRateBacktestDataProvider": "provider"}
+_ROOMS = {
+    "connect": "catalog",
+    "FundingdbError": "errors",
+    "Lake": "lake",
+    "FundingRateBacktestDataProvider": "provider",
+}
 
 
 def __getattr__(name: str) -> Any:

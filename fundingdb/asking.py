@@ -140,8 +140,3 @@ def _together(table: Table, frames: list[pl.DataFrame]) -> pl.DataFrame:
     if table.time is not None and "month" in table.columns:
         merged = merged.drop("month")
     return table.check(merged)
-
-
-def market_of(row: Mapping[str, object]) -> Market:
-    """The Market of one MARKETS row."""
-    return Market(**{name: row[name] for name in Market.__dataclass_fields__})

@@ -6,23 +6,26 @@ Rows are written first, the ledger second: a crash between them costs a repeat, 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb import __version__, catalog, ledger
-from fundingdb.asking import Got, Source, market_of
+from fundingdb import catalog, ledger
+from fundingdb.asking import Source
 from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
-from fundingdb.schema import FETCHES, FUNDING, MARKETS
+from fundingdb.ledger import Ask
+from fundingdb.listing import choose, market_of, remembered
+from fundingdb.quarantine import keep
+from fundingdb.schema import MARKETS
 from fundingdb.window import Window, floor_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from fundingdb.asking import Got
 
     from fundingdb.fetchers.base import Fetcher, Market
     from fundingdb.http import Engine
@@ -98,9 +101,9 @@ class Collector:
         if fetcher.history is None:
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
         old = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
-        rows = MARKETS.check(_remembered(got.frame, old, self.now()))
+        rows = MARKETS.check(remembered(got.frame, old, self.now()))
         self.lake.upsert("markets", rows)
-        self.lake.upsert("fetches", _ledger_row(fetcher, "*", "markets", None, got, None, self.now()))
+        self.lake.upsert("fetches", _answered(Ask.of(fetcher, "*", "markets"), got, self.now()))
         return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
     async def backfill(
@@ -147,20 +150,23 @@ class Collector:
             markets = await self.refresh_markets(fetcher) if fetcher.history else {}
             got = await Source(fetcher, self.engine).current(markets)
         except FundingdbError as error:
-            batch.note(self._failed(report, fetcher, "*", "current", None, error))
+            batch.note(self._failed(report, Ask.of(fetcher, "*", "current"), error))
             return
         rows = got.frame
         if exchanges is not None:
             rows = rows.filter(pl.col("exchange").is_in(exchanges))
         if tokens is not None:
-            rows = rows.filter(pl.col("base").str.to_uppercase().is_in([t.upper() for t in tokens]) | pl.col("symbol").is_in(tokens))
+            rows = rows.filter(
+                pl.col("base").str.to_uppercase().is_in([t.upper() for t in tokens])
+                | pl.col("symbol").is_in(tokens)
+            )
         await batch.snapshots(fetcher, rows, got)
         if fetcher.history is None:
             return
         try:
             mine = choose({fetcher.exchange: markets}, tokens)[fetcher.exchange]
         except UnknownName as error:
-            batch.note(self._failed(report, fetcher, "*", "current", None, error))
+            batch.note(self._failed(report, Ask.of(fetcher, "*", "current"), error))
             return
         trading = [m for m in mine if m.status in {"active", "reduce_only"}]
         await self._fetch(fetcher, self._due_jobs(fetcher, trading, report), batch)
@@ -172,7 +178,7 @@ class Collector:
         listed = []
         for fetcher, markets in zip(fetchers, found, strict=True):
             if isinstance(markets, FundingdbError):
-                row = self._failed(report, fetcher, "*", "markets", None, markets)
+                row = self._failed(report, Ask.of(fetcher, "*", "markets"), markets)
                 self.lake.upsert("fetches", row)
             elif isinstance(markets, BaseException):
                 raise markets
@@ -228,7 +234,9 @@ class Collector:
                     got = await source.history(market, window)
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
-                    batch.note(self._failed(batch.report, fetcher, market.symbol, "history", window, error))
+                    batch.note(
+                        self._failed(batch.report, Ask.of(fetcher, market.symbol, "history", window), error)
+                    )
                 else:
                     state.silent = 0
                     state.rows += got.frame.height
@@ -241,20 +249,12 @@ class Collector:
         if state.done < state.total:
             batch.report.not_asked[fetcher.exchange] = state.total - state.done
 
-    def _failed(
-        self,
-        report: Report,
-        fetcher: Fetcher,
-        symbol: str,
-        endpoint: str,
-        window: Window | None,
-        error: FundingdbError,
-    ) -> pl.DataFrame:
+    def _failed(self, report: Report, ask: Ask, error: FundingdbError) -> pl.DataFrame:
         """Note a failure, keep a refused answer, give its ledger row."""
-        report.failures.append(Failure(fetcher.exchange, symbol, window, error))
+        report.failures.append(Failure(ask.exchange, ask.symbol, ask.window, error))
         if isinstance(error, BadPayload) and error.body:
-            quarantine(self.warehouse, fetcher.exchange, symbol, window, error, self.now())
-        return _ledger_row(fetcher, symbol, endpoint, window, None, error, self.now())
+            keep(self.warehouse, ask, error, self.now())
+        return ledger.failed(ask, error, self.now())
 
 
 @dataclass(slots=True)
@@ -279,9 +279,8 @@ class _Batch:
     async def add(self, fetcher: Fetcher, market: Market, window: Window, got: Got) -> None:
         """Take one walked window; write the batch when it is large or old enough."""
         self._frames.append(got.frame)
-        self._ledger.append(
-            _ledger_row(fetcher, market.symbol, "history", window, got, None, self.collector.now())
-        )
+        ask = Ask.of(fetcher, market.symbol, "history", window)
+        self._ledger.append(_answered(ask, got, self.collector.now()))
         self._rows += got.frame.height
         self.report.windows += 1
         self.report.succeeded += 1
@@ -298,7 +297,7 @@ class _Batch:
     async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Got) -> None:
         """Write a snapshot round at once."""
         async with self._lock:
-            ledger_row = _ledger_row(fetcher, "*", "current", None, got, None, self.collector.now())
+            ledger_row = _answered(Ask.of(fetcher, "*", "current"), got, self.collector.now())
             await asyncio.to_thread(self._write_snapshots, rows, ledger_row)
         self.report.snapshots += rows.height
         self.report.succeeded += 1
@@ -331,95 +330,6 @@ class _Batch:
         catalog.rebuild(self.collector.warehouse)
 
 
-def choose(
-    listed: Mapping[str, Mapping[str, Market]], tokens: Sequence[str] | None
-) -> dict[str, list[Market]]:
-    """By exchange the markets of `tokens` (base in any case, or symbol verbatim); None: all but those not yet trading.
-
-    Raises UnknownName for a token that no exchange lists.
-    """
-    if tokens is None:
-        return {e: [m for m in ms.values() if m.status != "prelisted"] for e, ms in listed.items()}
-    for token in tokens:
-        if not any(_is(token, m) for ms in listed.values() for m in ms.values()) and listed:
-            known = {m.base for ms in listed.values() for m in ms.values()}
-            raise UnknownName("token", token, known, f"(asked: {', '.join(listed)})")
-    return {e: [m for m in ms.values() if any(_is(t, m) for t in tokens)] for e, ms in listed.items()}
-
-
-def _is(token: str, market: Market) -> bool:
-    return token == market.symbol or token.upper() == market.base.upper()
-
-
-def _remembered(new: pl.DataFrame, old: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The listing of now with what only the lake remembers: first_seen, delisted_at, markets that vanished."""
-    gone = (
-        old.join(new, on=["exchange", "symbol"], how="anti")
-        .select(new.columns)
-        .with_columns(status=pl.lit("delisted"), delisted_at=pl.col("delisted_at").fill_null(now))
-        if new.height
-        else old.clear()
-    )
-    past = old.select("exchange", "symbol", _first="first_seen", _gone="delisted_at")
-    dead = pl.col("status") == "delisted"
-    seen = new.join(past, on=["exchange", "symbol"], how="left", maintain_order="left").with_columns(
-        first_seen=pl.coalesce("_first", "first_seen"),
-        delisted_at=pl.when(dead).then(pl.coalesce("delisted_at", "_gone", pl.lit(now))),
-    )
-    return pl.concat([seen.drop("_first", "_gone"), gone])
-
-
-def _ledger_row(
-    fetcher: Fetcher,
-    symbol: str,
-    endpoint: str,
-    window: Window | None,
-    got: Got | None,
-    error: FundingdbError | None,
-    now: datetime,
-) -> pl.DataFrame:
-    """One FETCHES row; for a walked window the part of it that is proven."""
-    stop = window.stop if window else None
-    rows = got.frame if got else FUNDING.empty()
-    asked_at = (got.asked_at if got else None) or now
-    if window and got:
-        last = rows["funding_time"].max()
-        stop = ledger.proven_stop(window, last if isinstance(last, datetime) else None, asked_at)
-    row = {
-        "exchange": fetcher.exchange,
-        "source": fetcher.exchange,
-        "symbol": symbol,
-        "endpoint": endpoint,
-        "window_start": window.start if window else None,
-        "window_stop": stop,
-        "outcome": "failed" if error else "rows" if rows.height else "empty",
-        "rows": rows.height,
-        "pages": got.pages if got else 0,
-        "bytes": got.bytes if got else 0,
-        "seconds": got.seconds if got else 0.0,
-        "error": None if error is None else f"{type(error).__name__}: {error}"[:500],
-        "asked_at": asked_at,
-        "fetcher_version": f"{__version__}/{fetcher.version}",
-    }
-    return FETCHES.check(pl.DataFrame([row], schema={k: v for k, v in FETCHES.schema.items() if k != "month"}))
-
-
-def quarantine(
-    warehouse: Path, exchange: str, symbol: str, window: Window | None, error: BadPayload, now: datetime
-) -> Path:
-    """Keep an answer that was refused, with the reason beside it, under warehouse/quarantine/<exchange>; give its path."""
-    home = warehouse / "quarantine" / exchange
-    home.mkdir(parents=True, exist_ok=True)
-    name = f"{now:%Y%m%dT%H%M%S}-{hashlib.sha256(error.body).hexdigest()[:12]}"
-    body = home / f"{name}.body"
-    body.write_bytes(error.body)
-    reason = {
-        "exchange": exchange,
-        "symbol": symbol,
-        "endpoint": error.endpoint,
-        "window": [str(window.start), str(window.stop)] if window else None,
-        "reason": str(error),
-        "kept_at": now.isoformat(),
-    }
-    (home / f"{name}.json").write_text(json.dumps(reason, indent=2) + "\n")
-    return body
+def _answered(ask: Ask, got: Got, now: datetime) -> pl.DataFrame:
+    taken = ledger.Taken(got.pages, got.bytes, got.seconds, got.asked_at or now)
+    return ledger.answered(ask, got.frame, taken)

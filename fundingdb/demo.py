@@ -54,7 +54,9 @@ class Result:
                 f"{self.payments:,} settled payments and {self.snapshots} snapshots, every row equal to the simulated world; "
                 f"{struck} faults survived; {self.seconds:.1f} s"
             )
-        return "NOT RIGHT:\n  " + "\n  ".join([*self.differences, *(str(f.error) for f in self.report.failures)][:10])
+        return "NOT RIGHT:\n  " + "\n  ".join(
+            [*self.differences, *(str(f.error) for f in self.report.failures)][:10]
+        )
 
     def facts(self) -> dict[str, object]:
         """The figures under stable names."""
@@ -106,7 +108,9 @@ class Demo:
     def _clear(self) -> None:
         if self.warehouse.exists():
             if not (self.warehouse / _MARK).is_file():
-                raise BadCall(f"{self.warehouse} is not a demo's warehouse: move it away or give another --warehouse")
+                raise BadCall(
+                    f"{self.warehouse} is not a demo's warehouse: move it away or give another --warehouse"
+                )
             shutil.rmtree(self.warehouse)
         self.warehouse.mkdir(parents=True)
         (self.warehouse / _MARK).write_text("Simulated rows. Made anew by each `fundingdb demo`.\n")
@@ -131,7 +135,9 @@ class Demo:
             f"{r['exchange']} {r['symbol']} {r['funding_time']}: lake {r['funding_rate']}, world {r['funding_rate_world']}"
             for r in bad.head(10).iter_rows(named=True)
         ]
-        lacking = {(e, t) for e in EXCHANGES for t in TOKENS} - set(got.select("exchange", "base").unique().rows())
+        lacking = {(e, t) for e in EXCHANGES for t in TOKENS} - set(
+            got.select("exchange", "base").unique().rows()
+        )
         said += [f"{exchange} {token}: nothing in the lake" for exchange, token in sorted(lacking)]
         return got.height, said
 

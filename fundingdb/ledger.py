@@ -1,18 +1,89 @@
-"""Which windows were asked and proven, and which are missing: pure arithmetic over the table `fetches`."""
+"""The ledger: what was asked, what is proven, what is missing. Pure: rows of the table `fetches` and spans of time."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+import polars as pl
+
+from fundingdb import __version__
+from fundingdb.schema import FETCHES
 from fundingdb.window import HOUR, Window, floor_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import polars as pl
+    from fundingdb.errors import FundingdbError
+    from fundingdb.fetchers.base import Fetcher
 
 LATE = timedelta(hours=48)  # an exchange may publish this late: an empty end younger than it proves nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What was asked of one source; symbol `*` stands for all its markets at once."""
+
+    exchange: str
+    symbol: str
+    endpoint: str
+    window: Window | None
+    version: str
+
+    @classmethod
+    def of(cls, fetcher: Fetcher, symbol: str, endpoint: str, window: Window | None = None) -> Self:
+        """An ask of `fetcher`."""
+        return cls(fetcher.exchange, symbol, endpoint, window, f"{__version__}/{fetcher.version}")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an ask took: answers, bytes, seconds; `asked_at` is when the first answer came, UTC."""
+
+    pages: int
+    bytes: int
+    seconds: float
+    asked_at: datetime
+
+
+def answered(ask: Ask, rows: pl.DataFrame, taken: Taken) -> pl.DataFrame:
+    """The FETCHES row of an ask that was answered; its window is the part that is proven."""
+    stop = None
+    if ask.window:
+        last = rows["funding_time"].max()
+        stop = proven_stop(ask.window, last if isinstance(last, datetime) else None, taken.asked_at)
+    return _row(ask, stop, "rows" if rows.height else "empty", rows.height, None, taken)
+
+
+def failed(ask: Ask, error: FundingdbError, now: datetime) -> pl.DataFrame:
+    """The FETCHES row of an ask that failed."""
+    stop = ask.window.stop if ask.window else None
+    return _row(ask, stop, "failed", 0, f"{type(error).__name__}: {error}"[:500], Taken(0, 0, 0.0, now))
+
+
+def _row(
+    ask: Ask, stop: datetime | None, outcome: str, rows: int, error: str | None, taken: Taken
+) -> pl.DataFrame:
+    row = {
+        "exchange": ask.exchange,
+        "source": ask.exchange,
+        "symbol": ask.symbol,
+        "endpoint": ask.endpoint,
+        "window_start": ask.window.start if ask.window else None,
+        "window_stop": stop,
+        "outcome": outcome,
+        "rows": rows,
+        "pages": taken.pages,
+        "bytes": taken.bytes,
+        "seconds": taken.seconds,
+        "error": error,
+        "asked_at": taken.asked_at,
+        "fetcher_version": ask.version,
+    }
+    return FETCHES.check(
+        pl.DataFrame([row], schema={k: v for k, v in FETCHES.schema.items() if k != "month"})
+    )
 
 
 def due(now: datetime, settle_delay: timedelta) -> datetime:
@@ -34,7 +105,9 @@ def covered(fetches: pl.DataFrame) -> dict[str, list[Window]]:
     """By symbol the merged proven spans, in order, of the history rows of `fetches` that did not fail."""
     spans: dict[str, list[Window]] = {}
     rows = fetches.filter(
-        (fetches["endpoint"] == "history") & (fetches["outcome"] != "failed") & (fetches["window_start"] < fetches["window_stop"])
+        (fetches["endpoint"] == "history")
+        & (fetches["outcome"] != "failed")
+        & (fetches["window_start"] < fetches["window_stop"])
     ).sort("symbol", "window_start")
     for symbol, start, stop in rows.select("symbol", "window_start", "window_stop").iter_rows():
         mine = spans.setdefault(symbol, [])

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import polars as pl
 
 from fundingdb import catalog
-from fundingdb.asking import Source, market_of
-from fundingdb.collector import Collector, choose
+from fundingdb.asking import Source
+from fundingdb.collector import Collector
 from fundingdb.errors import BadCall, FundingdbError, UnknownName
 from fundingdb.fetchers import fetcher
-from fundingdb.fetchers.base import Fetcher, Market
 from fundingdb.http import Engine
 from fundingdb.lake import Lake, Upserted, default_warehouse
 from fundingdb.ledger import due
+from fundingdb.listing import choose, market_of
 from fundingdb.rounds import Schedule, run_rounds
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.window import Window, floor_hour, instant
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fundingdb.collector import Report
+    from fundingdb.fetchers.base import Fetcher, Market
 
 
 class BaseFundingDataSource:
@@ -114,7 +115,9 @@ class BaseFundingDataSource:
         `end` defaults to the last settlement surely published. Empty means that the source proved it has none. Raises BadCall
         for a source without history, UnknownName, BadWindow.
         """
-        return await self._history([token], instant(start, "start"), None if end is None else instant(end, "end"))
+        return await self._history(
+            [token], instant(start, "start"), None if end is None else instant(end, "end")
+        )
 
     async def bulk_download_historical(
         self,
@@ -152,13 +155,20 @@ class BaseFundingDataSource:
         long the lower rate, short the higher, so never negative. Rows with an unknown rate or interval take no part.
         """
         known = rates.drop_nulls(["funding_rate", "interval_hours"]).select(
-            "asset_class", "base", "exchange", "symbol", rate_1h=pl.col("funding_rate") / pl.col("interval_hours")
+            "asset_class",
+            "base",
+            "exchange",
+            "symbol",
+            rate_1h=pl.col("funding_rate") / pl.col("interval_hours"),
         )
         pairs = known.join(known, on=["asset_class", "base"], suffix="_short").filter(
             (pl.col("exchange") != pl.col("exchange_short"))
             & (
                 (pl.col("rate_1h") < pl.col("rate_1h_short"))
-                | ((pl.col("rate_1h") == pl.col("rate_1h_short")) & (pl.col("exchange") < pl.col("exchange_short")))
+                | (
+                    (pl.col("rate_1h") == pl.col("rate_1h_short"))
+                    & (pl.col("exchange") < pl.col("exchange_short"))
+                )
             )
         )
         return pairs.select(
@@ -304,5 +314,7 @@ def _raise_first(report: Report) -> None:
     if report.failures:
         first = report.failures[0]
         error: FundingdbError = first.error
-        error.add_note(f"{first.exchange} {first.symbol}: one of {len(report.failures)} failures; repeat to do the rest")
+        error.add_note(
+            f"{first.exchange} {first.symbol}: one of {len(report.failures)} failures; repeat to do the rest"
+        )
         raise error

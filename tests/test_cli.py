@@ -66,7 +66,10 @@ def test_the_root_help_lists_every_verb_and_where_to_start():
         (["backfill", "--tokens", "BTC,,ETH"], "has an empty part"),
         (["backfill", "--tokens", "BTC", "--since", "2026-02-30"], "no such date"),
         (["backfill", "--tokens", "BTC", "--since", "2026-03-02", "--until", "2026-03-01"], "reversed"),
-        (["backfill", "--tokens", "BTC", "--since", "2031-01-01", "--until", "2031-02-01"], "lies in the future"),
+        (
+            ["backfill", "--tokens", "BTC", "--since", "2031-01-01", "--until", "2031-02-01"],
+            "lies in the future",
+        ),
         (["backfill", "--tokens", "BTC", "--since", "2026-01-01", "--days", "3"], "give one"),
         (["backfill", "--tokens", "BTC", "--since", "1767225600000"], "milliseconds"),
         (["backfill", "--tokens", "BTC", "--days", "0"], "above 0"),
@@ -106,7 +109,9 @@ def test_a_warehouse_that_is_a_file_is_refused(tmp_path, simulator):
 
 
 def test_backfill_summary_for_machines_is_one_json_object(simulator, filled):
-    done = run("backfill", "--tokens", "BTC,KAITO", "--days", 3, "--warehouse", filled, "--json", env=simulator.env())
+    done = run(
+        "backfill", "--tokens", "BTC,KAITO", "--days", 3, "--warehouse", filled, "--json", env=simulator.env()
+    )
     facts = json.loads(done.stdout)
     assert (facts["inserted"], facts["windows_asked"], facts["failures"]) == (0, 0, [])
 
@@ -127,7 +132,17 @@ def test_collect_writes_one_line_a_round(simulator, tmp_path):
 def test_collect_survives_a_source_that_is_down_and_ends_with_3(tmp_path):
     with Simulator(World(tokens=TOKENS), faults=Faults(Fault("5xx", "extended"))) as simulator:
         done = run(
-            *("collect", "--source", "extended", "--source", "hyperliquid", "--tokens", "KAITO", "--count", 1),
+            *(
+                "collect",
+                "--source",
+                "extended",
+                "--source",
+                "hyperliquid",
+                "--tokens",
+                "KAITO",
+                "--count",
+                1,
+            ),
             *("--warehouse", tmp_path),
             env=simulator.env(),
             timeout=110,
@@ -145,7 +160,13 @@ def test_markets_lists_what_is_traded_without_storing_it(simulator, tmp_path):
 
 
 def test_views_answer_over_a_backfilled_lake(filled):
-    done = run("sql", "select exchange, count(*) as n from funding group by 1 order by 1", "--json", "--warehouse", filled)
+    done = run(
+        "sql",
+        "select exchange, count(*) as n from funding group by 1 order by 1",
+        "--json",
+        "--warehouse",
+        filled,
+    )
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["exchange"] for r in rows] == ["extended", "hyperliquid", "lighter"]
     assert all(r["n"] >= 140 for r in rows)
@@ -154,10 +175,22 @@ def test_views_answer_over_a_backfilled_lake(filled):
 
 def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_path):
     with Simulator(World(tokens=tuple(f"T{n}" for n in range(40)))) as simulator:
-        command = [sys.executable, "-m", "fundingdb", "backfill", "extended", "hyperliquid", "--all", "--days", "200"]
+        command = [
+            sys.executable,
+            "-m",
+            "fundingdb",
+            "backfill",
+            "extended",
+            "hyperliquid",
+            "--all",
+            "--days",
+            "200",
+        ]
         env = {**os.environ, **simulator.env()}
         for wait in (0.9, 1.6, 2.4):
-            child = subprocess.Popen([*command, "--warehouse", str(tmp_path)], env=env, stderr=subprocess.DEVNULL)
+            child = subprocess.Popen(
+                [*command, "--warehouse", str(tmp_path)], env=env, stderr=subprocess.DEVNULL
+            )
             time.sleep(wait)
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -167,14 +200,27 @@ def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_pat
         rows = Lake(tmp_path).scan("funding").collect()
         for exchange, symbol in rows.select("exchange", "symbol").unique().rows()[:20]:
             mine = rows.filter((pl.col("exchange") == exchange) & (pl.col("symbol") == symbol))
-            want = simulator.world.settled(exchange, symbol, mine["funding_time"].min(), mine["funding_time"].max())
+            want = simulator.world.settled(
+                exchange, symbol, mine["funding_time"].min(), mine["funding_time"].max()
+            )
             assert mine.height - 1 <= want.height <= mine.height
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(tmp_path):
     with Simulator(World(tokens=tuple(f"T{n}" for n in range(40)))) as simulator:
         child = subprocess.Popen(
-            [sys.executable, "-m", "fundingdb", "backfill", "lighter", "--all", "--days", "60", "--warehouse", str(tmp_path)],
+            [
+                sys.executable,
+                "-m",
+                "fundingdb",
+                "backfill",
+                "lighter",
+                "--all",
+                "--days",
+                "60",
+                "--warehouse",
+                str(tmp_path),
+            ],
             env={**os.environ, **simulator.env()},
             stderr=subprocess.PIPE,
             text=True,

@@ -19,7 +19,11 @@ def backfill(simulator, warehouse, *names, window=TEN_DAYS, tokens=("BTC", "KAIT
 
 def history_requests(simulator, exchange):
     marks = ("funding", "fundingHistory")
-    return [r for r in simulator.requests if r.exchange == exchange and r.path.rstrip("/").endswith(marks + ("fundings",))]
+    return [
+        r
+        for r in simulator.requests
+        if r.exchange == exchange and r.path.rstrip("/").endswith(marks + ("fundings",))
+    ]
 
 
 @pytest.mark.parametrize("exchange", ["extended", "lighter", "hyperliquid"])
@@ -94,7 +98,10 @@ def test_one_market_that_fails_does_not_stop_the_others_and_a_repeat_does_only_t
     broken = Faults(Fault("truncated", "extended", path="KAITO-USD/funding"))
     with Simulator(world(), faults=broken) as simulator:
         report = collect(
-            simulator, tmp_path, lambda c: c.backfill(sources("extended"), TWO_DAYS, ["BTC", "KAITO"]), sleep=_no_sleep
+            simulator,
+            tmp_path,
+            lambda c: c.backfill(sources("extended"), TWO_DAYS, ["BTC", "KAITO"]),
+            sleep=_no_sleep,
         )
     assert report.exit_code == 3
     assert [f.symbol for f in report.failures] == ["KAITO-USD"]
@@ -133,7 +140,9 @@ def test_a_payment_that_was_changed_is_restated_and_the_old_value_kept(tmp_path)
 
         done = collect(simulator, tmp_path, again)
     assert (done.inserted, done.restated) == (0, 1)
-    assert payments(tmp_path).filter(pl.col("funding_time") == at)["funding_rate"].item() == pytest.approx(new, abs=1e-15)
+    assert payments(tmp_path).filter(pl.col("funding_time") == at)["funding_rate"].item() == pytest.approx(
+        new, abs=1e-15
+    )
     kept = lake.scan("restatements").collect().row(0, named=True)
     assert (kept["old_funding_rate"], kept["new_funding_rate"]) == (old, pytest.approx(new, abs=1e-15))
 
@@ -153,12 +162,16 @@ def test_rounds_bring_what_came_due_and_fill_the_holes_of_a_source_that_was_down
         simulator.up("extended")
         third = collect(simulator, tmp_path, one)
         assert third.failures == []
-        assert third.inserted == 2 * 3 + 3 * 2  # extended: three hours of two markets; hyperliquid: two hours of three
+        assert (
+            third.inserted == 2 * 3 + 3 * 2
+        )  # extended: three hours of two markets; hyperliquid: two hours of three
     got = payments(tmp_path)
     assert got["funding_time"].max() == NOW.replace(minute=0) + 3 * HOUR
     start = got["funding_time"].min()
     assert differing(tmp_path, truth, start, NOW + 4 * HOUR).is_empty()
-    times = Lake(tmp_path).scan("snapshots").collect().group_by("exchange").agg(pl.col("observed_at").n_unique())
+    times = (
+        Lake(tmp_path).scan("snapshots").collect().group_by("exchange").agg(pl.col("observed_at").n_unique())
+    )
     assert dict(times.rows()) == {"extended": 2, "hyperliquid": 3}
 
 

@@ -46,7 +46,7 @@ def test_what_is_missing_and_what_is_covered_make_the_window_whole(asked, window
     rows = [fetch("A", a, b, at=n) for n, (a, b) in enumerate(asked)]
     done = ledger.covered(table(*rows)).get("A", []) if rows else []
     left = ledger.missing(span(*window), done)
-    wanted = {h for h in range(*window)} - {h for a, b in asked for h in range(a, b)}
+    wanted = set(range(*window)) - {h for a, b in asked for h in range(a, b)}
     got = [h for w in left for h in range(round((w.start - T0) / HOUR), round((w.stop - T0) / HOUR))]
     assert sorted(got) == sorted(wanted)
     assert len(got) == len(set(got))

@@ -52,7 +52,13 @@ def test_a_python_snippet_of_the_readme_runs(place, n):
     script = home / f"snippet_{n}.py"
     script.write_text(blocks("python")[n])
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script)], cwd=home, env=env, capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-W", "error", str(script)],
+        cwd=home,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -61,7 +67,9 @@ def test_the_provider_snippet_prints_a_rate_and_a_spread(place):
     home, env, _ = place
     script = home / "provider.py"
     script.write_text(blocks("python")[-1])
-    done = subprocess.run([sys.executable, str(script)], cwd=home, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=home, env=env, capture_output=True, text=True, check=True
+    )
     rate, spread = map(float, done.stdout.split())
     assert abs(rate) < 0.01
     assert abs(spread) < 0.01
@@ -83,7 +91,9 @@ def test_a_query_of_the_readme_answers_in_the_duckdb_shell(place, query):
 
 
 def test_the_readme_names_two_set_up_commands_that_need_only_python_and_pip():
-    first, second = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("python3 -m venv")]
+    first, second = [
+        line for block in blocks("sh") for line in block.splitlines() if line.startswith("python3 -m venv")
+    ]
     assert first.endswith("fundingdb demo")
     assert second.endswith("pytest -q")
 

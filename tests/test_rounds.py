@@ -19,7 +19,9 @@ class Clock:
         self.at += timedelta(seconds=seconds)
 
 
-def rounds(schedule: Schedule, length: timedelta = timedelta(seconds=1), stop_after: int | None = None) -> list[datetime]:
+def rounds(
+    schedule: Schedule, length: timedelta = timedelta(seconds=1), stop_after: int | None = None
+) -> list[datetime]:
     clock, seen = Clock(), []
 
     async def one() -> int:

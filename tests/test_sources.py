@@ -59,7 +59,9 @@ def _ago(simulator, hours):
 
 def test_a_thousand_units_of_pepe_are_one_token_in_every_price(simulator):
     prices = [
-        with_source(NATIVE[n](env=simulator.env()), lambda s: s.get_funding_rates(tokens=["PEPE"]))["mark_price"].item()
+        with_source(NATIVE[n](env=simulator.env()), lambda s: s.get_funding_rates(tokens=["PEPE"]))[
+            "mark_price"
+        ].item()
         for n in ("extended", "hyperliquid")
     ]
     assert prices[0] == pytest.approx(prices[1], rel=0.01)
@@ -73,7 +75,9 @@ def test_a_bulk_download_with_a_warehouse_lands_in_the_lake_and_equals_the_world
     )
     assert rows.height in (2 * 72, 2 * 73)
     assert rows.equals(Lake(tmp_path).scan("funding").collect().sort("symbol", "funding_time"))
-    assert differing(tmp_path, simulator.world, rows["funding_time"].min(), rows["funding_time"].max() + HOUR).is_empty()
+    assert differing(
+        tmp_path, simulator.world, rows["funding_time"].min(), rows["funding_time"].max() + HOUR
+    ).is_empty()
 
 
 def test_a_bulk_download_without_a_warehouse_stores_nothing(simulator, tmp_path, monkeypatch):
@@ -86,7 +90,10 @@ def test_a_bulk_download_without_a_warehouse_stores_nothing(simulator, tmp_path,
 
 
 def test_a_collector_takes_any_source_by_one_parameter(simulator, tmp_path):
-    for source in (CoinGeckoFundingDataSource(env=simulator.env()), ExtendedFundingDataSource(env=simulator.env())):
+    for source in (
+        CoinGeckoFundingDataSource(env=simulator.env()),
+        ExtendedFundingDataSource(env=simulator.env()),
+    ):
 
         async def work(source):
             collector = FundingRateCollector(
@@ -155,6 +162,10 @@ def test_a_key_is_never_shown(simulator):
 
     async def work(source):
         await source.get_funding_rates("extended")
-        return repr(source) + repr(source.engine) + repr(vars(source.fetcher) if hasattr(source.fetcher, "__dict__") else "")
+        return (
+            repr(source)
+            + repr(source.engine)
+            + repr(vars(source.fetcher) if hasattr(source.fetcher, "__dict__") else "")
+        )
 
     assert "very-secret" not in with_source(source, work)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+from fundingdb.http import Engine
 
 from fundingdb.collector import Collector
 from fundingdb.fetchers import fetcher
-from fundingdb.http import Engine
 from fundingdb.lake import Lake
 from fundingdb.simulator import Simulator, World
 
@@ -24,7 +24,11 @@ def world(tokens=("BTC", "KAITO", "PEPE"), now=NOW, **more) -> World:
 
 
 def collect(
-    simulator: Simulator, warehouse: Path, work: Callable[[Collector], Awaitable], now: datetime | None = None, **engine
+    simulator: Simulator,
+    warehouse: Path,
+    work: Callable[[Collector], Awaitable],
+    now: datetime | None = None,
+    **engine,
 ):
     """Runs `work` with a collector whose clock is the world's (or `now`) and whose back-offs take no time."""
 

@@ -37,7 +37,9 @@ def fetchers(names: list[str], *, history: bool = False) -> list[Fetcher]:
         return found
     for one in found:
         if one.history is None and names:
-            raise BadCall(f"{one.exchange} has no funding history: use 'fundingdb collect --source {one.exchange}'")
+            raise BadCall(
+                f"{one.exchange} has no funding history: use 'fundingdb collect --source {one.exchange}'"
+            )
     return [f for f in found if f.history is not None]
 
 
@@ -57,7 +59,9 @@ def window(args: Namespace) -> Window:
             raise BadWindow(f"--days {days}: must be above 0 and below 10000")
         start = stop - timedelta(days=days)
     if start > now:
-        raise BadWindow(f"--since {args.since}: lies in the future; funding is paid at {now:%Y-%m-%d %H:%M}Z at most")
+        raise BadWindow(
+            f"--since {args.since}: lies in the future; funding is paid at {now:%Y-%m-%d %H:%M}Z at most"
+        )
     return Window(floor_hour(start), stop)
 
 

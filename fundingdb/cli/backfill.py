@@ -20,7 +20,9 @@ def arguments(parser: ArgumentParser) -> None:
     which.add_argument("--all", action="store_true", help="every market")
     parser.add_argument("--days", type=float, metavar="N", help="this many days back (default 90)")
     parser.add_argument("--since", metavar="DATE", help="from this day or instant, UTC")
-    parser.add_argument("--until", metavar="DATE", help="up to this day or instant, UTC, exclusive (default: now)")
+    parser.add_argument(
+        "--until", metavar="DATE", help="up to this day or instant, UTC, exclusive (default: now)"
+    )
 
 
 def run(args: Namespace) -> int:

@@ -20,7 +20,9 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko)")
     parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
-    parser.add_argument("--every", default="1h", metavar="SPAN", help="one round each SPAN of the clock (default 1h)")
+    parser.add_argument(
+        "--every", default="1h", metavar="SPAN", help="one round each SPAN of the clock (default 1h)"
+    )
     parser.add_argument("--for", dest="span", metavar="SPAN", help="stop after this long")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N rounds (1: one round, now)")
 

@@ -14,7 +14,9 @@ EXAMPLE = "fundingdb demo --days 30"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--days", type=int, default=30, metavar="N", help="days of history, 1 to 365 (default 30)")
+    parser.add_argument(
+        "--days", type=int, default=30, metavar="N", help="days of history, 1 to 365 (default 30)"
+    )
 
 
 def run(args: Namespace) -> int:

@@ -37,7 +37,9 @@ def run(args: Namespace) -> int:
 
     rows = pl.concat(asyncio.run(ask()))
     for token in tokens or []:
-        if rows.filter((pl.col("base").str.to_uppercase() == token.upper()) | (pl.col("symbol") == token)).is_empty():
+        if rows.filter(
+            (pl.col("base").str.to_uppercase() == token.upper()) | (pl.col("symbol") == token)
+        ).is_empty():
             raise UnknownName("token", token, rows["base"].to_list())
     if tokens:
         upper = [t.upper() for t in tokens]

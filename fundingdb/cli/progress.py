@@ -49,7 +49,9 @@ class Bars:
     def on(self, step: Step) -> None:
         """Take one step of one exchange."""
         if step.exchange not in self._tasks:
-            self._tasks[step.exchange] = self._bars.add_task(step.exchange, total=step.total, rows=0, rate=0.0)
+            self._tasks[step.exchange] = self._bars.add_task(
+                step.exchange, total=step.total, rows=0, rate=0.0
+            )
         task = self._tasks[step.exchange]
         seconds = self._bars.tasks[task].elapsed or 0.0
         rate = step.rows / seconds if seconds else 0.0
@@ -101,7 +103,11 @@ def summary(report: Report, *, json: bool) -> None:
 def tell_failures(report: Report) -> None:
     """Say on stderr what failed and what a repeat will do."""
     for failure in report.failures[:_SHOWN]:
-        where = f" [{failure.window.start:%Y-%m-%d %H:%M}, {failure.window.stop:%Y-%m-%d %H:%M})" if failure.window else ""
+        where = (
+            f" [{failure.window.start:%Y-%m-%d %H:%M}, {failure.window.stop:%Y-%m-%d %H:%M})"
+            if failure.window
+            else ""
+        )
         sys.stderr.write(f"failed: {failure.exchange} {failure.symbol}{where}: {failure.error}\n")
     if len(report.failures) > _SHOWN:
         sys.stderr.write(f"... and {len(report.failures) - _SHOWN} more failures; see the table fetches\n")

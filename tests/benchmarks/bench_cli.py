@@ -23,11 +23,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, Simulator(World(tokens=("BTC", "KAITO"))) as simulator:
         env = {**os.environ, **simulator.env(), "FUNDINGDB_WAREHOUSE": f"{home}/w"}
         tool = (python, "-m", "fundingdb")
-        subprocess.run([*tool, "backfill", "--tokens", "BTC,KAITO", "--days", "10"], check=True, capture_output=True, env=env)
+        subprocess.run(
+            [*tool, "backfill", "--tokens", "BTC,KAITO", "--days", "10"],
+            check=True,
+            capture_output=True,
+            env=env,
+        )
         bare = best(python, "-c", "pass", env=env)
         for name, aim, args in (("--help", 0.3, ["--help"]), ("spreads", 1.0, ["spreads"])):
             seconds = best(*tool, *args, env=env)
-            print(f"fundingdb {name}: {seconds:.3f} s (aim < {aim} s), {seconds / bare:.1f}x a bare interpreter ({bare:.3f} s)")
+            print(
+                f"fundingdb {name}: {seconds:.3f} s (aim < {aim} s), {seconds / bare:.1f}x a bare interpreter ({bare:.3f} s)"
+            )
 
 
 if __name__ == "__main__":
