@@ -114,7 +114,6 @@ class Simulator:
     def _run(self, ready: Event) -> None:
         loop = self._loop
         assert loop is not None
-        asyncio.set_event_loop(loop)
         try:
             server = loop.run_until_complete(
                 loop.create_server(lambda: _Connection(self), self.host, self.port)
