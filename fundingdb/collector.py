@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fundingdb.asking import Got
-
     from fundingdb.fetchers.base import Fetcher, Market
     from fundingdb.http import Engine
     from fundingdb.lake import Lake

@@ -53,17 +53,18 @@ def answered(ask: Ask, rows: pl.DataFrame, taken: Taken) -> pl.DataFrame:
     if ask.window:
         last = rows["funding_time"].max()
         stop = proven_stop(ask.window, last if isinstance(last, datetime) else None, taken.asked_at)
-    return _row(ask, stop, "rows" if rows.height else "empty", rows.height, None, taken)
+    return _row(ask, stop, "rows" if rows.height else "empty", taken, rows=rows.height)
 
 
 def failed(ask: Ask, error: FundingdbError, now: datetime) -> pl.DataFrame:
     """The FETCHES row of an ask that failed."""
     stop = ask.window.stop if ask.window else None
-    return _row(ask, stop, "failed", 0, f"{type(error).__name__}: {error}"[:500], Taken(0, 0, 0.0, now))
+    text = f"{type(error).__name__}: {error}"[:500]
+    return _row(ask, stop, "failed", Taken(0, 0, 0.0, now), error=text)
 
 
 def _row(
-    ask: Ask, stop: datetime | None, outcome: str, rows: int, error: str | None, taken: Taken
+    ask: Ask, stop: datetime | None, outcome: str, taken: Taken, *, rows: int = 0, error: str | None = None
 ) -> pl.DataFrame:
     row = {
         "exchange": ask.exchange,

@@ -22,7 +22,7 @@ def history_requests(simulator, exchange):
     return [
         r
         for r in simulator.requests
-        if r.exchange == exchange and r.path.rstrip("/").endswith(marks + ("fundings",))
+        if r.exchange == exchange and r.path.rstrip("/").endswith((*marks, "fundings"))
     ]
 
 

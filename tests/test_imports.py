@@ -17,7 +17,7 @@ RANK = {
     "ledger": 5,
     "listing": 5,
     "quarantine": 6,
-    "loaded": 6,
+    "loaded": 7,
     "rounds": 3,
     "fetchers": 4,
     "paging": 5,
@@ -25,13 +25,13 @@ RANK = {
     "http": 6,
     "lake": 5,
     "catalog": 6,
-    "provider": 7,
+    "provider": 8,
     "asking": 7,
-    "collector": 8,
-    "sources": 9,
+    "collector": 9,
+    "sources": 10,
     "simulator": 3,
-    "demo": 10,
-    "cli": 11,
+    "demo": 11,
+    "cli": 12,
 }
 THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider"}}
 
