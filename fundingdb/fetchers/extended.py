@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-import polars as pl
 
 from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, Refused, Unreachable
 from fundingdb.fetchers.base import (
@@ -42,12 +41,15 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
+from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.identity import Identity, identify
-from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
+from fundingdb.schema import FUNDING
 from fundingdb.window import HOUR, from_ms, next_hour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import polars as pl
 
     from fundingdb.window import Window
 
@@ -146,11 +148,6 @@ def _checked_rate(reader: Reader, text: str, cap: float | None, symbol: str) -> 
     return rate
 
 
-def _cap(reader: Reader, config: _Config) -> float | None:
-    percent = reader.finite("hourlyFundingRateCap", config.hourly_funding_rate_cap)
-    return percent / 100 if percent >= _SMALLEST_PERCENT_CAP else None
-
-
 # --- history
 
 
@@ -161,53 +158,31 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
 
 
 def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time. Needs `asked.market` or rows of one market alone; an empty answer gives no rows."""
+    """FUNDING rows by time, of `asked.market` or else of the one market the rows name; maybe none."""
     endpoint = "/info/{market}/funding"
     reader = Reader(NAME, endpoint)
     rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
     if not rows:
-        return _funding_frame([], [], [], asked.market, asked)
+        return FUNDING.empty().drop("month")
     market = asked.market or symbol_market(rows[0].m)
     rates: list[float] = []
-    stamps: list[int] = []
     for row in rows:
         if row.m != market.symbol:
-            raise reader.bad("m", f"is {row.m!r}, asked was {market.symbol!r}", row)
+            raise reader.bad("m", f"is {row.m!r}, asked was {market.symbol!r}")
         if not 1_262_304_000_000 <= row.T < 4_102_444_800_000:
             raise reader.bad("T", "is not a time in Unix milliseconds", row.T)
         if row.T % _HOUR_MS >= _HOUR_MS - _EARLY_MS:
             raise reader.bad("T", "lies just before an hour; stamps come after it", row.T)
         rates.append(_checked_rate(reader, row.f, market.rate_cap, row.m))
-        stamps.append(row.T)
-    return _funding_frame(rates, [t - t % _HOUR_MS for t in stamps], stamps, market, asked)
-
-
-def _funding_frame(
-    rates: list[float], hours: list[int], stamps: list[int], market: Market | None, asked: Asked
-) -> pl.DataFrame:
-    if market is None:
-        return FUNDING.empty().drop("month")
-    time = pl.Datetime("us", "UTC")
-    frame = pl.DataFrame(
-        {"funding_time": hours, "funding_rate": rates, "reported_time": stamps},
-        schema={"funding_time": pl.Int64, "funding_rate": pl.Float64, "reported_time": pl.Int64},
-    ).with_columns(
-        (pl.col("funding_time", "reported_time") * 1000).cast(time),
-        native_rate=pl.col("funding_rate"),
-        exchange=pl.lit(NAME),
-        source=pl.lit(NAME),
-        symbol=pl.lit(market.symbol),
-        base=pl.lit(market.base),
-        quote=pl.lit(market.quote, pl.String),
-        asset_class=pl.lit(market.asset_class),
-        interval_hours=pl.lit(1.0),
-        interval_from=pl.lit("declared"),
-        rate_type=pl.lit("regular"),
-        mark_price=pl.lit(None, pl.Float64),
-        index_price=pl.lit(None, pl.Float64),
-        fetched_at=pl.lit(asked.at, time),
-    )
-    return frame.select(c for c in FUNDING.columns if c != "month").sort("funding_time")
+    stamps = [row.T for row in rows]
+    measured = {
+        "funding_time": [t - t % _HOUR_MS for t in stamps],
+        "reported_time": stamps,
+        "funding_rate": rates,
+        "native_rate": rates,
+        "mark_price": [None] * len(rows),
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
 
 
 # --- current
@@ -236,12 +211,9 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     elif isinstance(data := _data(first, "/info/markets"), dict):
         rows = [_of_stats(shaped(data, _Stats, NAME, "/info/markets/{m}/stats", "data"), asked)]
     else:
-        rows = []
-        for listing in _perpetuals(data):
-            if _STATUS[listing.status] in _TRADED:
-                rows.append(_of_listing(listing, asked))
-    schema = {name: column.dtype for name, column in SNAPSHOTS.columns.items() if name != "month"}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+        trading = [listing for listing in _perpetuals(data) if _STATUS[listing.status] in _TRADED]
+        rows = [_snapshot(listing.market_stats, _market_of(listing), asked) for listing in trading]
+    return snapshot_rows(rows)
 
 
 def _perpetuals(data: Any) -> list[_Listing]:
@@ -255,13 +227,22 @@ def _perpetuals(data: Any) -> list[_Listing]:
     return [row for row in listings if row.type == "PERPETUAL"]
 
 
-def _of_listing(row: _Listing, asked: Asked) -> dict[str, Any]:
+def _market_of(row: _Listing) -> Market:
+    reader = Reader(NAME, "/info/markets")
     what = row.identity()
-    cap = _cap(Reader(NAME, "/info/markets"), row.trading_config)
-    market = Market(
-        NAME, row.name, what.base, row.collateral_asset_name, what.asset_class, what.multiplier, rate_cap=cap
+    percent = reader.finite("hourlyFundingRateCap", row.trading_config.hourly_funding_rate_cap)
+    return Market(
+        exchange=NAME,
+        symbol=row.name,
+        base=what.base,
+        quote=row.collateral_asset_name,
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        status=_STATUS[row.status],
+        interval_hours=1.0,
+        rate_cap=percent / 100 if percent >= _SMALLEST_PERCENT_CAP else None,
+        listed_at=from_ms(reader.ms({"createdAt": row.created_at}, "createdAt")),
     )
-    return _snapshot(row.market_stats, market, asked)
 
 
 def _of_stats(stats: _Stats, asked: Asked) -> dict[str, Any]:
@@ -296,9 +277,7 @@ def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
     if due % _HOUR_MS:
         raise reader.bad("nextFundingRate", f"of {market.symbol} is not on a full hour", due)
     rate = _checked_rate(reader, stats.funding_rate, market.rate_cap, market.symbol)
-    return {
-        **_who(market),
-        "observed_at": asked.at,
+    known = {
         "funding_rate": rate,
         "interval_hours": 1.0,
         "native_rate": rate,
@@ -310,6 +289,7 @@ def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
         "open_interest_usd": reader.finite("openInterest", stats.open_interest),
         "volume_24h_usd": reader.finite("dailyVolume", stats.daily_volume),
     }
+    return snapshot_row(market, asked.at, known)
 
 
 def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
@@ -319,28 +299,14 @@ def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
     market = asked.markets.get(frame.data.m) or symbol_market(frame.data.m)
     rate = _checked_rate(reader, frame.data.f, market.rate_cap, market.symbol)
     just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
-    unknown = ("mark_price", "index_price", "open_interest", "open_interest_usd", "volume_24h_usd")
-    return {
-        **_who(market),
-        "observed_at": seen,
+    known = {
         "funding_rate": rate,
         "interval_hours": 1.0,
         "native_rate": rate,
         "rate_step": RATE_STEP,
         "next_funding_time": None if just_paid else next_hour(stamp),
-        **dict.fromkeys(unknown),
     }
-
-
-def _who(market: Market) -> dict[str, Any]:
-    return {
-        "exchange": NAME,
-        "source": NAME,
-        "symbol": market.symbol,
-        "base": market.base,
-        "quote": market.quote,
-        "asset_class": market.asset_class,
-    }
+    return snapshot_row(market, seen, known)
 
 
 # --- markets
@@ -351,32 +317,14 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
     reader = Reader(NAME, "/info/markets")
     rows = []
     for listing in _perpetuals(_data(decode(body, NAME, "/info/markets"), "/info/markets")):
-        what = listing.identity()
-        rows.append(
-            {
-                "exchange": NAME,
-                "symbol": listing.name,
-                "base": what.base,
-                "quote": listing.collateral_asset_name,
-                "asset_class": what.asset_class,
-                "native_id": None,
-                "collateral": "USDC",
-                "multiplier": what.multiplier,
-                "status": _STATUS[listing.status],
-                "interval_hours": 1.0,
-                "rate_cap": _cap(reader, listing.trading_config),
-                "max_leverage": reader.finite("maxLeverage", listing.trading_config.max_leverage) or None,
-                "listed_at": from_ms(reader.ms({"createdAt": listing.created_at}, "createdAt")),
-                "first_seen": asked.at,
-                "last_seen": asked.at,
-                "delisted_at": None,
-            }
-        )
-    return pl.DataFrame(rows, schema=MARKETS.schema, orient="row")
+        leverage = reader.finite("maxLeverage", listing.trading_config.max_leverage)
+        known = {"collateral": "USDC", "max_leverage": leverage or None}
+        rows.append(market_row(_market_of(listing), asked, known))
+    return market_rows(rows)
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers; the class then comes from tables, not from the exchange.
+    """The market of a symbol alone, for saved answers: the class comes from tables, not from the exchange.
 
     Raises BadCall for a name without a quote.
     """

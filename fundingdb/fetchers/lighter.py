@@ -1,0 +1,458 @@
+"""Lighter (zkLighter perpetuals): the datasheet, read November 2026, and pure functions over it.
+
+Ask       GET, no key. 60 requests in any minute and IP; beyond it 429, or 405 from the firewall; 403 is HTML
+          (a blocked region). Bodies carry "code": 200; another code is a failure even under HTTP 200.
+Interval  1 hour for all, paid on the hour (docs): `interval_from` is declared.
+
+Four figures, four units:
+  /fundings `rate`         percent per 1 hour, text, unsigned; `direction` is who pays: long = positive
+  /fundings `value`        USDC per contract unit, no rate: value / (rate/100) is the price at settlement
+  /funding-rates `rate`    fraction per 8 hours, signed, a number; rows of binance, bybit, hyperliquid too
+  ws current_funding_rate  percent per 1 hour, text, signed: the payment to come
+  ws funding_rate          the same, of the LAST payment, made at funding_timestamp (ms, 1-4 ms after the hour)
+
+Step      4 decimals of a percent: 1e-6 as a fraction (the calm 0.0012 is 0.00125 cut).
+Cap       0.5 percent per hour (4 % per 8 hours): 0.005.
+History   /fundings?market_id=&resolution=1h&start_timestamp=&end_timestamp=&count_back=0, seconds, all needed,
+          both ends EXCLUSIVE. Ascending; 749 rows at most, silently the newest. It may reach back beyond the
+          start. Stamps are seconds, exactly on the hour.
+Names     the base alone (ETH); quote USDC; 1000PEPE by thousands. Requests need market_id.
+Size      open_interest is base units on REST, USDC on the stream; one side.
+Traps     `quote_multiplier` is no multiplier; inactive markets still show prices; old frames have no symbol.
+
+The price identity is checked: from one payment to the next (at most a day later) the price can't move by 3x,
+`value` taken as exact to one unit of its last digit. A row that breaks it has another unit: nothing is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Fetcher,
+    Fixed,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    decode_lines,
+    shaped,
+)
+from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.identity import identify
+from fundingdb.window import HOUR, floor_hour, from_ms, next_hour, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import polars as pl
+
+    from fundingdb.window import Window
+
+NAME = "lighter"
+QUOTE = "USDC"
+RATE_STEP = 1e-6
+RATE_CAP = 0.005  # fraction per hour
+_SIGN = {"long": 1.0, "short": -1.0}
+_LEAP = 3.0
+_HOUR_MS = 3_600_000
+_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
+
+_Bounds = tuple[float, float, float]  # lowest, implied and highest price that `value` allows
+
+
+class _Payment(msgspec.Struct):
+    timestamp: int
+    value: str
+    rate: str
+    direction: str
+
+
+class _Fundings(msgspec.Struct):
+    resolution: str
+    fundings: list[_Payment]
+
+
+class _Rate(msgspec.Struct):
+    market_id: int
+    exchange: str
+    symbol: str
+    rate: float
+
+
+class _Rates(msgspec.Struct):
+    funding_rates: list[_Rate]
+
+
+class _Book(msgspec.Struct):
+    symbol: str
+    market_id: int
+    market_type: str
+    status: str
+    min_initial_margin_fraction: int | None = None  # basis points
+    funding_clamp_big: str | None = None  # percent per 8 hours
+    created_at: str | None = None  # ms
+
+
+class _Detail(_Book, kw_only=True):
+    open_interest: float
+    daily_quote_token_volume: float
+    mark_price: str | None = None  # absent before mid 2026
+    index_price: str | None = None
+
+
+class _Stats(msgspec.Struct):
+    market_id: int
+    mark_price: str
+    index_price: str
+    open_interest: str
+    current_funding_rate: str
+    funding_timestamp: int
+    daily_quote_token_volume: float
+    symbol: str | None = None  # absent in frames of 2025
+
+
+_B = TypeVar("_B", bound=_Book)
+
+
+def _good(value: Any, endpoint: str) -> Any:
+    """The answer, if it does not confess a failure."""
+    if isinstance(value, dict) and value.get("code", 200) != 200:
+        raise Reader(NAME, endpoint).bad("code", "is not 200", value)
+    return value
+
+
+def _price(reader: Reader, name: str, text: str | None, market: Market) -> float | None:
+    """Per ONE base token; a price of 0 is none."""
+    if text is None:
+        return None
+    value = reader.finite(name, text)
+    if value < 0:
+        raise reader.bad(name, f"of {market.symbol} is negative", text)
+    return value / market.multiplier or None
+
+
+def _percent(reader: Reader, name: str, text: str) -> float:
+    """A percent figure as a fraction, exact: 0.0012 is 1.2e-05, where dividing by 100 gives 1.1999999999999999e-05."""
+    percent = reader.finite(name, text)
+    return percent / 100 if "e" in text.lower() else float(f"{text}e-2")
+
+
+def _capped(reader: Reader, name: str, rate: float, market: Market) -> float:
+    cap = market.rate_cap or RATE_CAP
+    if abs(rate) > cap * (1 + 1e-9):  # a quotient by 8 is not exact
+        raise reader.bad(name, f"{market.symbol}: {rate:g} per hour is beyond the cap {cap:g}")
+    return rate + 0.0
+
+
+# --- history
+
+
+def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+    if market.native_id is None:
+        raise BadCall(
+            f"lighter: no market_id is known for {market.symbol}: fundingdb markets lighter lists them"
+        )
+    first, stop = to_ms(window.start) // 1000, to_ms(window.stop) // 1000
+    params = {
+        "market_id": market.native_id,
+        "resolution": "1h",
+        "start_timestamp": str(first - 3600),  # both ends are exclusive
+        "end_timestamp": str(stop),  # one hour after the last funding time of the window
+        "count_back": "0",
+    }
+    return Request("/fundings", "/fundings", params=tuple(params.items()))
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows of `asked.market` by time (the answer does not name it: BadCall without it); maybe none.
+
+    mark_price is value / (rate/100), null where that is not a price; it is as exact as the digits of `value`.
+    """
+    reader = Reader(NAME, "/fundings")
+    if asked.market is None:
+        raise BadCall(
+            "lighter: a /fundings answer does not name its market; give it (parse ... --symbol ETH)"
+        )
+    market = asked.market
+    answer = shaped(_good(decode(body, NAME, "/fundings"), "/fundings"), _Fundings, NAME, "/fundings")
+    if answer.resolution != "1h":
+        raise reader.bad("resolution", "is not 1h: such rows are sums of other spans", answer.resolution)
+    rows = sorted(answer.fundings, key=lambda row: row.timestamp)
+    rates: list[float] = []
+    natives: list[float] = []
+    prices: list[_Bounds | None] = []
+    for row in rows:
+        rate = _percent(reader, "rate", row.rate)
+        if row.direction not in _SIGN:
+            raise reader.bad("direction", "is neither long nor short", row.direction)
+        if rate < 0:
+            raise reader.bad("rate", "is signed, but direction has the sign", row.rate)
+        if not 1_262_304_000 <= row.timestamp < 4_102_444_800 or row.timestamp % 3600:
+            raise reader.bad("timestamp", "is not a full hour in Unix seconds", row.timestamp)
+        rates.append(_capped(reader, "rate", _SIGN[row.direction] * rate, market))
+        natives.append(float(row.rate))
+        prices.append(_implied(reader, row, rate))
+    _check_prices(reader, rows, prices)
+    times = [row.timestamp * 1000 for row in rows]
+    measured = {
+        "funding_time": times,
+        "reported_time": times,
+        "funding_rate": rates,
+        "native_rate": natives,
+        "mark_price": [price and price[1] / market.multiplier for price in prices],
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
+
+
+def _implied(reader: Reader, row: _Payment, rate: float) -> _Bounds | None:
+    """The price that `value` implies, with its bounds; None for a rate or value of 0."""
+    value = reader.finite("value", row.value)
+    if value < 0:
+        raise reader.bad("value", "is negative", row.value)
+    if not (rate and value):
+        return None
+    step = 10.0 ** -len(row.value.partition(".")[2])
+    return (value - step) / rate, value / rate, (value + step) / rate
+
+
+def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[_Bounds | None]) -> None:
+    before: tuple[int, _Bounds] | None = None
+    for row, price in zip(rows, prices, strict=True):
+        if price is None:
+            continue
+        if before and row.timestamp - before[0] <= 86_400:
+            low, was, high = before[1]
+            if price[0] > _LEAP * high or low > _LEAP * price[2]:
+                leap = f"the price value / (rate/100) leaps from {was:g} to {price[1]:g}: a unit is wrong"
+                raise reader.bad("value", leap, f"timestamp {row.timestamp}, rate {row.rate}")
+        before = row.timestamp, price
+
+
+# --- current
+
+_DETAILS = Request("/orderBookDetails", "/orderBookDetails", params=(("filter", "perp"),))
+
+
+def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+    return [Request("/funding-rates", "/funding-rates"), _DETAILS]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of active markets, from /funding-rates, /orderBookDetails or market_stats frames, one a line.
+
+    /funding-rates gives rates, /orderBookDetails prices and sizes, frames all; what an answer lacks is null. Frames
+    are observed at their own timestamp, where they have one. Frames without a symbol are named by `asked.markets`;
+    a market that nothing names is left out, and BadCall raised when that leaves none.
+    """
+    values = decode_lines(body, NAME, "market_stats")
+    first = values[0]
+    if len(values) > 1 or (isinstance(first, dict) and "type" in first):
+        return snapshot_rows(_of_frames(values, asked))
+    if isinstance(first, dict) and "funding_rates" in first:
+        return snapshot_rows(_of_rates(_good(first, "/funding-rates"), asked))
+    books = shaped(
+        _books(first, "order_book_details"), list[_Detail], NAME, "/orderBookDetails", "order_book_details"
+    )
+    return snapshot_rows([_of_book(book, asked) for book in _perps(books) if book.status == "active"])
+
+
+def _of_rates(value: Any, asked: Asked) -> list[dict[str, Any]]:
+    reader = Reader(NAME, "/funding-rates")
+    ours = [r for r in shaped(value, _Rates, NAME, "/funding-rates").funding_rates if r.exchange == NAME]
+    if not ours:
+        raise reader.bad("exchange", "is never 'lighter': the answer has no row of this exchange")
+    rows: list[dict[str, Any]] = []
+    for row in ours:
+        market = asked.markets.get(row.symbol) or symbol_market(row.symbol)
+        if market.status != "active":
+            continue
+        known = {
+            "funding_rate": _capped(reader, "rate", row.rate / 8, market),
+            "interval_hours": 1.0,
+            "native_rate": row.rate,
+            "rate_step": RATE_STEP,
+            "next_funding_time": next_hour(asked.at),
+        }
+        rows.append(snapshot_row(market, asked.at, known))
+    return rows
+
+
+def _books(value: Any, name: str) -> list[Any]:
+    endpoint = "/orderBooks" if name == "order_books" else "/orderBookDetails"
+    return Reader(NAME, endpoint).items(_good(value, endpoint), name)
+
+
+def _perps(books: Sequence[_B]) -> list[_B]:
+    """The perpetuals among them; every kind and status must be a known one."""
+    reader = Reader(NAME, "/orderBookDetails")
+    for book in books:
+        if book.market_type not in ("perp", "spot"):
+            raise reader.bad("market_type", f"of {book.symbol} is neither perp nor spot", book.market_type)
+        if book.status not in ("active", "inactive"):
+            raise reader.bad("status", f"of {book.symbol} is neither active nor inactive", book.status)
+    return [book for book in books if book.market_type == "perp"]
+
+
+def _of_book(book: _Detail, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "/orderBookDetails")
+    market = symbol_market(book.symbol)
+    known = {
+        "mark_price": _price(reader, "mark_price", book.mark_price, market),
+        "index_price": _price(reader, "index_price", book.index_price, market),
+        "open_interest": book.open_interest * market.multiplier,
+        "volume_24h_usd": book.daily_quote_token_volume,
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
+    reader = Reader(NAME, "market_stats")
+    by_id = {m.native_id: m for m in (*asked.markets.values(), *filter(None, [asked.market])) if m.native_id}
+    rows: dict[tuple[str, datetime], dict[str, Any]] = {}
+    nameless: set[int] = set()
+    for frame in values:
+        if isinstance(frame, dict) and "error" in frame:
+            raise reader.bad("error", "the stream reports an error", frame)
+        kind = reader.get(frame, "type", str)
+        if kind in ("connected", "ping", "pong"):
+            continue
+        if kind not in ("subscribed/market_stats", "update/market_stats"):
+            raise reader.bad("type", "is no frame of market_stats", kind)
+        at = from_ms(reader.ms(frame, "timestamp")) if "timestamp" in frame else asked.at
+        for stats in _stats_of(reader, frame):
+            market = by_id.get(str(stats.market_id)) or (stats.symbol and symbol_market(stats.symbol))
+            if not market:
+                nameless.add(stats.market_id)
+            elif market.status == "active":
+                rows[market.symbol, at] = _of_stats(reader, stats, market, at)
+    if nameless and not rows:
+        ids = ", ".join(map(str, sorted(nameless)))
+        raise BadCall(f"lighter: frames give no symbol for market_id {ids}; the list of markets is needed")
+    return list(rows.values())
+
+
+def _stats_of(reader: Reader, frame: Any) -> list[_Stats]:
+    channel, stats = reader.get(frame, "channel", str), reader.get(frame, "market_stats", dict)
+    each = list(stats.values()) if channel == "market_stats:all" else [stats]
+    return shaped(each, list[_Stats], NAME, reader.endpoint, "market_stats")
+
+
+def _of_stats(reader: Reader, stats: _Stats, market: Market, at: datetime) -> dict[str, Any]:
+    rate = _percent(reader, "current_funding_rate", stats.current_funding_rate)
+    last_ms = reader.ms({"funding_timestamp": stats.funding_timestamp}, "funding_timestamp")
+    if last_ms % _HOUR_MS >= _HOUR_MS - _EARLY_MS:
+        raise reader.bad("funding_timestamp", "lies just before an hour; stamps come after it", last_ms)
+    mark = _price(reader, "mark_price", stats.mark_price, market)
+    dollars = reader.finite("open_interest", stats.open_interest)
+    known = {
+        "funding_rate": _capped(reader, "current_funding_rate", rate, market),
+        "interval_hours": 1.0,
+        "native_rate": float(stats.current_funding_rate),
+        "rate_step": RATE_STEP,
+        "next_funding_time": floor_hour(from_ms(last_ms)) + HOUR,
+        "mark_price": mark,
+        "index_price": _price(reader, "index_price", stats.index_price, market),
+        "open_interest": dollars / mark if mark else None,
+        "open_interest_usd": dollars,
+        "volume_24h_usd": stats.daily_quote_token_volume,
+    }
+    return snapshot_row(market, at, known)
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [_DETAILS]
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals of /orderBookDetails or /orderBooks, inactive ones too.
+
+    native_id is market_id.
+    """
+    value = decode(body, NAME, "/orderBookDetails")
+    if isinstance(value, dict) and "order_books" in value:
+        name, kind = "order_books", _Book
+    else:
+        name, kind = "order_book_details", _Detail
+    books = [shaped(book, kind, NAME, f"/{name}", name) for book in _books(value, name)]
+    return market_rows([_market_row(book, asked) for book in _perps(books)])
+
+
+def _market_row(book: _Book, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "/orderBookDetails")
+    clamp, margin = book.funding_clamp_big, book.min_initial_margin_fraction
+    known: dict[str, Any] = {
+        "native_id": str(book.market_id),
+        "collateral": QUOTE,
+        "status": book.status,
+        "rate_cap": RATE_CAP if clamp is None else reader.finite("funding_clamp_big", clamp) / 800,
+        "max_leverage": 10_000 / margin if margin else None,
+    }
+    if book.created_at is not None:
+        created = int(reader.finite("created_at", book.created_at))
+        known["listed_at"] = from_ms(reader.ms({"created_at": created}, "created_at"))
+    return market_row(symbol_market(book.symbol), asked, known)
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved answers: native_id, which requests need, is then None."""
+    what = identify(NAME, symbol)
+    return Market(NAME, symbol, what.base, QUOTE, what.asset_class, what.multiplier, interval_hours=1.0)
+
+
+# --- refusals
+
+_CODE = re.compile(rb'"code"\s*:\s*(\d+)')
+_MESSAGE = re.compile(rb'"message"\s*:\s*"([^"]{0,200})')
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    head = body[:2000]
+    found, message = _CODE.search(head), _MESSAGE.search(head)
+    code = int(found[1]) if found else None
+    if status >= 500 or (status == 200 and code in (None, 200)):
+        return None
+    said = f"lighter answers {status}" + (f", code {code}" if found else "")
+    said += f", {message[1].decode('utf-8', 'replace')}" if message else ""
+    if status in (405, 429) or code in range(23_000, 23_100):
+        return RateLimited(f"{said}: more than 60 requests a minute from this address (405 is its firewall)")
+    if code in range(21_100, 22_500):
+        return BadCall(f"{said}: unknown market or broken rule; see: fundingdb markets lighter")
+    if status == 403:
+        return Refused(f"{said}: blocked for this address, region or path")
+    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/lighter.py")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://mainnet.zklighter.elliot.ai/api/v1",
+    budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=4),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_current, _parse_current),
+    history=History(
+        paging=Fixed(hours=720, cap=749),
+        request=_ask_history,
+        parse=_parse_history,
+        depth="to the market's listing, at most to 2025-01-17 (ETH)",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    unit="percent per hour, unsigned with a direction (/fundings); fraction per 8 hours (/funding-rates)",
+    interval="1 h",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=2),
+)
