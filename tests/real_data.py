@@ -1,0 +1,43 @@
+"""Real series of ../shared as FUNDING frames, read in place."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from fundingdb.schema import FUNDING
+
+LEARNED = datetime(2026, 3, 8, tzinfo=UTC)
+QUOTES = {"hyperliquid": "USDC", "lighter": "USDC", "kraken": "USD", "dydx": "USD"}  # the others: USDT
+
+
+def seven_venues(shared: Path) -> pl.DataFrame:
+    """One year of BTC, ETH, SOL, HYPE, DOGE on seven exchanges: 115,218 rows, source `import`.
+
+    Intervals as the README of ../shared/data has them: 8 h on binance, bybit, okx, but 4 h for HYPE on binance and
+    okx; 1 h elsewhere. Stamps trail the settlement by at most about a second and are snapped to its hour. Symbols are
+    the coins. The hyperliquid column is a sample of the predicted rate, good as a series, not as history.
+    """
+    rows = pl.read_parquet(shared / "data/cross_venue/funding_7venues_5tokens_2025-03_2026-03.parquet")
+    four = pl.col("venue").is_in(["binance", "okx"]) & (pl.col("coin") == "HYPE")
+    eight = pl.col("venue").is_in(["binance", "bybit", "okx"])
+    return FUNDING.check(
+        rows.select(
+            exchange="venue",
+            source=pl.lit("import"),
+            symbol="coin",
+            base="coin",
+            quote=pl.col("venue").replace_strict(QUOTES, default="USDT"),
+            asset_class=pl.lit("crypto"),
+            funding_time=pl.col("timestamp").dt.truncate("1h"),
+            interval_hours=pl.when(four).then(4.0).when(eight).then(8.0).otherwise(1.0),
+            interval_from=pl.lit("declared"),
+            funding_rate="funding_rate",
+            rate_type=pl.lit("regular"),
+            native_rate="funding_rate",
+            mark_price=pl.lit(None, pl.Float64),
+            index_price=pl.lit(None, pl.Float64),
+            reported_time="timestamp",
+            fetched_at=pl.lit(LEARNED, pl.Datetime("us", "UTC")),
+        )
+    )
