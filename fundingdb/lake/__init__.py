@@ -1,0 +1,11 @@
+"""The lake: one Delta table a name under `<warehouse>/lake/`, and the only writer of it.
+
+Files are immutable and sorted; a commit log says which of them count, so readers never see half a commit. A
+writer reads a pinned version, and commits only if that is still the newest: who lost starts again.
+"""
+
+from fundingdb.lake.audit import Finding, Report  # noqa: TID251 - own rooms
+from fundingdb.lake.log import Version  # noqa: TID251 - own rooms
+from fundingdb.lake.store import Lake, Merged, Upserted, default_warehouse  # noqa: TID251 - own rooms
+
+__all__ = ["Finding", "Lake", "Merged", "Report", "Upserted", "Version", "default_warehouse"]

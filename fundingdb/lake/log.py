@@ -1,0 +1,283 @@
+"""The commit log of one table: what counts at a version, and a commit that lands at the next version or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable  # noqa: TID251 - the one room that may
+from deltalake.exceptions import CommitFailedError, DeltaError  # noqa: TID251 - the one room that may
+from deltalake.transaction import AddAction, RemoveAction  # noqa: TID251 - the one room that may
+
+from fundingdb.errors import LakeConflict, LakeError, VersionGone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from fundingdb.schema import Table
+
+LOG_KEPT = "interval 30 days"
+_CHECKPOINT_EVERY = "20"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One commit of a table: `at` is its instant (UTC); rows inserted, restated and amended by it."""
+
+    version: int
+    at: datetime
+    operation: str  # create, upsert or compact
+    inserted: int
+    restated: int
+    amended: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A finished file that no commit names yet; `path` is relative to the table."""
+
+    path: str
+    partition: Mapping[str, str]
+    size: int
+    stats: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A version and its files: a row each with path (relative), rows, size, low, high (of the table's time), partitions."""
+
+    version: int
+    files: pl.DataFrame
+    delta: DeltaTable
+
+
+@contextlib.contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Turns what disk, Delta and Polars raise into a LakeError that says what was being done, and what to do."""
+    try:
+        yield
+    except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
+        why = " ".join(str(error).replace("\x1b[31m", "").replace("\x1b[0m", "").split())
+        hint = ""
+        if "os error 28" in why or "No space left" in why:
+            hint = "; the disk is full: free some space and repeat, the lake is as it was before"
+        elif "os error 30" in why or "Read-only file system" in why:
+            hint = "; the file system is read-only"
+        elif isinstance(error, PermissionError) or "os error 13" in why:
+            hint = "; no permission to write or read there"
+        raise LakeError(f"{doing}: {why}{hint}") from error
+
+
+class Log:
+    """The log of `table` in the folder `home`."""
+
+    def __init__(self, home: Path, table: Table) -> None:
+        self.home, self.table = home, table
+        self._commits: dict[int, Version] = {}
+
+    def exists(self) -> bool:
+        """Whether the table was ever created. Raises LakeError when something else is in its place."""
+        with told(f"opening {self.home}"):
+            if not self.home.exists():
+                return False
+            if not self.home.is_dir():
+                raise LakeError(f"{self.home} is a file, not a table of a lake: move it away")
+            if self._numbers():
+                return True
+            others = sorted(p.name for p in self.home.iterdir() if p.name != "_delta_log")
+        if others:
+            raise LakeError(f"{self.home} is no Delta table (it holds {', '.join(others[:3])}): move it away")
+        return False  # a writer was killed while it created the table
+
+    def create(self) -> None:
+        """Make the table; one that another process just made is as good."""
+        arrow = self.table.empty().to_arrow().schema
+        with told(f"creating {self.home}"):
+            self.home.mkdir(parents=True, exist_ok=True)
+            try:
+                DeltaTable.create(
+                    self.home,
+                    schema=arrow,
+                    partition_by=list(self.table.partitions),
+                    configuration={
+                        "delta.checkpointInterval": _CHECKPOINT_EVERY,
+                        "delta.logRetentionDuration": LOG_KEPT,
+                    },
+                    commit_properties=CommitProperties(
+                        custom_metadata={"fundingdb": {"operation": "create"}}, max_commit_retries=0
+                    ),
+                )
+            except DeltaError:
+                if not self._numbers():
+                    raise
+
+    def open(self, version: int | None = None) -> Pinned:
+        """The newest version, or that one; raises VersionGone when the log does not hold it."""
+        where = f"table {self.table.name} in {self.home}"
+        if version is not None and version < 0:
+            raise VersionGone(f"{where} has no version {version}")
+        with told(f"opening {where}"):
+            try:
+                delta = DeltaTable(self.home, version=version)
+            except (DeltaError, OSError) as error:
+                if version is None:
+                    raise
+                numbers = self._numbers()
+                have = f"it has {numbers[0]} to {numbers[-1]}" if numbers else "it has none"
+                raise VersionGone(f"{where} has no version {version} (any more): {have}") from error
+            got = [f.name for f in delta.schema().fields]
+            if got != list(self.table.columns):
+                raise LakeError(f"{where} has other columns than this fundingdb knows: {', '.join(got)}")
+            if delta.protocol().min_reader_version > 1:
+                raise LakeError(f"{where} uses Delta features that a plain list of files can't show")
+            return Pinned(delta.version(), self._files(delta), delta)
+
+    def commit(
+        self,
+        pinned: Pinned,
+        drafts: Sequence[Draft],
+        removed: pl.DataFrame,
+        facts: Mapping[str, int | str],
+        *,
+        data_change: bool = True,
+    ) -> int:
+        """Add the drafts and remove the files in one commit at version `pinned.version + 1`; give that number.
+
+        Raises LakeConflict when any other commit came first: nothing has changed then.
+        """
+        now = (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1)
+        names, mark = list(self.table.partitions), uuid.uuid4().hex
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(d.path, d.size, d.partition, now, data_change, d.stats) for d in drafts
+        ]
+        actions += [
+            RemoveAction(r["path"], data_change, now, r["size"], {n: r[n] for n in names})
+            for r in removed.iter_rows(named=True)
+        ]
+        number = pinned.version + 1
+        with told(f"committing to {self.home}"):
+            try:
+                pinned.delta.create_write_transaction(
+                    actions,
+                    "append",
+                    pinned.delta.schema(),
+                    names,
+                    commit_properties=CommitProperties(
+                        custom_metadata={"fundingdb": {**facts, "mark": mark}},
+                        max_commit_retries=0,  # plain appends of two writers would both land, and double rows
+                    ),
+                )
+            except (DeltaError, OSError) as error:
+                # What follows a commit (a checkpoint) may fail though the commit itself stands.
+                if self._mark(number) != mark:
+                    if isinstance(error, CommitFailedError):
+                        raise LakeConflict(
+                            f"another writer committed version {number} of {self.home}"
+                        ) from error
+                    raise
+            _sync(self._json(number))
+            _sync(self.home / "_delta_log")
+        return number
+
+    def commits(self) -> list[Version]:
+        """Every commit the log still holds, oldest first; `at` never runs backwards, whatever the clocks did."""
+        with told(f"reading the log of {self.home}"):
+            for number in self._numbers():
+                if number not in self._commits:
+                    self._commits[number] = self._told_by(number)
+            found: list[Version] = []
+            at = _EPOCH
+            for number in self._numbers():
+                one = self._commits[number]
+                at = max(at, one.at)
+                found.append(Version(number, at, one.operation, one.inserted, one.restated, one.amended))
+        return found
+
+    def as_of(self, at: datetime) -> int | None:
+        """The newest version committed at or before `at`; None when there was none yet.
+
+        Raises VersionGone when the log no longer reaches back that far.
+        """
+        commits = self.commits()
+        known = [c.version for c in commits if c.at <= at]
+        if known:
+            return known[-1]
+        if commits and commits[0].version > 0:
+            told_ = f"the log of table {self.table.name} begins with {commits[0].at:%Y-%m-%d %H:%M}Z"
+            raise VersionGone(f"{told_}: what counted at {at:%Y-%m-%d %H:%M}Z is no longer known")
+        return None
+
+    def named_since(self, version: int) -> set[str]:
+        """Paths of all files that count at `version` or at any later one."""
+        names = set(self.open().files["path"])
+        with told(f"reading the log of {self.home}"):
+            for number in self._numbers():
+                if number > version:  # what counted then and does no longer was removed since
+                    names |= {
+                        a[k]["path"] for a in self._actions(number) for k in ("add", "remove") if k in a
+                    }
+        return names
+
+    def _files(self, delta: DeltaTable) -> pl.DataFrame:
+        t = self.table
+        names = ["path", "rows", "size", "low", "high", *t.partitions]
+        adds = pl.DataFrame(delta.get_add_actions(flatten=True))
+        if not adds.height:
+            time = pl.Datetime("us", "UTC")
+            types = [pl.String(), pl.Int64(), pl.Int64(), time, time, *(pl.String() for _ in t.partitions)]
+            return pl.DataFrame(schema=dict(zip(names, types, strict=True)))
+        bounds = {"low": pl.lit(None), "high": pl.lit(None)}
+        if t.time is not None:
+            bounds = {"low": pl.col(f"min.{t.time}"), "high": pl.col(f"max.{t.time}")}
+        return adds.select(
+            "path",
+            pl.col("num_records").alias("rows"),
+            pl.col("size_bytes").alias("size"),
+            *(e.cast(pl.Datetime("us", "UTC")).alias(n) for n, e in bounds.items()),
+            *(pl.col(f"partition.{p}").cast(pl.String).alias(p) for p in t.partitions),
+        ).sort(*t.partitions, "path")
+
+    def _json(self, number: int) -> Path:
+        return self.home / "_delta_log" / f"{number:020d}.json"
+
+    def _numbers(self) -> list[int]:
+        try:
+            names = [p.name for p in (self.home / "_delta_log").iterdir()]
+        except FileNotFoundError:
+            return []
+        return sorted(int(n[:20]) for n in names if n.endswith(".json") and len(n) == 25 and n[:20].isdigit())
+
+    def _actions(self, number: int) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._json(number).read_text().splitlines() if line]
+
+    def _mark(self, number: int) -> str | None:
+        if not self._json(number).exists():
+            return None
+        return _info(self._actions(number)).get("fundingdb", {}).get("mark")
+
+    def _told_by(self, number: int) -> Version:
+        info = _info(self._actions(number))
+        mine = info.get("fundingdb", {})
+        counts = [int(mine.get(k, 0)) for k in ("inserted", "restated", "amended")]
+        at = _EPOCH + timedelta(milliseconds=info.get("timestamp", 0))
+        return Version(number, at, str(mine.get("operation", info.get("operation", ""))), *counts)
+
+
+def _info(actions: list[dict[str, Any]]) -> dict[str, Any]:
+    return next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,323 @@
+"""Lake: upsert, pinned reads, merging and cleaning of the tables under `<warehouse>/lake/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.errors import LakeConflict, LakeError, VersionGone
+from fundingdb.lake import audit, files, merge  # noqa: TID251 - own rooms
+from fundingdb.lake.log import Log, told  # noqa: TID251 - own rooms
+from fundingdb.lake.plan import Plan, discard, planned, touching  # noqa: TID251 - own rooms
+from fundingdb.lake.vacuum import KEEP, vacuum  # noqa: TID251 - own rooms
+from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fundingdb.lake.log import Version  # noqa: TID251 - own rooms
+
+LAYOUT = 1
+_TRIES = 60
+_LONGEST_PAUSE = 0.5  # seconds
+
+
+def default_warehouse() -> Path:
+    """The folder that FUNDINGDB_WAREHOUSE names, else `warehouse` in the working folder."""
+    return Path(os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse")
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What became of the rows of a frame; the four counts add up to its distinct rows.
+
+    `restated`: a known value became another (for `funding`: each also stands in `restatements`). `amended`: only in
+    tables with restatements: a null was filled or a side value changed. `version`: the newest of the table after
+    the call; None when nothing was ever written.
+    """
+
+    inserted: int
+    restated: int
+    unchanged: int
+    version: int | None
+    amended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What `compact` did to one table: how many files counted before and after."""
+
+    table: str
+    before: int
+    after: int
+
+
+class Lake:
+    """The tables under `<warehouse>/lake/`. Any number of processes may read and write at once.
+
+    Nothing is created before the first upsert: reading an absent lake gives empty tables. Raises LakeError for a
+    warehouse that is a file, no lake, made by a newer fundingdb, or can't be read or written. Processes that use
+    it must be spawned, not forked.
+    """
+
+    def __init__(
+        self,
+        warehouse: Path | str | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,  # noqa: TID251 - the default of the argument
+    ) -> None:
+        self.warehouse = Path(default_warehouse() if warehouse is None else warehouse).absolute()
+        self.home = self.warehouse / "lake"
+        self._sleep = sleep
+        self._logs: dict[str, Log] = {}
+        self._inspect()
+
+    def upsert(self, name: str, frame: pl.DataFrame) -> Upserted:
+        """Bring the rows of `frame` into table `name` in one commit, or in none when all are there already.
+
+        New keys are inserted; a row that differs from the one there replaces it, except that null (not known) leaves a known
+        value alone, `markets` excepted. Replaced rates and intervals of `funding` go to `restatements` first.
+        Raises SchemaError (frame refused whole), UnknownName, LakeError (nothing written), LakeConflict
+        (other writers kept winning; nothing written).
+        """
+        t = table(name)
+        return self._upsert(t, t.check(frame))
+
+    def scan(self, name: str, version: int | datetime | None = None) -> pl.LazyFrame:
+        """The rows of a table, columns in the order of its schema; no rows when there are none yet.
+
+        `version`: a version of `funding` (other tables: as they were at that commit's instant), an aware datetime
+        (everything as of then), None (newest). Raises UnknownName, VersionGone, LakeError.
+        """
+        t = table(name)
+        got = self._pinned(t, version)
+        return t.empty().lazy() if got is None else files.scan(self._log(t).home, t, got[1])
+
+    def files(self, name: str, version: int | datetime | None = None) -> list[Path]:
+        """The absolute paths of the Parquet files that hold a table at `version` (as in `scan`), sorted.
+
+        Partition columns are in the paths (`exchange=../`), not in the files. Raises as `scan` does.
+        """
+        t = table(name)
+        got = self._pinned(t, version)
+        home = self._log(t).home
+        return [] if got is None else [home / p for p in got[1]["path"]]
+
+    def version(self, name: str, version: int | datetime | None = None) -> int | None:
+        """The number of a table's own version behind `version` (as in `scan`); None before its first commit."""
+        got = self._pinned(table(name), version, look=False)
+        return None if got is None else got[0]
+
+    def versions(self, name: str = "funding") -> list[Version]:
+        """The commits of a table that can still be named, oldest first; empty when there is no table."""
+        log = self._log(table(name))
+        return log.commits() if log.exists() else []
+
+    def compact(self) -> list[Merged]:
+        """Merge the files of each partition into one sorted file, a commit a table; readers notice nothing.
+
+        Gives the tables where there was something to merge. Raises LakeError, LakeConflict.
+        """
+        done = []
+        for t in TABLES.values():
+            log = self._log(t)
+            if log.exists():
+                before, after = self._compact(t, log)
+                if after < before:
+                    done.append(Merged(t.name, before, after))
+        return done
+
+    def vacuum(self, keep: timedelta = KEEP) -> list[Path]:
+        """Delete the files that no version younger than `keep` needs, and what killed writers left; give their paths.
+
+        Pinning an older version raises VersionGone afterwards. Drafts younger than an hour stay: their writers may
+        be at work.
+        """
+        deleted: list[Path] = []
+        for t in TABLES.values():
+            log = self._log(t)
+            if log.exists():
+                deleted += vacuum(log, keep)
+        return deleted
+
+    def check(self) -> audit.Report:
+        """Read everything back and say what is wrong with it; see `audit`."""
+        self._inspect()
+        return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
+
+    def _log(self, t: Table) -> Log:
+        if t.name not in self._logs:
+            self._logs[t.name] = Log(self.home / t.name, t)
+        return self._logs[t.name]
+
+    def _pinned(
+        self, t: Table, version: int | datetime | None, *, look: bool = True
+    ) -> tuple[int, pl.DataFrame] | None:
+        """Number and files of the version of `t` that is meant; with `look` the files of a pin must be there."""
+        log = self._log(t)
+        number = None
+        if isinstance(version, bool) or not isinstance(version, int | datetime | None):
+            raise VersionGone(f"{version!r} is no version: give a number, an aware datetime or None")
+        if isinstance(version, datetime) and version.tzinfo is None:
+            raise VersionGone(f"{version} has no time zone: pin with an aware datetime, e.g. tzinfo=UTC")
+        if isinstance(version, int):
+            at = self._instant(version)
+            number = version if t is FUNDING else None
+        else:
+            at = version
+        if not log.exists():
+            return None
+        if at is not None and number is None:
+            number = log.as_of(at)
+            if number is None:
+                return None
+        pinned = log.open(number)
+        if look and version is not None:
+            lost = next((p for p in pinned.files["path"] if not (log.home / p).exists()), None)
+            if lost is not None:
+                raise VersionGone(
+                    f"version {pinned.version} of table {t.name} was vacuumed: {lost} is deleted; pin a newer one"
+                )
+        return pinned.version, pinned.files
+
+    def _instant(self, version: int) -> datetime:
+        """When version `version` of `funding` was committed; raises VersionGone."""
+        commits = self.versions()
+        for commit in commits:
+            if commit.version == version:
+                return commit.at
+        have = f"it has {commits[0].version} to {commits[-1].version}" if commits else "it has none"
+        raise VersionGone(f"table funding has no version {version} (any more): {have}")
+
+    def _inspect(self) -> None:
+        """Refuse what is no lake of ours."""
+        layout = self.home / "layout.json"
+        with told(f"opening the warehouse {self.warehouse}"):
+            for folder in (self.warehouse, self.home):
+                if folder.exists() and not folder.is_dir():
+                    raise LakeError(f"{folder} is a file: a warehouse is a folder; give another path")
+            if not self.home.exists():
+                return
+            text = layout.read_text() if layout.exists() else None
+            others = sorted(p.name for p in self.home.iterdir() if not p.name.startswith("."))
+        if text is None:
+            if others:
+                shown = ", ".join(others[:3])
+                raise LakeError(f"{self.home} is not a lake of fundingdb (no layout.json, but {shown})")
+            return
+        try:
+            number = json.loads(text)["layout"]
+        except (ValueError, KeyError, TypeError):
+            number = None
+        if not isinstance(number, int):
+            raise LakeError(f'{layout} is damaged: it must say {{"layout": {LAYOUT}}}')
+        if number > LAYOUT:
+            raise LakeError(
+                f"{self.home} was made by a newer fundingdb (layout {number}, this one knows {LAYOUT}): update fundingdb"
+            )
+
+    def _prepare(self) -> None:
+        """Make the folder of the lake where it is not there yet."""
+        self._inspect()
+        layout = self.home / "layout.json"
+        with told(f"making the lake {self.home}"):
+            if layout.exists():
+                return
+            self.home.mkdir(parents=True, exist_ok=True)
+            draft = self.home / f".layout-{uuid.uuid4().hex}"
+            try:
+                draft.write_text(json.dumps({"layout": LAYOUT}) + "\n")
+                draft.replace(layout)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def _upsert(self, t: Table, frame: pl.DataFrame) -> Upserted:
+        log = self._log(t)
+        parts = files.by_partition(t, frame)
+        if not parts:
+            self._inspect()
+            return Upserted(0, 0, 0, log.open().version if log.exists() else None)
+        self._prepare()
+        if not log.exists():
+            log.create()
+        plan: Plan | None = None
+        logged = 0
+        for _ in self._turns(f"upsert into {t.name}"):
+            pinned = log.open()
+            touched = touching(t, pinned.files, parts)
+            if plan is None or plan.basis != set(touched["path"]):
+                discard(log, plan)
+                with told(f"writing to table {t.name} in {log.home}"):
+                    plan = planned(log, parts, touched)
+                logged = 0
+            done = Upserted(plan.inserted, plan.restated, plan.unchanged, pinned.version, plan.amended)
+            if not plan.drafts:
+                return done
+            try:
+                for event in plan.events[logged:]:
+                    self._upsert(RESTATEMENTS, RESTATEMENTS.check(event))
+                    logged += 1
+                facts = {
+                    "operation": "upsert",
+                    "inserted": plan.inserted,
+                    "restated": plan.restated,
+                    "amended": plan.amended,
+                }
+                gone = pl.concat([pinned.files.clear(), *plan.removed])
+                number = log.commit(pinned, plan.drafts, gone, facts)
+            except LakeConflict:
+                continue
+            except LakeError:
+                discard(log, plan)
+                raise
+            return Upserted(plan.inserted, plan.restated, plan.unchanged, number, plan.amended)
+        discard(log, plan)
+        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+
+    def _compact(self, t: Table, log: Log) -> tuple[int, int]:
+        for _ in self._turns(f"compact {t.name}"):
+            pinned = log.open()
+            plan = Plan(set())
+            with told(f"merging files of {log.home}"):
+                for key, mine in pinned.files.partition_by(t.partitions, as_dict=True).items():
+                    if mine.height < 2:
+                        continue
+                    rows = files.read([log.home / p for p in mine["path"]], t, files.body(t))
+                    values = {n: str(v) for n, v in zip(t.partitions, key, strict=True)}
+                    try:
+                        plan.drafts.append(files.write(log.home, t, values, rows.sort(merge.order(t))))
+                    except Exception:
+                        discard(log, plan)
+                        raise
+                    plan.removed.append(mine)
+            before = pinned.files.height
+            if not plan.drafts:
+                return before, before
+            gone = pl.concat(plan.removed)
+            try:
+                log.commit(pinned, plan.drafts, gone, {"operation": "compact"}, data_change=False)
+            except LakeConflict:
+                discard(log, plan)
+                continue
+            except LakeError:
+                discard(log, plan)
+                raise
+            return before, before - gone.height + len(plan.drafts)
+        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+
+    def _turns(self, _doing: str) -> Iterator[int]:
+        """Try after try, with a pause that grows and differs from writer to writer."""
+        for turn in range(_TRIES):
+            if turn:
+                longest = min(_LONGEST_PAUSE, 0.004 * 2 ** min(turn, 10))
+                self._sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards no secret
+            yield turn
