@@ -169,10 +169,14 @@ class Table:
         shown = []
         for row in hit.head(_SHOWN).iter_rows(named=True):
             who = ", ".join(str(row[k]) for k in self.key)
-            values = "".join(f" {c} = {row[c]!r}" for c in subjects)
+            values = "".join(f" {c} = {_shown(row[c])}" for c in subjects)
             shown.append(f"row {row['_row']} ({who}){values}")
         more = f" and {hit.height - _SHOWN} more" if hit.height > _SHOWN else ""
         return f"{reason}: {'; '.join(shown)}{more}"
+
+
+def _shown(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 def _month_of(time: str) -> pl.Expr:
