@@ -20,6 +20,7 @@ from fundingdb.lake.log import Log, told  # noqa: TID251 - own rooms
 from fundingdb.lake.plan import Plan, discard, planned, touching  # noqa: TID251 - own rooms
 from fundingdb.lake.vacuum import KEEP, vacuum  # noqa: TID251 - own rooms
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
+from fundingdb.window import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,8 @@ class Lake:
         """The rows of a table, columns in the order of its schema; no rows when there are none yet.
 
         `version`: a version of `funding` (other tables: as they were at that commit's instant), an aware datetime
-        (everything as of then), None (newest). Raises UnknownName, VersionGone, LakeError.
+        (everything as of then), None (newest). Raises UnknownName, VersionGone,
+        BadWindow (naive datetime), LakeError.
         """
         t = table(name)
         got = self._pinned(t, version)
@@ -167,13 +169,11 @@ class Lake:
         number = None
         if isinstance(version, bool) or not isinstance(version, int | datetime | None):
             raise VersionGone(f"{version!r} is no version: give a number, an aware datetime or None")
-        if isinstance(version, datetime) and version.tzinfo is None:
-            raise VersionGone(f"{version} has no time zone: pin with an aware datetime, e.g. tzinfo=UTC")
         if isinstance(version, int):
             at = self._instant(version)
             number = version if t is FUNDING else None
         else:
-            at = version
+            at = None if version is None else instant(version, "version")
         if not log.exists():
             return None
         if at is not None and number is None:
