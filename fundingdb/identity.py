@@ -37,6 +37,9 @@ _POWER_OF_TEN = re.compile(r"(1000|10000|100000|1000000)([A-Z][A-Z0-9]+)")
 _LOWER_K = re.compile(r"k([A-Z][A-Z0-9]*)")
 # Spelled by hand, since `1M` is no general rule: 1MBABYDOGE (Binance, Bybit), 1MBONK (ApeX).
 _MILLIONS = {"1MBABYDOGE": "BABYDOGE", "1MBONK": "BONK"}
+# One ticker, two coins: Binance lists 1000000BOB ("Build on BNB", 2.5e-8 dollars in December 2025) beside BOB
+# ("Build on Bitcoin", 0.0123 on Aster in January 2026). `BOB` is the base of the older, the multiple.
+_HOMONYMS = {"BOB": "BOB-BITCOIN"}
 # Capital K means 1000 on GRVT alone, and there only for these (capture of its all_instruments, September
 # 2026).
 _CAPITAL_K = {"grvt": {"KPEPE": "PEPE", "KBONK": "BONK", "KSHIB": "SHIB"}}
@@ -53,7 +56,9 @@ _SUFFIXES = {"extended": {"_24_5": "equity"}}
 # XAG/USD, XPT/USD; JPY and KRW follow USD/JPY (158.91) and USD/KRW (1512.5), EUR and GBP follow EUR/USD,
 # GBP/USD. Frame of 2026-05: gold is 4569.5..4574.6 on four dexes; flx:GAS is 3.049 like xyz:NATGAS, the
 # coin GAS is another thing.
+# binance, bitget, gate, variational: CAT is Caterpillar (817 dollars, September 2026), the coin is 1000CAT.
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
+    **dict.fromkeys(("binance", "bitget", "gate", "variational"), {"CAT": ("equity", "CAT")}),
     "extended": {
         "SPX500m": ("index", "SPX500"),
         "TECH100m": ("index", "TECH100"),
@@ -172,4 +177,4 @@ def _multiple(exchange: str, bare: str) -> tuple[str, float]:
         return match[2], float(match[1])
     if match := _LOWER_K.fullmatch(bare):
         return match[1], 1e3
-    return bare, 1.0
+    return _HOMONYMS.get(bare, bare), 1.0

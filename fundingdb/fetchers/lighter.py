@@ -143,7 +143,7 @@ def _price(reader: Reader, name: str, text: str | None, market: Market) -> float
 
 
 def _percent(reader: Reader, name: str, text: str) -> float:
-    """A percent figure as a fraction, exact: 0.0012 is 1.2e-05, where dividing by 100 gives 1.1999999999999999e-05."""
+    """A percent figure as an exact fraction: 0.0012 is 1.2e-05, where / 100 gives 1.1999999999999999e-05."""
     percent = reader.finite(name, text)
     return percent / 100 if "e" in text.lower() else float(f"{text}e-2")
 
