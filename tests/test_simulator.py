@@ -57,7 +57,7 @@ def funding(simulator, start, end, market="KAITO-USD"):
     return get(simulator, "extended", f"/info/{market}/funding", {"startTime": start, "endTime": end})["data"]
 
 
-def fundings(simulator, start, end, market=33, count_back=0, resolution="1h"):
+def fundings(simulator, start, end, market=33, *, count_back=0, resolution="1h"):
     params = {"market_id": market, "resolution": resolution, "start_timestamp": start, "end_timestamp": end}
     return get(simulator, "lighter", "/fundings", params | {"count_back": count_back})["fundings"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from contextlib import suppress
 
 from fundingdb.simulator import Faults, Simulator, World
 
@@ -25,8 +24,9 @@ def main() -> int:
                 sys.stdout.write(f"export {key}={value}\n")
             sys.stdout.flush()
             sys.stderr.write("serving until Ctrl-C; simulated rows belong in a warehouse of their own\n")
-            with suppress(KeyboardInterrupt):
-                signal.pause()
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
     except OSError as error:
         sys.stderr.write(f"port {args.port}: {error.strerror}; give another --port, or 0 for a free one\n")
         return 1

@@ -128,12 +128,19 @@ class Simulator:
         try:
             loop.run_forever()
         finally:
-            server.close()
+            loop.run_until_complete(self._close(server))
+            loop.close()
+
+    async def _close(self, server: asyncio.Server) -> None:
+        server.close()
+        # connections accepted in this very moment are still tasks of the loop, not yet in our set
+        while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(accepting)
+        while self._connections:
             for connection in list(self._connections):
                 connection.drop()
-            loop.run_until_complete(server.wait_closed())
-            loop.run_until_complete(asyncio.sleep(0))  # lets aborted transports close their sockets
-            loop.close()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def serve(
         self, method: str, target: str, headers: dict[str, str], body: bytes
