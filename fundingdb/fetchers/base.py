@@ -153,6 +153,9 @@ class Fetcher:
         [int, bytes], FundingdbError | None
     ]  # what a failed or refusing answer means; None: an answer
     headers: Callable[[Mapping[str, str]], dict[str, str]] = lambda _env: {}  # from the environment: keys
+    # Base address by environment (plans on hosts of their own). The engine takes env FUNDINGDB_<EXCHANGE>_URL, else
+    # base_for(env) where there is one, else base_url.
+    base_for: Callable[[Mapping[str, str]], str] | None = None
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
     checked: str = ""  # day the datasheet was checked

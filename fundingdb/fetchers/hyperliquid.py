@@ -1,0 +1,446 @@
+"""Hyperliquid (main dex and HIP-3 builder dexes): the datasheet, read November 2026, and pure functions over it.
+
+Ask       POST /info with {"type": ...}, no key. Weight 1,200 a minute and IP; every call here is 20, fundingHistory
+          also 1 per 20 rows of its answer.
+Markets   allPerpMetas: the meta of every dex. Tokens of `collateralToken` are named by a table: spotMeta, which would
+          name the others, is another answer, and one answer is parsed at a time; an unknown token gives a null quote.
+Position  contexts belong to universe[i] by position alone; rows never move, delisted ones stay. native_id is the
+          position within the dex.
+Unit      fraction of notional per 1 hour, text, 10 decimals (rate_step 1e-10). Positive: longs pay shorts. The
+          factor of a builder dex (assetToFundingMultiplier) is already in it.
+Interval  not in the payload: 8 hours for stamps before 2023-06-08 00:30Z, 1 hour after; `interval_from` is declared.
+Formula   8-hour rate = premium + clamp(0.0001 - premium, -0.0005, 0.0005), an eighth of it each hour. Tests hold real
+          series of the main dex to it; it refuses nothing, since deployers may change its terms.
+Cap       4 % per hour; the page tells none for the 8-hour regime, where eight times that is the bound.
+Clock     ms of the block: 0-500 ms after the hour, 5.5 s and 111 s seen, once 08:23:53. funding_time is the nearest
+          hour within 60 s, else the hour before. Contexts have no stamp: the instant of receipt.
+History   fundingHistory: startTime, endTime inclusive; oldest first, the OLDEST 500 silently. Some hours have no row.
+Size      openInterest in contract units (coins; k-coins), one side; dollars are units x markPx, the collateral (USDC,
+          USDH, USDE) taken at one dollar, null where it has no name.
+Names     case counts: kPEPE is 1000 PEPE, KPEPE nothing. Symbols are sent as they are.
+Foreign   predictedFundings tells Binance's and Bybit's rates too. They are second hand, without those exchanges'
+          symbols, and their interval is doubtful (1 h for Bybit in the one capture): only HlPerp is taken. Its
+          nextFundingTime lags by an hour and is computed instead.
+Traps     an unknown coin is 500 or 200 with `null`; seconds for ms answer the oldest rows without an error.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+
+from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Fetcher,
+    Forward,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    decode_lines,
+    shaped,
+)
+from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.identity import identify
+from fundingdb.schema import FUNDING
+from fundingdb.window import next_hour, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fundingdb.window import Window
+
+NAME = "hyperliquid"
+RATE_STEP = 1e-10
+RATE_CAP = 0.04  # fraction per hour
+CAP = 500
+_HOUR_MS = 3_600_000
+_SLACK_MS = 60_000  # a stamp this close before an hour belongs to it
+_HOURLY_SINCE = datetime(
+    2023, 6, 8, 0, 30, tzinfo=UTC
+)  # between the last 8-hour row and the first hourly one
+_HOURLY_SINCE_MS = to_ms(_HOURLY_SINCE)
+# collateralToken -> name (spotMeta, November 2026).
+_TOKENS = {0: "USDC", 235: "USDE", 360: "USDH"}
+# What the dexes settle in, for answers that do not tell: the main dex and those of the datasheet.
+_DEX_QUOTES = {"": "USDC", "xyz": "USDC", "km": "USDH", "flx": "USDH", "hyna": "USDE"}
+_WEIGHT = 20.0
+
+
+class _Payment(msgspec.Struct):
+    coin: str
+    fundingRate: str  # noqa: N815 - the field's own name
+    time: int
+    premium: str | None
+
+
+class _Coin(msgspec.Struct, rename="camel"):
+    name: str
+    max_leverage: int
+    is_delisted: bool = False  # only there when true
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    universe: list[_Coin]
+    collateral_token: int
+
+
+class _Context(msgspec.Struct, rename="camel"):
+    funding: str
+    open_interest: str
+    day_ntl_vlm: str
+    oracle_px: str
+    mark_px: str
+    premium: str | None  # null: delisted
+
+
+class _Forecast(msgspec.Struct, rename="camel"):
+    funding_rate: str
+    next_funding_time: int
+    funding_interval_hours: int | None = None
+
+
+def _info(kind: str, cost: float = _WEIGHT, **rest: Any) -> Request:
+    return Request(kind, "/info", method="POST", json={"type": kind, **rest}, cost=cost)
+
+
+def _dex_of(symbol: str) -> str:
+    return symbol.rpartition(":")[0]
+
+
+def _rate(reader: Reader, name: str, text: str, symbol: str, hours: float = 1.0) -> float:
+    rate = reader.finite(name, text) + 0.0  # no negative zero
+    if abs(rate) > RATE_CAP * hours:
+        told = f"{symbol}: {rate:g} is beyond the cap, {RATE_CAP * hours:g} per {hours:g} h"
+        raise reader.bad(name, told, text)
+    return rate
+
+
+# --- history
+
+
+def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+    start, stop = window.ms
+    cost = _WEIGHT + min(CAP, window.hours) / 20
+    span = {"startTime": start - _SLACK_MS, "endTime": stop}
+    return _info("fundingHistory", cost, coin=market.symbol, **span)
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows by time, of `asked.market` or else of the one coin the rows name; maybe none."""
+    reader = Reader(NAME, "fundingHistory")
+    value = decode(body, NAME, "fundingHistory")
+    if value is None:
+        raise reader.bad("(body)", "is null: that is how an unknown coin is answered")
+    rows = shaped(value, list[_Payment], NAME, "fundingHistory")
+    if not rows:
+        return FUNDING.empty().drop("month")
+    market = asked.market or symbol_market(rows[0].coin)
+    times: list[float | None] = []
+    rates: list[float | None] = []
+    for row in rows:
+        if row.coin != market.symbol:
+            raise reader.bad("coin", f"is {row.coin!r}, asked was {market.symbol!r}", row)
+        stamp = reader.ms({"time": row.time}, "time")
+        hour = (stamp + _SLACK_MS) // _HOUR_MS * _HOUR_MS
+        hours = 8.0 if stamp < _HOURLY_SINCE_MS else 1.0
+        if hour % (hours * _HOUR_MS):
+            raise reader.bad("time", "lies in the 8-hour regime, but not at 00, 08 or 16 o'clock UTC", row)
+        if row.premium is not None:
+            reader.finite("premium", row.premium)
+        times.append(hour)
+        rates.append(_rate(reader, "fundingRate", row.fundingRate, row.coin, hours))
+    measured = {
+        "funding_time": times,
+        "reported_time": [row.time for row in rows],
+        "funding_rate": rates,
+        "native_rate": rates,
+        "mark_price": [None] * len(rows),
+    }
+    frame = funding_rows(market, asked, measured, hours=1.0)
+    eight = pl.col("reported_time") < _HOURLY_SINCE
+    return frame.with_columns(interval_hours=pl.when(eight).then(8.0).otherwise(1.0))
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [_info("allPerpMetas")]
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of every coin, delisted ones too, from allPerpMetas, meta or metaAndAssetCtxs."""
+    value = decode(body, NAME, "allPerpMetas")
+    if _is_meta_with_contexts(value):
+        metas = [_with_contexts(value)[0]]
+    else:
+        metas = [_meta(one) for one in (value if isinstance(value, list) else [value])]
+    if not any(meta.universe for meta in metas):
+        raise Reader(NAME, "allPerpMetas").bad("universe", "is empty: no market at all")
+    return market_rows(
+        [
+            market_row(_market(meta, i), asked, _listed(meta, i))
+            for meta in metas
+            for i in range(len(meta.universe))
+        ]
+    )
+
+
+def _listed(meta: _Meta, position: int) -> dict[str, Any]:
+    leverage = meta.universe[position].max_leverage
+    if leverage <= 0:
+        raise Reader(NAME, "meta").bad("maxLeverage", "is not positive", leverage)
+    return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": float(leverage)}
+
+
+def _meta(value: Any) -> _Meta:
+    """One dex's list, its names proven to be of one dex and each there once."""
+    meta = shaped(value, _Meta, NAME, "meta", "meta")
+    names = [coin.name for coin in meta.universe]
+    if len({_dex_of(name) for name in names}) > 1:
+        raise Reader(NAME, "meta").bad("name", "the coins of one list are of several dexes", names)
+    if len(set(names)) < len(names) or "" in names:
+        raise Reader(NAME, "meta").bad("name", "a coin has no name or stands there twice", names)
+    return meta
+
+
+def _market(meta: _Meta, position: int) -> Market:
+    coin = meta.universe[position]
+    what = identify(NAME, coin.name)
+    return Market(
+        exchange=NAME,
+        symbol=coin.name,
+        base=what.base,
+        quote=_TOKENS.get(meta.collateral_token),
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        native_id=str(position),
+        status="delisted" if coin.is_delisted else "active",
+        interval_hours=1.0,
+        rate_cap=RATE_CAP,
+    )
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved answers; its quote is null for a dex that no table names."""
+    what = identify(NAME, symbol)
+    quote = _DEX_QUOTES.get(_dex_of(symbol))
+    return Market(
+        NAME,
+        symbol,
+        what.base,
+        quote,
+        what.asset_class,
+        what.multiplier,
+        interval_hours=1.0,
+        rate_cap=RATE_CAP,
+    )
+
+
+# --- current
+
+
+def _ask_current(markets: Sequence[Market]) -> list[Request]:
+    dexes = sorted({_dex_of(m.symbol) for m in markets if m.status != "delisted"} - {""})
+    return [_info("metaAndAssetCtxs"), *(_info("metaAndAssetCtxs", dex=dex) for dex in dexes)]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of coins that trade, from metaAndAssetCtxs, predictedFundings or saved WebSocket frames.
+
+    Frames (one a line): activeAssetCtx names its coin. allDexsAssetCtxs and assetCtxs do not: `asked.markets` must
+    hold the markets of its dexes with their positions (native_id), else BadCall says so. All are observed at
+    `asked.at`, so of several frames the last of each coin counts.
+    """
+    values = decode_lines(body, NAME, "metaAndAssetCtxs")
+    first = values[0]
+    if len(values) > 1 or (isinstance(first, dict) and "channel" in first):
+        return snapshot_rows(_of_frames(values, asked))
+    if _is_meta_with_contexts(first):
+        meta, contexts = _with_contexts(first)
+        _same_dex(meta, asked)
+        pairs = enumerate(contexts)
+        rows = [_of_context(_market(meta, i), c, asked) for i, c in pairs if not meta.universe[i].is_delisted]
+        return snapshot_rows(rows)
+    return snapshot_rows(_of_forecasts(first, asked))
+
+
+def _is_meta_with_contexts(value: Any) -> bool:
+    """Whether it is [meta, contexts], and not a list of metas or of forecasts."""
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return isinstance(value[0], dict) and isinstance(value[1], list)
+
+
+def _with_contexts(value: list[Any]) -> tuple[_Meta, list[_Context]]:
+    meta = _meta(value[0])
+    contexts = shaped(value[1], list[_Context], NAME, "metaAndAssetCtxs", "contexts")
+    if len(contexts) != len(meta.universe):
+        told = f"{len(contexts)} contexts for {len(meta.universe)} coins: position can't tell whose they are"
+        raise Reader(NAME, "metaAndAssetCtxs").bad("contexts", told)
+    return meta, contexts
+
+
+def _same_dex(meta: _Meta, asked: Asked) -> None:
+    if asked.request is None or not isinstance(asked.request.json, dict) or not meta.universe:
+        return
+    wanted, got = asked.request.json.get("dex", ""), _dex_of(meta.universe[0].name)
+    if wanted != got:
+        raise Reader(NAME, "metaAndAssetCtxs").bad("name", f"is of dex {got!r}, asked was {wanted!r}")
+
+
+def _of_context(market: Market, context: _Context, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, "metaAndAssetCtxs")
+
+    def counted(name: str, text: str) -> float:
+        value = reader.finite(name, text)
+        if value < 0:
+            raise reader.bad(name, f"of {market.symbol} is negative", text)
+        return value
+
+    rate = _rate(reader, "funding", context.funding, market.symbol)
+    if context.premium is not None:
+        reader.finite("premium", context.premium)
+    units = counted("openInterest", context.open_interest)
+    mark, volume = counted("markPx", context.mark_px), counted("dayNtlVlm", context.day_ntl_vlm)
+    in_dollars = market.quote is not None
+    known = {
+        "funding_rate": rate,
+        "interval_hours": 1.0,
+        "native_rate": rate,
+        "rate_step": RATE_STEP,
+        "next_funding_time": next_hour(asked.at),
+        "mark_price": mark / market.multiplier or None,  # a price of 0 is none
+        "index_price": counted("oraclePx", context.oracle_px) / market.multiplier or None,
+        "open_interest": units * market.multiplier,
+        "open_interest_usd": units * mark if in_dollars and mark else None,
+        "volume_24h_usd": volume if in_dollars else None,
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+def _of_forecasts(value: Any, asked: Asked) -> list[dict[str, Any]]:
+    """HlPerp's entries of predictedFundings; a null entry gives no row."""
+    name = "predictedFundings"
+    reader = Reader(NAME, name)
+    kind = list[tuple[str, list[tuple[str, _Forecast | None]]]]
+    coins = shaped(value, kind, NAME, name)
+    if not coins:
+        raise reader.bad("(body)", "is an empty list: no market at all")
+    rows: list[dict[str, Any]] = []
+    for coin, venues in coins:
+        for forecast in (f for venue, f in venues if venue == "HlPerp" and f is not None):
+            if forecast.funding_interval_hours not in (None, 1):
+                told = f"of {coin} on HlPerp is not 1"
+                raise reader.bad("fundingIntervalHours", told, forecast.funding_interval_hours)
+            reader.ms({"nextFundingTime": forecast.next_funding_time}, "nextFundingTime")
+            rate = _rate(reader, "fundingRate", forecast.funding_rate, coin)
+            known = {
+                "funding_rate": rate,
+                "interval_hours": 1.0,
+                "native_rate": rate,
+                "rate_step": RATE_STEP,
+                "next_funding_time": next_hour(asked.at),
+            }
+            market = asked.markets.get(coin) or symbol_market(coin)
+            if market.status != "delisted":
+                rows.append(snapshot_row(market, asked.at, known))
+    return rows
+
+
+def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
+    reader = Reader(NAME, "ws")
+    rows: dict[str, dict[str, Any]] = {}
+    for frame in values:
+        channel = reader.get(frame, "channel", str)
+        if channel in ("subscriptionResponse", "pong"):
+            continue
+        if channel == "error":
+            raise reader.bad("channel", "the stream reports an error", frame)
+        for market, context in _named(channel, reader.get(frame, "data", dict), asked):
+            if market.status != "delisted" and context.premium is not None:
+                rows[market.symbol] = _of_context(market, context, asked)
+    return list(rows.values())
+
+
+def _named(channel: str, data: Any, asked: Asked) -> list[tuple[Market, _Context]]:
+    reader = Reader(NAME, f"ws {channel}")
+    if channel == "activeAssetCtx":
+        coin = reader.get(data, "coin", str)
+        context = shaped(reader.get(data, "ctx", dict), _Context, NAME, reader.endpoint, "ctx")
+        return [(asked.markets.get(coin) or symbol_market(coin), context)]
+    if channel == "allDexsAssetCtxs":
+        dexes = shaped(reader.items(data, "ctxs"), list[tuple[str, list[_Context]]], NAME, reader.endpoint)
+    elif channel == "assetCtxs":
+        contexts = shaped(reader.items(data, "ctxs"), list[_Context], NAME, reader.endpoint, "ctxs")
+        dexes = [(reader.get(data, "dex", str) if "dex" in data else "", contexts)]
+    else:
+        raise reader.bad("channel", "is none that funding stands in", channel)
+    return [pair for dex, contexts in dexes for pair in _by_position(reader, dex, contexts, asked)]
+
+
+def _by_position(
+    reader: Reader, dex: str, contexts: Sequence[_Context], asked: Asked
+) -> list[tuple[Market, _Context]]:
+    places = {m.native_id: m for m in asked.markets.values() if _dex_of(m.symbol) == dex}
+    missing = [i for i in range(len(contexts)) if str(i) not in places]
+    if missing:
+        raise BadCall(
+            f"hyperliquid {reader.endpoint}: positions {missing[0]}..{missing[-1]} of dex {dex!r} name no coin; the markets"
+            f" of that dex (answer of allPerpMetas, no older than the frame) are needed"
+        )
+    if len(places) > len(contexts):
+        told = f"of dex {dex!r} has {len(contexts)} contexts, {len(places)} coins are listed: it is cut"
+        raise reader.bad("ctxs", told)
+    return [(places[str(i)], context) for i, context in enumerate(contexts)]
+
+
+# --- refusals
+
+_UNKNOWN_COIN = "hyperliquid answers {} with null: no such coin or dex; case counts (kPEPE), see: fundingdb markets hyperliquid"
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    text = body[:200].decode("utf-8", "replace").strip()
+    if text == "null" and status in (200, 500):
+        return BadCall(_UNKNOWN_COIN.format(status))
+    if status == 200 or status >= 500:
+        return None
+    said = f"hyperliquid answers {status}{': ' + text if text and text != 'null' else ''}"
+    if status == 429:
+        return RateLimited(f"{said}: more than 1,200 weight a minute from this address")
+    if status == 422:
+        return BadCall(
+            f"{said}: it can't read the request; see the datasheet, fundingdb/fetchers/hyperliquid.py"
+        )
+    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/hyperliquid.py")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.hyperliquid.xyz",
+    budget=Budget(scope=NAME, capacity=1200, per_seconds=60, concurrent=8),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_current, _parse_current),
+    history=History(
+        paging=Forward(cap=CAP),
+        request=_ask_history,
+        parse=_parse_history,
+        depth="to the coin's listing, at most to 2023-05-12 (BTC)",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per hour; per 8 hours before 2023-06-08 00:30Z",
+    interval="1 h; 8 h before 2023-06-08 00:30Z",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=5),  # one payment of twelve thousand was stamped 111 s after its hour
+)
