@@ -1,10 +1,11 @@
 """What a reader opens: the views and macros of sql/*.sql over the exact files of one version of the lake.
 
 `connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
-DuckDB shell. Neither holds data nor downloads an extension. Base relations, made here, one per table of the lake:
-`lake_funding` (all sources), `snapshots`, `markets`, `fetches`, `restatements`; and `lake_funding` split in two,
-`lake_funding_first` (each exchange's preferred source: the exchange itself, then others by name, `import` last) and
-`lake_funding_rest` (other sources; typed and empty in the usual case, so that the view `funding` costs nothing).
+DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downloads an extension. Base relations,
+made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
+`restatements`; and `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source: the exchange
+itself, then others by name, `import` last) and `lake_funding_rest` (its other sources; usually empty, so that the
+view `funding` costs nothing).
 
 A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
 (columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 import duckdb  # noqa: TID251 - the one module that opens DuckDB
 import polars as pl
 
-from fundingdb.errors import LakeError
+from fundingdb.errors import BadCall, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def rebuild(warehouse: Path | str) -> Path:
     A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written.
     """
     target = Path(warehouse).resolve() / FILE
+    if not target.parent.is_dir():
+        raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
     listed = pinned(target.parent, None)
     try:
@@ -107,6 +110,46 @@ def rebuild(warehouse: Path | str) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return target
+
+
+def ask(warehouse: Path | str | None, query: str, version: int | datetime | None = None) -> pl.DataFrame:
+    """The rows of one reading statement, which can touch nothing but the files of the lake, and these not write.
+
+    Raises BadCall with DuckDB's message (and its near names), or where the statement does not only read.
+    """
+    folder = default_warehouse() if warehouse is None else Path(warehouse)
+    listed = pinned(folder, version)
+    with duckdb.connect() as con:
+        con.sql("SET TimeZone = 'UTC'")
+        build(con, listed)
+        _lock(con, chain.from_iterable(listed.values()))
+        try:
+            _reads_only(con, query)
+            return con.sql(query).pl()
+        except duckdb.Error as error:
+            raise BadCall(str(error)) from None
+        except pl.exceptions.PolarsError as error:
+            raise BadCall(
+                f"a column has a type that can't be shown ({error}): cast it, e.g. x::varchar"
+            ) from None
+
+
+def _lock(con: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> None:
+    con.sql(f"SET allowed_paths = [{', '.join(text(str(path)) for path in paths)}]")
+    con.sql("SET enable_external_access = false")
+    con.sql("SET lock_configuration = true")
+
+
+def _reads_only(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    # the lock still lets a COPY overwrite the lake's own files
+    kinds = [statement.type.name for statement in con.extract_statements(query)]
+    if len(kinds) != 1:
+        raise BadCall(f"{len(kinds)} statements: give exactly one query")
+    if kinds == ["EXPLAIN"]:
+        inner = re.sub(r"(?i)^\s*explain(\s+analyze)?\b", "", query)
+        kinds = [statement.type.name for statement in con.extract_statements(inner)]
+    if kinds != ["SELECT"]:
+        raise BadCall(f"{kinds[0]} is refused: this only reads (SELECT, FROM, WITH, DESCRIBE, SHOW, EXPLAIN)")
 
 
 def pinned(warehouse: Path, version: int | datetime | None) -> dict[str, list[Path]]:

@@ -1,0 +1,47 @@
+"""Verb `coverage`: what is stored of each market, and what stands in the way of more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "what is stored of each market, what is missing, and why"
+EXAMPLE = "fundingdb coverage --exchanges lighter --tokens BTC"
+_QUERY = """
+from coverage
+where list_contains($exchanges, exchange)
+  and ($bases is null or list_contains($bases, base))
+  and ($all or payments > 0 or asked_from is not null)
+order by exchange, base, symbol
+"""
+_SHORT = (
+    "exchange", "symbol", "first_time", "last_time", "payments", "expected", "ratio", "holes", "has_none", "failed",
+    "not_asked", "last_outcome", "answer",
+)  # fmt: skip
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    from fundingdb.cli.chosen import name_arguments
+
+    name_arguments(parser)
+    parser.add_argument("--all", action="store_true", help="also markets that were never asked")
+
+
+def run(args: Namespace) -> int:
+    """Print one row per market; for people without the columns of the view that seldom matter."""
+    from fundingdb.catalog import connect
+    from fundingdb.cli.chosen import bases, exchanges
+    from fundingdb.cli.show import show
+
+    with connect(args.warehouse) as con:
+        asked = {
+            "exchanges": exchanges(con, args.exchanges),
+            "bases": bases(con, args.tokens),
+            "all": args.all,
+        }
+        rows = con.sql(_QUERY, params=asked).pl()
+    show(rows if args.json else rows.select(_SHORT), json=args.json)
+    return 0

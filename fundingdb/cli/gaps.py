@@ -1,0 +1,50 @@
+"""Verb `gaps`: the spans in which settlements are missing, each with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "the spans in which settlements are missing: has none, failed, not asked (or not due)"
+EXAMPLE = "fundingdb gaps --exchanges hyperliquid --reason failed"
+_QUERY = """
+from gaps
+where list_contains($exchanges, exchange)
+  and ($bases is null or list_contains($bases, coalesce(
+      (select max(base) from funding as f where f.exchange = gaps.exchange and f.symbol = gaps.symbol),
+      (select max(base) from markets as m where m.exchange = gaps.exchange and m.symbol = gaps.symbol)
+  )))
+  and case when $reason is null then reason <> 'not due' else reason = $reason end
+order by exchange, symbol, gap_start
+"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    from fundingdb.cli.chosen import name_arguments
+
+    name_arguments(parser)
+    parser.add_argument(
+        "--reason",
+        choices=("has none", "failed", "not asked", "not due"),
+        help="only this one (default: all but 'not due')",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Print one row per span."""
+    from fundingdb.catalog import connect
+    from fundingdb.cli.chosen import bases, exchanges
+    from fundingdb.cli.show import show
+
+    with connect(args.warehouse) as con:
+        asked = {
+            "exchanges": exchanges(con, args.exchanges),
+            "bases": bases(con, args.tokens),
+            "reason": args.reason,
+        }
+        rows = con.sql(_QUERY, params=asked).pl()
+    show(rows, json=args.json)
+    return 0

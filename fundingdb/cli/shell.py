@@ -1,0 +1,43 @@
+"""Verb `shell`: the DuckDB shell on the catalog, read-only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "open the DuckDB shell on fundingdb.duckdb, read-only"
+EXAMPLE = """fundingdb shell\n  fundingdb shell -c "select view_name, comment from duckdb_views() where not internal" """
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-c", dest="command", metavar="SQL", help="run this and leave")
+
+
+def run(args: Namespace) -> int:
+    """Becomes the shell; raises MissingExtra (exit 2) where there is none, LakeError without a warehouse."""
+    from fundingdb import catalog
+    from fundingdb.errors import LakeError, MissingExtra
+
+    beside = Path(sys.executable).parent  # where pip puts it, also when the environment is not activated
+    binary = shutil.which("duckdb") or shutil.which("duckdb", path=str(beside))
+    if binary is None:
+        raise MissingExtra(
+            "no duckdb shell found: `pip install duckdb-cli`, or see https://duckdb.org/install"
+        )
+    file = args.warehouse.resolve() / catalog.FILE
+    try:
+        catalog.rebuild(args.warehouse)  # other writers may have moved on, or removed old files
+    except LakeError as error:
+        if not file.exists():
+            raise
+        sys.stderr.write(f"fundingdb shell: {error}; opening the catalog that is there\n")
+    words = [binary, "-readonly", "-cmd", "SET TimeZone = 'UTC'", str(file)]
+    sys.stdout.flush()
+    os.execv(binary, [*words, *(["-c", args.command] if args.command else [])])  # noqa: S606 - no shell in between

@@ -1,0 +1,28 @@
+"""Verb `sql`: one reading query over the views of the lake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "run one SQL query (DuckDB's dialect) over the views; it can only read, and only the lake"
+EXAMPLE = """fundingdb sql "from best_spreads order by spread_1h desc limit 5" --csv"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "query", metavar="QUERY", help='e.g. "from latest"; what there is: "show tables", "describe spreads"'
+    )
+    parser.add_argument("--csv", action="store_true", help="comma-separated values on stdout")
+
+
+def run(args: Namespace) -> int:
+    """Run it and print all rows; raises BadCall (exit 2) with DuckDB's own message."""
+    from fundingdb.catalog import ask
+    from fundingdb.cli.show import show
+
+    show(ask(args.warehouse, args.query), json=args.json, csv=args.csv)
+    return 0
