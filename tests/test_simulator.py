@@ -414,7 +414,7 @@ def test_what_the_exchanges_answer_is_what_the_world_says_was_settled(simulator,
         ),
         (
             [
-                (1 if r["direction"] == "long" else -1) * float(r["rate"]) / 100
+                (1 if r["direction"] == "long" else -1) * int(r["rate"].replace(".", "")) / 10**6
                 for r in fundings(simulator, int(start.timestamp()), int(stop.timestamp()))
             ],
             ("lighter", "KAITO"),
@@ -436,7 +436,7 @@ def test_the_base_rate_stands_where_each_exchange_publishes_it():
     span = (NOW - 120 * 24 * HOUR, NOW)
     extended = quiet.settled("extended", "ETH-USD", *span)["funding_rate"].value_counts(sort=True)
     assert set(extended["funding_rate"][:2]) == {0.000012, 0.000013}
-    assert quiet.settled("lighter", "ETH", *span)["funding_rate"].mode().to_list() == [0.0012 / 100]
+    assert quiet.settled("lighter", "ETH", *span)["funding_rate"].mode().to_list() == [0.000012]
     assert quiet.settled("hyperliquid", "ETH", *span)["funding_rate"].mode().to_list() == [0.0000125]
 
 

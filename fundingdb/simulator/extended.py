@@ -105,7 +105,7 @@ def _funding(world: World, call: Call, market: str, tweaks: Tweaks) -> Reply:
     return joined('{"status":"OK","data":[', rows, "]}")
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 17)
 def _row(market: str, ticks: int, stamp: int) -> str:
     return f'{{"m":"{market}","f":"{ticks / 1e6:.6f}","T":{stamp}}}'
 
@@ -114,7 +114,7 @@ def _stats(world: World, listing: Listing) -> dict[str, Any]:
     now = ms_of(world.now())
     mark, index = world.price(listing, now, "mark"), world.price(listing, now, "index")
     dead = listing.status != "active"
-    held = 0.0 if dead else world.open_interest(listing)
+    held = world.open_interest(listing)
     trade = "0" if dead else f"{float(mark):.{listing.decimals}f}"
     volume = 3.1 * held
     return {

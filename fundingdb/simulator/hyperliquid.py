@@ -103,7 +103,7 @@ def _history(world: World, ask: dict[str, Any], tweaks: Tweaks) -> Reply:
     return joined("[", rows, "]", weight=len(rows) / 20)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 17)
 def _row(coin: str, ticks: int, premium: int, stamp: int) -> str:
     rate, average = _decimal(ticks), _decimal(premium)
     return f'{{"coin":"{coin}","fundingRate":"{rate}","premium":"{average}","time":{stamp}}}'

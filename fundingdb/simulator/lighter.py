@@ -92,12 +92,12 @@ def _row_parts(world: World, listing: Listing, hour: int, ticks: int) -> tuple[i
     return hour * 3600, ticks, _settled_price(world, listing, hour)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 17)
 def _settled_price(world: World, listing: Listing, hour: int) -> str:
     return world.price(listing, hour * HOUR_MS, "mark")
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 17)
 def _row(timestamp: int, ticks: int, price: str) -> str:
     """`value` is exactly rate / 100 x price, so that the quotient stands on the price tick."""
     size, decimals = abs(ticks), len(price.partition(".")[2])

@@ -25,6 +25,7 @@ TICKS = {
     "hyperliquid": 10**10,
 }  # published steps in a rate of 1 (per interval)
 _CHUNK = 512  # hours made at once
+_KEPT = 1000  # such chunks kept, about 100 MB
 _MASK = (1 << 64) - 1
 _HYPERLIQUID_HOURLY = 468_385  # 2023-06-08T01:00Z, the first hourly payment, in hours since 1970
 _PUBLISHED_LATE_MS = {"lighter": 2_000}  # its stamps say the full hour, the row comes a little later
@@ -178,6 +179,8 @@ class World:
         if found is None:
             with self._lock:
                 listing = self._listings[exchange, symbol]
+                if len(self._chunks) >= _KEPT:
+                    del self._chunks[next(iter(self._chunks))]
                 found = list(self._made(listing, range(chunk * _CHUNK, (chunk + 1) * _CHUNK)))
                 self._chunks[key] = found
         return found
@@ -317,7 +320,7 @@ class World:
 
     def open_interest(self, listing: Listing) -> float:
         """Contract units, one side."""
-        if listing.status == "delisted":
+        if listing.status != "active":
             return 0.0
         size = 10 ** (6.5 + unit(self._key("size", listing.exchange, listing.symbol)))
         return round(size / (listing.price * listing.multiplier), 3)
@@ -327,9 +330,7 @@ class World:
 
 
 def rate_of(exchange: str, ticks: int) -> float:
-    """The fraction that a right reader makes of the published figure: its nearest double, then its unit."""
-    if exchange == "lighter":
-        return ticks / 10_000 / 100  # four decimals of a percent
+    """The fraction that a right reader makes of the published figure: the double nearest to it."""
     return ticks / TICKS[exchange]
 
 
