@@ -271,7 +271,7 @@ def test_coingecko_rounds_to_six_decimals_of_a_percent_in_one_place_and_three_in
             continue
         assert fine[symbol]["funding_rate"] == pytest.approx(exact, abs=5e-7)
         assert row["funding_rate"] == round(exact, 3)
-        assert truth[symbol]["funding_rate_coarse"] == row["funding_rate"] / 100
+        assert truth[symbol]["funding_rate_coarse"] == pytest.approx(row["funding_rate"] / 100, rel=1e-12)
 
 
 def test_coingecko_has_null_rates_dated_futures_stale_rows_and_strangers(simulator):

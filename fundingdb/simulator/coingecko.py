@@ -105,8 +105,8 @@ def seen(world: World) -> pl.DataFrame:
             "exchange": t.exchange,
             "symbol": t.symbol,
             "base": t.base,
-            "funding_rate": None if t.rate is None else round(t.rate, 6) / 100,
-            "funding_rate_coarse": None if t.rate is None else round(t.rate, 3) / 100,
+            "funding_rate": None if t.rate is None else round(round(t.rate, 6) / 100, 8),
+            "funding_rate_coarse": None if t.rate is None else round(round(t.rate, 3) / 100, 5),
             "open_interest_usd": t.held_usd,
         }
         for t in tickers(world)
