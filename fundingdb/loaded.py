@@ -242,7 +242,10 @@ class Loaded:
             row = bad.arg_max() or 0
             if at[row] is None:
                 raise BadWindow(f"timestamps: row {row} is null")
-            error = self.outside(at[row])
+            try:
+                error = self.outside(at[row])
+            except BadWindow as wrong:
+                error = wrong
             raise BadWindow(f"timestamps: row {row}: {error}")
         return at
 
