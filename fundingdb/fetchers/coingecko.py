@@ -1,0 +1,393 @@
+"""CoinGecko (derivatives endpoints): an aggregator of other exchanges; the datasheet, read November 2026.
+
+Ask       GET /derivatives: every ticker of every exchange in one answer. /derivatives/exchanges/{id} with
+          include_tickers gives one exchange; both parse. 30 requests a minute (newest page: 100); each counts,
+          failed ones too. COINGECKO_API_KEY with COINGECKO_PLAN demo (default) or pro: a key's prefix does not tell
+          the plan, and pro has another host and header. No history on any plan.
+Exchange  display name (/derivatives) or {id}; rows carry our id of that exchange and source coingecko. By explicit
+          tables; rows of other exchanges are left out. Left out though listed: Kraken (dollars, no rate),
+          "dYdX Perpetual" (v3, closed), Drift (id unproven).
+Unit      percent of notional per payment of the exchange itself; positive: longs pay shorts. Current value: predicted.
+Interval  not in the answer: 1 h for extended, hyperliquid, lighter, dydx, else null. Null rates stay null.
+Step      /derivatives 1e-8: Binance's figures keep six decimals of a percent in the recorded answer (its page says
+          "5-6"). /derivatives/exchanges/{id} 1e-5: rounded to three, 20 % off at the hourly baseline 0.00125 %.
+Clock     seconds of the last trade. Rows whose trade is over 2 h older than the receipt, or has no time, are stale and
+          left out; a trade over 1 h after it means a wrong clock or unit. Observed at the receipt.
+Price     price, last are trades, no marks: mark_price is null. index 0 or null is none.
+Size      open_interest, open_interest_usd, volume_24h, converted_volume.usd: US dollars. h24_volume is base units and
+          not read. Sizes of wash-traded exchanges are absurd; they are kept as told.
+Names     symbol as CoinGecko spells it, which is not always the exchange's way (LIT-USD, HYNA:HYPE). The token is
+          index_id or base; a multiple that stands in the symbol alone (Deepcoin 1000SHIBUSDT, SHIB) counts.
+Doubles   (market, symbol) is not unique: in the recorded answer two instruments share one (Stormgain DASH-PERPUSDT at
+          47.26 dollars and at 0.00279 bitcoin). Equal rows are kept once; of rows that differ none, since nothing
+          tells which is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.fetchers.base import Asked, Budget, Fetcher, Market, Reader, Request, Round, decode, shaped
+from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.identity import identify
+from fundingdb.window import from_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    import polars as pl
+
+NAME = "coingecko"
+STEP = 1e-8
+COARSE_STEP = 1e-5
+_HOST = "https://api.coingecko.com/api/v3"
+_PRO_HOST = "https://pro-api.coingecko.com/api/v3"
+_ALL = Request("/derivatives", "/derivatives")
+_ONE = "/derivatives/exchanges/{id}"
+
+# {id} -> ours: ids seen in use (page of November 2026); dYdX's chain has two in different notes.
+IDS = {
+    "hyperliquid": "hyperliquid",
+    "lighter": "lighter",
+    "extended": "extended",
+    "binance_futures": "binance",
+    "bybit": "bybit",
+    "bitget_futures": "bitget",
+    "aster": "aster",
+    "dydx_chain": "dydx",
+    "dydx_v4": "dydx",
+    "deepcoin_derivatives": "deepcoin",
+}
+# Display name -> ours: the page, the recorded /list, the recorded answer of 2023 (Bitget, OKX, Gate).
+DISPLAY_NAMES = {
+    "Hyperliquid (Futures)": "hyperliquid",
+    "Lighter": "lighter",
+    "Extended": "extended",
+    "Binance (Futures)": "binance",
+    "Bybit (Futures)": "bybit",
+    "Bitget Futures": "bitget",
+    "OKX (Futures)": "okx",
+    "Gate.io (Futures)": "gate",
+    "Deepcoin (Derivatives)": "deepcoin",
+}
+INTERVAL_HOURS = {"hyperliquid": 1.0, "lighter": 1.0, "extended": 1.0, "dydx": 1.0}
+_STALE = timedelta(hours=2)
+_AHEAD = timedelta(hours=1)
+_ABSURD = (
+    0.1  # fraction per payment: beyond the caps of all exchanges in the tables (4 % is the widest known)
+)
+_MULTIPLE = r"(?:k|10{3,6}|1M)"
+_QUOTE = re.compile(r"[-_/]?(USDT|USDC|BUSD|USDE|USDH|USD1|USD)(?:_PERP|-PERP|-SWAP|_UMCBL|_DMCBL)?")
+
+
+class _Row(msgspec.Struct):
+    """A row of /derivatives."""
+
+    market: str
+    symbol: str
+    index_id: str
+    contract_type: str
+    index: float | None
+    funding_rate: float | None
+    open_interest: float | None
+    volume_24h: float | None
+    last_traded_at: int | None
+
+
+class _Volume(msgspec.Struct):
+    usd: str
+
+
+class _Ticker(msgspec.Struct):
+    """A ticker of one exchange."""
+
+    symbol: str
+    base: str
+    target: str
+    contract_type: str
+    index: float | None
+    funding_rate: float | None
+    open_interest_usd: float | None
+    converted_volume: _Volume | None
+    last_traded: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One perpetual of an exchange we know; `rate` in percent per payment."""
+
+    market: Market
+    rate: float | None
+    step: float
+    index: float | None
+    held_usd: float | None
+    volume_usd: float | None
+
+
+def _ask(_markets: Sequence[Market]) -> list[Request]:
+    return [_ALL]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of the perpetuals that traded lately on exchanges we know; `exchange` is theirs."""
+    return snapshot_rows([_snapshot(one, asked) for one in _seen(body, asked)])
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of the same perpetuals, as CoinGecko spells them; `exchange` is theirs."""
+    return market_rows([market_row(one.market, asked, {}) for one in _seen(body, asked)])
+
+
+def _snapshot(one: _Seen, asked: Asked) -> dict[str, Any]:
+    known = {
+        "source": NAME,
+        "funding_rate": None if one.rate is None else one.rate / 100,
+        "interval_hours": one.market.interval_hours,
+        "native_rate": one.rate,
+        "rate_step": one.step,
+        "index_price": None if not one.index else one.index / one.market.multiplier,
+        "open_interest_usd": one.held_usd,
+        "volume_24h_usd": one.volume_usd,
+    }
+    return snapshot_row(one.market, asked.at, known)
+
+
+def _seen(body: bytes, asked: Asked) -> list[_Seen]:
+    value = decode(body, NAME, "/derivatives")
+    found = _of_tickers(value, asked) if isinstance(value, dict) else _of_rows(value, asked)
+    by_name: dict[tuple[str, str], list[_Seen]] = {}
+    for one in found:
+        same = by_name.setdefault((one.market.exchange, one.market.symbol), [])
+        if one not in same:
+            same.append(one)
+    return [same[0] for same in by_name.values() if len(same) == 1]
+
+
+def _of_rows(value: Any, asked: Asked) -> list[_Seen]:
+    reader = Reader(NAME, "/derivatives")
+    rows = shaped(value, list[_Row], NAME, "/derivatives")
+    if not rows:
+        raise reader.bad("(body)", "is an empty list: no ticker at all")
+    found = []
+    for row in rows:
+        exchange = DISPLAY_NAMES.get(row.market)
+        if exchange is None or not _taken(reader, row.contract_type, row.symbol):
+            continue
+        if not _fresh(reader, "last_traded_at", row.last_traded_at, row.symbol, asked.at):
+            continue
+        market = _market(exchange, row.symbol, row.index_id, _quote(row.symbol, row.index_id))
+        found.append(
+            _Seen(
+                market,
+                _percent(reader, row.funding_rate, row.symbol),
+                STEP,
+                _counted(reader, "index", row.index, row.symbol),
+                _counted(reader, "open_interest", row.open_interest, row.symbol),
+                _counted(reader, "volume_24h", row.volume_24h, row.symbol),
+            )
+        )
+    return found
+
+
+def _of_tickers(value: dict[str, Any], asked: Asked) -> list[_Seen]:
+    reader = Reader(NAME, _ONE)
+    exchange = _exchange(reader, value, asked)
+    if "tickers" not in value:
+        raise reader.bad("tickers", "is missing: the request lacked include_tickers=unexpired")
+    tickers = reader.get(value, "tickers", list, dict)
+    if isinstance(tickers, dict):  # older answers nest it once more
+        tickers = reader.items(tickers, "tickers")
+    found = []
+    for row in shaped(tickers, list[_Ticker], NAME, _ONE, "tickers"):
+        if not _taken(reader, row.contract_type, row.symbol):
+            continue
+        if not _fresh(reader, "last_traded", row.last_traded, row.symbol, asked.at):
+            continue
+        volume = None
+        if row.converted_volume is not None:
+            volume = reader.finite("converted_volume.usd", row.converted_volume.usd)
+        found.append(
+            _Seen(
+                _market(exchange, row.symbol, row.base, row.target or None),
+                _percent(reader, row.funding_rate, row.symbol),
+                COARSE_STEP,
+                _counted(reader, "index", row.index, row.symbol),
+                _counted(reader, "open_interest_usd", row.open_interest_usd, row.symbol),
+                _counted(reader, "converted_volume.usd", volume, row.symbol),
+            )
+        )
+    return found
+
+
+def _exchange(reader: Reader, value: dict[str, Any], asked: Asked) -> str:
+    """Whose tickers these are: the id that was asked for, else the display name in the answer."""
+    name = reader.get(value, "name", str)
+    if asked.request is not None and asked.request.path.startswith("/derivatives/exchanges/"):
+        asked_id = asked.request.path.rsplit("/", 1)[1]
+        if asked_id in IDS:
+            return IDS[asked_id]
+        raise BadCall(f"coingecko: exchange id {asked_id!r} is in no table; known: {', '.join(sorted(IDS))}")
+    if name in DISPLAY_NAMES:
+        return DISPLAY_NAMES[name]
+    raise BadCall(f"coingecko: exchange {name!r} is in no table; known: {', '.join(sorted(DISPLAY_NAMES))}")
+
+
+def _taken(reader: Reader, contract_type: str, symbol: str) -> bool:
+    if contract_type not in ("perpetual", "futures"):
+        raise reader.bad("contract_type", f"of {symbol} is neither perpetual nor futures", contract_type)
+    return contract_type == "perpetual"
+
+
+def _fresh(reader: Reader, field: str, traded: int | None, symbol: str, at: datetime) -> bool:
+    if traded is None:
+        return False
+    when = from_ms(reader.seconds({field: traded}, field) * 1000)
+    if when > at + _AHEAD:
+        raise reader.bad(
+            field, f"of {symbol} lies after the receipt of the answer, {at:%Y-%m-%dT%H:%MZ}", traded
+        )
+    return at - when <= _STALE
+
+
+def _percent(reader: Reader, percent: float | None, symbol: str) -> float | None:
+    if percent is None:
+        return None
+    if abs(percent) > _ABSURD * 100:
+        raise reader.bad("funding_rate", f"of {symbol} is beyond {_ABSURD * 100:g} percent", percent)
+    return percent + 0.0  # no negative zero
+
+
+def _counted(reader: Reader, field: str, value: float | None, symbol: str) -> float | None:
+    if value is not None and reader.finite(field, value) < 0:
+        raise reader.bad(field, f"of {symbol} is negative", value)
+    return value
+
+
+def _quote(symbol: str, asset: str) -> str | None:
+    """The quote where the symbol is plainly asset and quote, else None."""
+    found = re.fullmatch(f"{_MULTIPLE}?{re.escape(asset)}{_QUOTE.pattern}", symbol)
+    return found[1] if found else None
+
+
+def _market(exchange: str, symbol: str, asset: str, quote: str | None) -> Market:
+    if not symbol or not asset:
+        raise Reader(NAME, "/derivatives").bad("symbol", f"or token is empty: {symbol!r}, {asset!r}")
+    multiple = re.match(f"{_MULTIPLE}(?={re.escape(asset)})", symbol)
+    dex, colon, _ = symbol.rpartition(":")
+    name = (multiple[0] if multiple else "") + asset.rpartition(":")[2]
+    if exchange == "hyperliquid" and colon:
+        name = f"{dex.lower()}:{name}"  # CoinGecko writes builder dexes in capitals
+    what = identify(exchange, name)
+    return Market(
+        exchange,
+        symbol,
+        what.base,
+        quote,
+        what.asset_class,
+        what.multiplier,
+        interval_hours=INTERVAL_HOURS.get(exchange),
+    )
+
+
+def symbol_market(symbol: str) -> Market:
+    """Raises BadCall: the same symbol stands there for many exchanges."""
+    raise BadCall(
+        f"coingecko: {symbol!r} names no market, many exchanges share a symbol; name the exchange itself"
+    )
+
+
+# --- keys and plans
+
+
+def _plan(env: Mapping[str, str]) -> str:
+    plan = env.get("COINGECKO_PLAN") or "demo"
+    if plan not in ("demo", "pro"):
+        raise BadCall(f"COINGECKO_PLAN is {plan!r}: it must be demo or pro")
+    return plan
+
+
+def headers(env: Mapping[str, str]) -> dict[str, str]:
+    """The key's header, by plan; none without COINGECKO_API_KEY (keyless asking works, slower).
+
+    Raises BadCall for a plan that does not exist, for pro without a key, for a key no header can carry; the key is in
+    no message.
+    """
+    plan, key = _plan(env), (env.get("COINGECKO_API_KEY") or "").strip()
+    if not key:
+        if plan == "pro":
+            raise BadCall("COINGECKO_PLAN is pro, but COINGECKO_API_KEY is not set")
+        return {}
+    if not re.fullmatch(r"[!-~]+", key):
+        raise BadCall("COINGECKO_API_KEY holds characters that no key has (blanks, line ends, non-ASCII)")
+    return {f"x-cg-{plan}-api-key": key}
+
+
+def base_for(env: Mapping[str, str]) -> str:
+    """The host of the plan in COINGECKO_PLAN."""
+    return _PRO_HOST if _plan(env) == "pro" else _HOST
+
+
+# --- refusals
+
+_HINTS = {
+    10002: "it wants a key: set COINGECKO_API_KEY, and COINGECKO_PLAN to demo or pro",
+    10005: "the plan does not include this",
+    10010: "this is a pro key on the demo host: set COINGECKO_PLAN=pro",
+    10011: "this is a demo key on the pro host: set COINGECKO_PLAN=demo",
+}
+_ENVELOPE = 8192  # no error is longer
+# By pattern, so that a body cut short still tells its code.
+_CODE = re.compile(rb'"error_code"\s*:\s*(\d+)')
+_MESSAGE = re.compile(rb'"(?:error_message|error)"\s*:\s*"([^"]*)')
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    code, message = _error_of(body)
+    if status >= 500 or (status == 200 and code is None and not message):
+        return None
+    said = f"coingecko answers {status}" + (f", code {code}" if code is not None else "")
+    said += f": {message}" if message else ""
+    if 429 in (status, code):
+        return RateLimited(f"{said} (more requests than the plan allows; without a key the limit is shared)")
+    kind, why = Refused, "see the datasheet, fundingdb/fetchers/coingecko.py"
+    if code in _HINTS or status == 401:
+        why = _HINTS[code if code in _HINTS else 10002]
+    elif body.lstrip()[:1] == b"<" or b"1020" in body[:64]:
+        why = "Cloudflare blocks this address; wait, or ask from another one"
+    elif message and status in (400, 404, 422):
+        kind, why = BadCall, "unknown id or parameter"
+    return kind(f"{said} - {why}")
+
+
+def _error_of(body: bytes) -> tuple[int | None, str]:
+    """Code and message of the three shapes: status.error_code, error_code + status.error_message, error."""
+    if len(body) > _ENVELOPE:
+        return None, ""
+    code, message = _CODE.search(body), _MESSAGE.search(body)
+    shown = message[1].decode("utf-8", "replace")[:300] if message else ""
+    return (int(code[1]) if code else None), re.sub(r"CG-\w+", "CG-***", shown)
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url=_HOST,
+    budget=Budget(scope=NAME, capacity=30, per_seconds=60, concurrent=2),
+    markets=Round(_ask, _parse_markets),
+    current=Round(_ask, _parse_current),
+    history=None,
+    market=symbol_market,
+    refusal=_refusal,
+    headers=headers,
+    base_for=base_for,
+    unit="percent per payment of the exchange itself",
+    interval="the exchange's own, not told",
+    checked="2026-11-22",
+)
