@@ -1,0 +1,121 @@
+"""Pure walks over a window: which span to ask next, and when the answers prove the window whole. No I/O.
+
+A walk trusts the order that the datasheet declares and nothing else: not the cap (exchanges lower it silently), not the
+bounds (a fetcher widens its span, Lighter reaches back further), not the count of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from fundingdb.errors import BadCall, WalkNotProven
+from fundingdb.fetchers.base import Cursor, Fixed, Forward
+from fundingdb.window import HOUR, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from datetime import datetime, timedelta
+
+    from fundingdb.fetchers.base import Paging
+
+_PATIENCE = 3  # answers in a row that may fail to move the walk
+_CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer held: funding times of ALL its rows, in any order, and the cursor of the next page, if any."""
+
+    times: Sequence[datetime]
+    next_cursor: str | None = None
+
+
+def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    """Yield (span of `window`, cursor) to ask, be sent the Page of the answer, return when `window` is proven whole.
+
+    `step` is the market's settlement interval. A span is proven when its answer is empty, or when no further settlement
+    fits between the last row and the span's far edge; a short page proves nothing, the rest is asked again. Rows outside
+    the asked span are never progress. Pages overlap at most where a fetcher widens: drop duplicates by key.
+    Raises WalkNotProven when answers don't move the walk, can't be right or repeat a cursor; BadCall for a step <= 0.
+    """
+    if step <= 0 * HOUR:
+        raise BadCall(f"step {step}: the settlement interval must be positive")
+    if isinstance(paging, Cursor):
+        yield from _by_cursor(window, step)
+    elif isinstance(paging, Fixed):
+        start = window.start
+        while start < window.stop:
+            stop = min(start + paging.hours * HOUR, window.stop)
+            yield from _by_edge(Window(start, stop), paging.cap, step, forward=False)
+            start = stop
+    else:
+        yield from _by_edge(window, paging.cap, step, forward=isinstance(paging, Forward))
+
+
+def _by_edge(
+    window: Window, cap: int, step: timedelta, *, forward: bool
+) -> Generator[tuple[Window, str | None], Page, None]:
+    """Walk from the near edge (where the exchange begins) to the far edge."""
+    start, stop = window.start, window.stop
+    grid = min(step, HOUR)
+    gap = step  # least distance of two settlements: the declared one, or less where rows show less
+    most = 0  # distinct rows that some answer held, so the real cap is no less
+    hidden: datetime | None = None
+    idle = 0
+    for _ in range(-((start - stop) // grid) + _PATIENCE + 1):
+        asked = Window(start, stop)
+        page = yield asked, None
+        inside = sorted({t for t in page.times if start <= t < stop})
+        if inside:
+            if len(inside) > -((start - stop) // grid):
+                raise WalkNotProven(_text(asked, f"{len(inside)} settlements at most each {grid} can't fit"))
+            gap = min([gap, *(b - a for a, b in pairwise(inside))])
+            most = max(most, len({t for t in page.times if (t < stop if forward else t >= start)}))
+            # a page full by the declared cap may end where the interval changed: only the hour grid proves there
+            room = grid if len(page.times) >= cap else gap
+            if forward:
+                if inside[-1] + room >= stop:
+                    return
+                start = inside[-1] + grid
+            else:
+                if inside[0] - room < start:
+                    return
+                stop = inside[0]
+            hidden, idle = None, 0
+            continue
+        if len(page.times) >= cap:
+            raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
+        near = [t for t in page.times if (t < start if forward else t >= stop)]
+        if len(near) < max(most, 1):
+            return
+        # as many rows before the near edge as a page was ever seen to hold: they may hide rows inside
+        edge = max(near) if forward else min(near)
+        idle = idle + 1 if edge == hidden else 0
+        hidden = edge
+        if idle >= _PATIENCE or stop - start <= grid:
+            raise WalkNotProven(_text(asked, f"{len(near)} rows outside may hide those inside"))
+        start, stop = (start + grid, stop) if forward else (start, stop - grid)
+    raise WalkNotProven(_text(window, "more pages than settlements fit"))
+
+
+def _by_cursor(window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    seen: set[str] = set()
+    cursor: str | None = None
+    for _ in range(-((window.start - window.stop) // min(step, HOUR)) + _CURSOR_PAGES):
+        page = yield window, cursor
+        cursor = page.next_cursor
+        if not cursor:
+            return
+        if cursor in seen:
+            raise WalkNotProven(_text(window, f"the cursor {cursor[:40]!r} came twice"))
+        seen.add(cursor)
+    raise WalkNotProven(_text(window, "the cursor does not end"))
+
+
+def _text(window: Window, why: str) -> str:
+    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+    return (
+        f"window {span} is not proven whole: {why}; has the exchange changed its order or paging? Report it"
+    )
