@@ -58,7 +58,7 @@ _SUFFIXES = {"extended": {"_24_5": "equity"}}
 # coin GAS is another thing.
 # binance, bitget, gate, variational: CAT is Caterpillar (817 dollars, September 2026), the coin is 1000CAT.
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
-    **dict.fromkeys(("binance", "bitget", "gate", "variational"), {"CAT": ("equity", "CAT")}),
+    **{exchange: {"CAT": ("equity", "CAT")} for exchange in ("binance", "bitget", "gate", "variational")},
     "extended": {
         "SPX500m": ("index", "SPX500"),
         "TECH100m": ("index", "TECH100"),

@@ -178,29 +178,25 @@ def test_what_lighter_lists_beside_coins(shared):
     found = defaultdict(set)
     for name, asset_class in other.items():
         found[asset_class].add(name)
-    assert found["equity"] == set(
-        [
-            "AAPL",
-            "AMZN",
-            "BMNR",
-            "COIN",
-            "CRCL",
-            "GOOGL",
-            "HOOD",
-            "META",
-            "MSFT",
-            "MSTR",
-            "NVDA",
-            "PLTR",
-            "QQQ",
-            "SPY",
-            "TSLA",
-        ]
-    )
+    assert found["equity"] == {
+        "AAPL",
+        "AMZN",
+        "BMNR",
+        "COIN",
+        "CRCL",
+        "GOOGL",
+        "HOOD",
+        "META",
+        "MSFT",
+        "MSTR",
+        "NVDA",
+        "PLTR",
+        "QQQ",
+        "SPY",
+        "TSLA",
+    }
     assert found["commodity"] == {"XAG", "XAU"}
-    assert found["fx"] == set(
-        ["AUDUSD", "EURUSD", "GBPUSD", "NZDUSD", "USDCAD", "USDCHF", "USDJPY", "USDKRW"]
-    )
+    assert found["fx"] == {"AUDUSD", "EURUSD", "GBPUSD", "NZDUSD", "USDCAD", "USDCHF", "USDJPY", "USDKRW"}
     assert found["index"] == set()
 
 

@@ -20,7 +20,7 @@ Names     the base alone (ETH); quote USDC; 1000PEPE by thousands. Requests need
 Size      open_interest is base units on REST, USDC on the stream; one side.
 Traps     `quote_multiplier` is no multiplier; inactive markets still show prices; old frames have no symbol.
 
-The price identity is checked: from one payment to the next (at most a day later) the price can't move by 3x,
+The price identity is checked: from one payment to the next (at most 6 hours later) the price can't move by 3x,
 `value` taken as exact to one unit of its last digit. A row that breaks it has another unit: nothing is kept.
 """
 
@@ -64,7 +64,7 @@ QUOTE = "USDC"
 RATE_STEP = 1e-6
 RATE_CAP = 0.005  # fraction per hour
 _SIGN = {"long": 1.0, "short": -1.0}
-_LEAP = 3.0
+_LEAP, _LEAP_SECONDS = 3.0, 6 * 3600
 _HOUR_MS = 3_600_000
 _EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
 
@@ -231,7 +231,7 @@ def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[_Bo
     for row, price in zip(rows, prices, strict=True):
         if price is None:
             continue
-        if before and row.timestamp - before[0] <= 86_400:
+        if before and row.timestamp - before[0] <= _LEAP_SECONDS:
             low, was, high = before[1]
             if price[0] > _LEAP * high or low > _LEAP * price[2]:
                 leap = f"the price value / (rate/100) leaps from {was:g} to {price[1]:g}: a unit is wrong"
