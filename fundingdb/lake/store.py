@@ -207,8 +207,9 @@ class Lake:
                     raise LakeError(f"{folder} is a file: a warehouse is a folder; give another path")
             if not self.home.exists():
                 return
-            text = layout.read_text() if layout.exists() else None
             others = sorted(p.name for p in self.home.iterdir() if not p.name.startswith("."))
+            # After the listing: a lake in the making has its layout before it has anything else.
+            text = layout.read_text() if layout.exists() else None
         if text is None:
             if others:
                 shown = ", ".join(others[:3])
