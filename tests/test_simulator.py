@@ -24,6 +24,7 @@ from fundingdb.simulator.world import ms_of
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 AGENT = {"User-Agent": "fundingdb-tests"}
+AGENT_SENT = {"user-agent": "fundingdb-tests"}
 
 
 def ask(simulator, exchange, path, params=(), *, method="GET", body=None, headers=AGENT, timeout=10.0):
@@ -621,18 +622,19 @@ def test_coingecko_errors_are_as_described(simulator):
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-def spent(simulator, exchange, times, path, **more):
-    return [ask(simulator, exchange, path, **more)[0] for _ in range(times)]
+def filled(simulator, target, times, method="GET", body=b""):
+    """The statuses of so many requests, without the socket: a loaded machine must not outlast the window."""
+    return [simulator.serve(method, target, AGENT_SENT, body)[0].status for _ in range(times)]
 
 
 def test_lighter_and_coingecko_limits_answer_as_recorded_and_open_again(shared):
     with Simulator(World(now=lambda: NOW), limits=True, scale=60) as simulator:
-        assert spent(simulator, "lighter", 61, "/orderBooks") == [200] * 60 + [429]
+        assert filled(simulator, "/lighter/api/v1/orderBooks?market_id=1", 61) == [200] * 60 + [429]
         status, headers, body = ask(simulator, "lighter", "/orderBooks")
         example = recorded(shared, "lighter/errors.json")[0]
         assert (status, json.loads(body)) == (example["http_status"], example["body"])
         assert "Retry-After" not in headers
-        assert spent(simulator, "coingecko", 31, "/derivatives/exchanges/list") == [200] * 30 + [429]
+        assert filled(simulator, "/coingecko/api/v3/derivatives/exchanges/list", 31) == [200] * 30 + [429]
         status, headers, body = ask(simulator, "coingecko", "/derivatives/exchanges/list")
         example = recorded(shared, "coingecko/errors.json")[0]
         assert (status, json.loads(body)) == (example["http_status"], example["body"])
@@ -645,7 +647,7 @@ def test_lighter_and_coingecko_limits_answer_as_recorded_and_open_again(shared):
 def test_hyperliquid_counts_weights_and_one_more_per_twenty_rows():
     with Simulator(World(now=lambda: NOW), limits=True) as simulator:
         full = {"type": "fundingHistory", "coin": "BTC", "startTime": ms_of(NOW - 5000 * HOUR)}
-        statuses = spent(simulator, "hyperliquid", 28, "/info", method="POST", body=full)
+        statuses = filled(simulator, "/hyperliquid/info", 28, "POST", json.dumps(full).encode())
         assert statuses == [200] * 27 + [
             429
         ]  # 26 full pages of 45 are 1,170; the 27th still starts below 1,200
@@ -656,8 +658,7 @@ def test_hyperliquid_counts_weights_and_one_more_per_twenty_rows():
 def test_extended_allows_a_thousand_a_minute():
     with Simulator(World(now=lambda: NOW), limits=True) as simulator:
         target = "/extended/api/v1/info/X/funding?startTime=1&endTime=2"
-        statuses = [simulator.serve("GET", target, {"user-agent": "x"}, b"")[0].status for _ in range(1001)]
-    assert statuses == [404] * 1000 + [429]
+        assert filled(simulator, target, 1001) == [404] * 1000 + [429]
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
