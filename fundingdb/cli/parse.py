@@ -29,7 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
         help="the market of an answer that does not name it (Lighter's history, Extended's stats); of others, show only it",
     )
     parser.add_argument(
-        "--at", metavar="INSTANT", help="when the answer came, e.g. 2026-01-31T08:00Z; default: now"
+        "--at",
+        metavar="INSTANT",
+        help="when the answer came, e.g. 2026-01-31T08:00Z; default: what the answer tells, else now",
     )
     parser.add_argument(
         "--markets",
@@ -40,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Parse, check against the table, print; nothing is stored. Nothing goes to stdout unless the whole answer is good."""
+    import sys
     from datetime import UTC, datetime
 
     from fundingdb.cli.show import show
@@ -51,12 +54,14 @@ def run(args: Namespace) -> int:
     source = fetcher(args.exchange)
     if args.endpoint not in ENDPOINTS:
         raise UnknownName("endpoint", args.endpoint, ENDPOINTS)
-    at = instant(args.at, "--at") if args.at else datetime.now(UTC)
+    body = _body(args.file)
+    told = None if args.at else source.told_at(body)
+    at = instant(args.at, "--at") if args.at else told or datetime.now(UTC)
     known = _markets(source, args.markets, Asked(at)) if args.markets else {}
     market = None
     if args.symbol is not None and source.history is not None:
         market = known.get(args.symbol) or source.market(args.symbol)
-    rows = _rows(source, args.endpoint, _body(args.file), Asked(at, market, known))
+    rows = _rows(source, args.endpoint, body, Asked(at, market, known))
     if args.symbol is not None and rows.height:
         symbols = rows["symbol"].to_list()
         rows = rows.filter(rows["symbol"] == args.symbol)
@@ -68,6 +73,12 @@ def run(args: Namespace) -> int:
         rows = rows.drop(
             c for c in said if c in rows.columns and (c != "observed_at" or rows[c].n_unique() < 2)
         )
+    if told:
+        sys.stderr.write(
+            f"taken as received at its newest trade, {told:%Y-%m-%dT%H:%M:%SZ}; --at says otherwise\n"
+        )
+    if rows.is_empty():
+        sys.stderr.write("no rows: the answer is as described and holds none that fundingdb takes\n")
     show(rows, json=args.json)
     return 0
 

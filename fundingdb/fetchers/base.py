@@ -156,6 +156,8 @@ class Fetcher:
     # Base address by environment (plans on hosts of their own). The engine takes env FUNDINGDB_<EXCHANGE>_URL, else
     # base_for(env) where there is one, else base_url.
     base_for: Callable[[Mapping[str, str]], str] | None = None
+    # The newest instant a saved answer tells of itself, in place of its receipt; None: it tells none.
+    told_at: Callable[[bytes], datetime | None] = lambda _body: None
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
     checked: str = ""  # day the datasheet was checked

@@ -119,6 +119,19 @@ class _Ticker(msgspec.Struct):
     last_traded: int | None
 
 
+class _Traded(msgspec.Struct):
+    """The time of a row of either kind."""
+
+    last_traded_at: int | None = None
+    last_traded: int | None = None
+
+
+class _Tickers(msgspec.Struct):
+    """The times of one exchange's tickers."""
+
+    tickers: list[_Traded]
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """One perpetual of an exchange we know; `rate` in percent per payment."""
@@ -296,6 +309,18 @@ def _market(exchange: str, symbol: str, asset: str, quote: str | None) -> Market
     )
 
 
+def told_at(body: bytes) -> datetime | None:
+    """The newest trade in an answer, which is nearly the time of the answer; None where it tells none."""
+    try:
+        value = msgspec.json.decode(body, type=list[_Traded] | _Tickers)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    rows = value.tickers if isinstance(value, _Tickers) else value
+    times = [row.last_traded_at or row.last_traded or 0 for row in rows]
+    newest = max(times, default=0)
+    return from_ms(newest * 1000) if 1_262_304_000 <= newest < 4_102_444_800 else None
+
+
 def symbol_market(symbol: str) -> Market:
     """Raises BadCall: the same symbol stands there for many exchanges."""
     raise BadCall(
@@ -387,6 +412,7 @@ FETCHER = Fetcher(
     refusal=_refusal,
     headers=headers,
     base_for=base_for,
+    told_at=told_at,
     unit="percent per payment of the exchange itself",
     interval="the exchange's own, not told",
     checked="2026-11-22",
