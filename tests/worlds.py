@@ -34,8 +34,10 @@ def collect(
 
     async def run():
         env = {**os.environ, **simulator.env()}
-        async with Engine(env=env, jitter=lambda: 0.0, **engine) as net:
-            clock = (lambda: now) if now else simulator.world.now
+        def clock() -> datetime:
+            return now or simulator.world.now()
+
+        async with Engine(env=env, jitter=lambda: 0.0, now=clock, **engine) as net:
             return await work(Collector(Lake(warehouse), warehouse, net, now=clock))
 
     return asyncio.run(run())
