@@ -267,9 +267,11 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     if _is_meta_with_contexts(first):
         meta, contexts = _with_contexts(first)
         _same_dex(meta, asked)
-        pairs = enumerate(contexts)
-        rows = [_of_context(_market(meta, i), c, asked) for i, c in pairs if not meta.universe[i].is_delisted]
-        return snapshot_rows(rows)
+        rows = [
+            _of_context(_market(meta, i), c, asked) for i, c in enumerate(contexts)
+        ]  # the dead are read too
+        living = [row for row, coin in zip(rows, meta.universe, strict=True) if not coin.is_delisted]
+        return snapshot_rows(living)
     return snapshot_rows(_of_forecasts(first, asked))
 
 
