@@ -49,6 +49,31 @@ def planned(log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl
     return plan
 
 
+def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
+    """Whether each row of a frame not yet checked is, but for its stamps, one of the rows there (which were checked).
+
+    The common end of a repeated call, answered for about the cost of reading. False may only mean: look closely. Rows are
+    compared by 64-bit hashes: a changed row passes for a known one with odds of 1 to 10**14 among 180,000.
+    """
+    t = log.table
+    typed = {c: d for c, d in t.schema.items() if c != "month" or c in frame.columns}
+    if t.time is None or not frame.height or dict(frame.schema) != typed or frame[t.time].has_nulls():
+        return False
+    span = _span(t, frame)
+    if span is None:
+        return False
+    near = found.filter(
+        ((pl.col("high") < span[0]) | (pl.col("low") > span[1])).not_().fill_null(value=True),
+        *(pl.col(p).is_in(frame[p].unique().to_list()) for p in t.partitions if p != "month"),
+    )
+    if near["rows"].sum() < frame.height:
+        return False
+    facts = [c for c in typed if c not in t.stamp]
+    there = files.scan(log.home, t, near).select(facts).collect().hash_rows()
+    rows = frame.select(facts).hash_rows()
+    return bool(rows.is_in(there.implode()).all()) and rows.n_unique() == frame.height
+
+
 def touching(t: Table, found: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
     """Those of the files that lie in one of the partitions."""
     keys = pl.DataFrame(list(parts), schema=dict.fromkeys(t.partitions, pl.String()), orient="row")
