@@ -41,3 +41,36 @@ def seven_venues(shared: Path) -> pl.DataFrame:
             fetched_at=pl.lit(LEARNED, pl.Datetime("us", "UTC")),
         )
     )
+
+
+def hyperliquid_all(shared: Path) -> pl.DataFrame:
+    """All coins of Hyperliquid, 2024-10 .. 2026-03, settled, hourly: 2,157,238 rows, source `import`.
+
+    The file changes its unit from percent per hour to percent per year (x 876,000) on 2025-03-07; the hours written
+    twice are taken once, as first written. A coin whose rate was exactly 0 is not in its hour.
+    """
+    rows = pl.read_parquet(shared / "data/large/hyperliquid_all_coins_hourly_2024-10_2026-03.parquet")
+    rows = rows.sort("generated_at").unique(["coin", "timestamp"], keep="first", maintain_order=True)
+    native = pl.coalesce("fundingRate_percent", "fundingRate_annualized")
+    return FUNDING.check(
+        rows.select(
+            exchange=pl.lit("hyperliquid"),
+            source=pl.lit("import"),
+            symbol="coin",
+            base="coin",
+            quote=pl.lit("USDC"),
+            asset_class=pl.lit("crypto"),
+            funding_time="timestamp",
+            interval_hours=pl.lit(1.0),
+            interval_from=pl.lit("declared"),
+            funding_rate=pl.coalesce(
+                pl.col("fundingRate_percent") / 100, pl.col("fundingRate_annualized") / 876_000
+            ),
+            rate_type=pl.lit("regular"),
+            native_rate=native,
+            mark_price=pl.lit(None, pl.Float64),
+            index_price=pl.lit(None, pl.Float64),
+            reported_time="timestamp",
+            fetched_at="generated_at",
+        )
+    )

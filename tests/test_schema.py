@@ -230,12 +230,28 @@ BAD = {
 }
 
 
-@given(st.data(), st.integers(1, 40))
-def test_whatever_cell_is_spoiled_its_row_and_column_are_named(data, rows):
+def one_market(rows: int) -> pl.DataFrame:
+    """As one answer of an exchange: these frames are accepted at a glance."""
+    return funding(rows * 2).filter(base="BTC")
+
+
+def test_an_answer_of_one_market_is_checked_as_strictly():
+    good = one_market(40)
+    assert FUNDING._surely_fits(FUNDING.check(good), month_given=True) is False  # two months: a closer look
+    assert FUNDING._surely_fits(FUNDING.check(good[2:]), month_given=True)
+    wrong = good[2:].with_columns(month=pl.lit("2025-01"))
+    assert "column month is not the month of funding_time: row 0" in refusal(wrong)
+    assert FUNDING.check(pl.concat([good, good])).equals(FUNDING.check(good))
+    assert "repeated with different values" in refusal(pl.concat([good, put(good, 7, "funding_rate", 0.9)]))
+    assert "interval_from must be unknown" in refusal(put(good, 7, "interval_hours", None))
+
+
+@given(st.data(), st.integers(1, 40), st.sampled_from([funding, one_market]))
+def test_whatever_cell_is_spoiled_its_row_and_column_are_named(data, rows, made):
     row = data.draw(st.integers(0, rows - 1))
     column = data.draw(st.sampled_from(sorted(BAD)))
     value = data.draw(BAD[column])
-    frame = put(funding(rows), row, column, value)
+    frame = put(made(rows), row, column, value)
     if column == "funding_time":
         frame = frame.with_columns(month=pl.col("funding_time").dt.strftime("%Y-%m"))
     with pytest.raises(SchemaError) as caught:
