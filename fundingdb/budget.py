@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.base import Budget
 
-# The exchange counts when requests arrive, we when they leave: one that was slow on its way and a later one that was fast
-# stand closer there than here. One hundredth more than the exchange's window (0.6 s of a minute) takes that up, and costs
-# one hundredth of the pace.
-HEAD_ROOM = 1.01
+# The exchange counts when requests arrive, which is somewhere between our sending and our having the answer. So a weight
+# counts from its turn until one window after its END: however unevenly requests travel, no window there holds too much. It
+# costs one round trip a window (0.3 s of a minute). The five hundredth more is for clocks that run unlike ours.
+HEAD_ROOM = 1.002
+_ROUNDING = 1e-9  # of sums of weights
 
 
 class Limiter:
@@ -39,14 +40,16 @@ class Limiter:
         self._clock, self._sleep = clock, sleep
         self._window = budget.per_seconds * HEAD_ROOM
         self._log: deque[tuple[float, float]] = deque()  # (instant at which it no longer counts, weight)
-        self._spent = 0.0
+        self._spent = 0.0  # weight in the log
+        self._under_way = 0.0  # weight of turns that have not ended
+        self._ended = asyncio.Event()
         self._paused_until = float("-inf")
         self._line = asyncio.Lock()  # serves in order of arrival
         self._slots = asyncio.Semaphore(budget.concurrent)
 
     @asynccontextmanager
     async def turn(self, cost: float) -> AsyncIterator[None]:
-        """Wait for a slot, then for the budget; the slot is given back at the end, the weight by time.
+        """Wait for a slot, then for the budget; the slot is given back at the end, the weight one window later.
 
         Raises BadCall for a cost that is negative or that no window can hold.
         """
@@ -57,7 +60,13 @@ class Limiter:
             )
         async with self._slots:
             await self._spend(cost)
-            yield
+            try:
+                yield
+            finally:
+                self._under_way -= cost
+                self._spent += cost
+                self._log.append((self._clock() + self._window, cost))
+                self._ended.set()
 
     def pause(self, seconds: float) -> None:
         """Give no turn for `seconds` from now, for the whole scope; a longer pause that runs already stays."""
@@ -65,21 +74,24 @@ class Limiter:
 
     async def _spend(self, cost: float) -> None:
         async with self._line:
-            while (until := self._allowed_at(cost)) > (now := self._clock()):
-                await self._sleep(until - now)
-            self._log.append((self._clock() + self._window, cost))
-            self._spent += cost
+            while (until := self._allowed_at(cost)) is None or until > self._clock():
+                if until is None:
+                    self._ended.clear()
+                    await self._ended.wait()
+                else:
+                    await self._sleep(until - self._clock())
+            self._under_way += cost
 
-    def _allowed_at(self, cost: float) -> float:
-        """The earliest instant at which `cost` fits, by what is known now."""
+    def _allowed_at(self, cost: float) -> float | None:
+        """The earliest instant at which `cost` fits, None while that hangs on turns that have not ended."""
         now = self._clock()
         while self._log and self._log[0][0] <= now:
             self._spent -= self._log.popleft()[1]
         if not self._log:
             self._spent = 0.0  # no rounding is carried on
-        until, left = self._paused_until, self._spent
+        until, left = self._paused_until, self._spent + self._under_way
         for free_at, weight in self._log:
             if left + cost <= self.budget.capacity:
-                break
+                return until
             until, left = max(until, free_at), left - weight
-        return until
+        return until if left + cost <= self.budget.capacity + _ROUNDING else None

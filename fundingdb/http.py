@@ -40,7 +40,7 @@ MAX_BODY = 256 * 2**20
 LONGEST_PAUSE = 600.0  # seconds; who says to come back later than that is not waited for
 _MAX_BACKOFF = 60.0
 _PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
-_DOTS = re.compile(r"/(\.|%2e){1,2}(/|$)", re.IGNORECASE)
+_DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
@@ -181,7 +181,8 @@ class Engine:
             url = httpx.URL(base + path)
         except httpx.InvalidURL:
             url = httpx.URL()
-        if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        plain = url.scheme in ("http", "https") and url.host and not url.query and not url.fragment
+        if not plain or (url.port or 0) > 65535:
             hint = f"see the environment variable {name}" if own else "see its fetcher"
             raise BadCall(f"{fetcher.exchange}: its base address is no plain http(s) address; {hint}")
         if request.params:
@@ -190,7 +191,7 @@ class Engine:
         for key, value in headers.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise BadCall(
-                    f"{fetcher.exchange}: header {key} has a blank, line end or foreign letter in it; "
+                    f"{fetcher.exchange}: header {key} has a blank at an end, a line break or a foreign letter; "
                     "look at the key in the environment"
                 )
         client = self._client(loopback=url.host in _LOOPBACK)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.base import Paging
 
-_PATIENCE = 3  # answers in a row that may fail to move the walk
+_MARGIN = 3  # rows that a fetcher's own widening may bring from before the near edge
 _CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
 
 
@@ -37,7 +37,8 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
 
     `step` is the market's settlement interval. A span is proven when its answer is empty, or when no further settlement
     fits between the last row and the span's far edge; a short page proves nothing, the rest is asked again. Rows outside
-    the asked span are never progress. Pages overlap at most where a fetcher widens: drop duplicates by key.
+    the asked span are never progress; an answer of nothing else counts as empty where a fetcher's widening explains it (so the
+    real cap must exceed the rows of that margin). Pages overlap at most where a fetcher widens: drop duplicates by key.
     Raises WalkNotProven when answers don't move the walk, can't be right or repeat a cursor; BadCall for a step <= 0.
     """
     if step <= 0 * HOUR:
@@ -61,10 +62,7 @@ def _by_edge(
     start, stop = window.start, window.stop
     grid = min(step, HOUR)
     gap = step  # least distance of two settlements: the declared one, or less where rows show less
-    most = 0  # distinct rows that some answer held, so the real cap is no less
-    hidden: datetime | None = None
-    idle = 0
-    for _ in range(-((start - stop) // grid) + _PATIENCE + 1):
+    for _ in range(-((start - stop) // grid) + 1):
         asked = Window(start, stop)
         page = yield asked, None
         inside = sorted({t for t in page.times if start <= t < stop})
@@ -72,7 +70,6 @@ def _by_edge(
             if len(inside) > -((start - stop) // grid):
                 raise WalkNotProven(_text(asked, f"{len(inside)} settlements at most each {grid} can't fit"))
             gap = min([gap, *(b - a for a, b in pairwise(inside))])
-            most = max(most, len({t for t in page.times if (t < stop if forward else t >= start)}))
             # a page full by the declared cap may end where the interval changed: only the hour grid proves there
             room = grid if len(page.times) >= cap else gap
             if forward:
@@ -83,20 +80,16 @@ def _by_edge(
                 if inside[0] - room < start:
                     return
                 stop = inside[0]
-            hidden, idle = None, 0
             continue
+        before = {t for t in page.times if (t < start if forward else t >= stop)}
+        beyond = len(before) < len(set(page.times))
+        if before and beyond:
+            return  # rows on both sides and none between
         if len(page.times) >= cap:
             raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
-        near = [t for t in page.times if (t < start if forward else t >= stop)]
-        if len(near) < max(most, 1):
-            return
-        # as many rows before the near edge as a page was ever seen to hold: they may hide rows inside
-        edge = max(near) if forward else min(near)
-        idle = idle + 1 if edge == hidden else 0
-        hidden = edge
-        if idle >= _PATIENCE or stop - start <= grid:
-            raise WalkNotProven(_text(asked, f"{len(near)} rows outside may hide those inside"))
-        start, stop = (start + grid, stop) if forward else (start, stop - grid)
+        if len(before) > _MARGIN:
+            raise WalkNotProven(_text(asked, f"{len(before)} rows outside may hide those inside"))
+        return
     raise WalkNotProven(_text(window, "more pages than settlements fit"))
 
 
