@@ -1,0 +1,244 @@
+"""`fundingdb parse`: every recorded answer of the four exchanges, and clear words for everything else."""
+
+import io
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from fundingdb.cli import main, parse
+from fundingdb.errors import FundingdbError
+from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
+
+TABLES = {"history": FUNDING, "current": SNAPSHOTS, "markets": MARKETS}
+# file, endpoint, --symbol, rows
+ANSWERS = [
+    ("extended/funding_BTC-USD.json", "history", None, 4),
+    ("extended/funding_paged.json", "history", None, 1),
+    ("extended/info_market_stats.json", "current", "BTC-USD", 1),
+    ("extended/info_markets.json", "current", None, 4),
+    ("extended/info_markets.json", "markets", None, 5),
+    ("extended/ws_funding.jsonl", "current", None, 1),
+    ("lighter/funding-rates.json", "current", None, 2),
+    ("lighter/fundings_BTC_1h.json", "history", "BTC", 4),
+    ("lighter/fundings_ETH_1h_short.json", "history", "ETH", 2),
+    ("lighter/orderBookDetails.json", "current", None, 2),
+    ("lighter/orderBookDetails.json", "markets", None, 3),
+    ("lighter/orderBookDetails_full_ETH.json", "current", None, 1),
+    ("lighter/orderBookDetails_full_ETH.json", "markets", None, 1),
+    ("lighter/orderBooks.json", "markets", None, 1),
+    ("lighter/ws_market_stats.jsonl", "current", None, 1),
+    ("hyperliquid/allPerpMetas.json", "markets", None, 3),
+    ("hyperliquid/fundingHistory_BTC.json", "history", None, 3),
+    ("hyperliquid/fundingHistory_BTC.json", "history", "BTC", 3),
+    ("hyperliquid/fundingHistory_BTC_2023_8h_to_1h.json", "history", None, 12),
+    ("hyperliquid/fundingHistory_xyz_XYZ100.json", "history", None, 2),
+    ("hyperliquid/metaAndAssetCtxs.json", "current", None, 2),
+    ("hyperliquid/metaAndAssetCtxs.json", "current", "ETH", 1),
+    ("hyperliquid/metaAndAssetCtxs.json", "markets", None, 3),
+    ("hyperliquid/metaAndAssetCtxs_dex_xyz.json", "current", None, 2),
+    ("hyperliquid/metaAndAssetCtxs_dex_xyz.json", "markets", None, 3),
+    ("hyperliquid/predictedFundings.json", "current", None, 2),
+    ("coingecko/derivatives.json", "current", None, 1),
+    ("coingecko/derivatives.json", "markets", None, 1),
+    ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "current", None, 2),
+    ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "markets", None, 2),
+    ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "current", "0GUSDT", 1),
+]
+# file, endpoint, --symbol, exit code, part of the message
+NO_ANSWERS = [
+    *((f"{x}/errors.json", e, None, 1, x) for x in ("extended", "hyperliquid") for e in TABLES),
+    *((f"{x}/errors.json", e, None, 1, x) for x in ("lighter", "coingecko") for e in ("current", "markets")),
+    ("lighter/errors.json", "history", "ETH", 1, "lighter"),
+    ("lighter/fundings_KAITO_row.json", "history", "KAITO", 1, "resolution"),  # a row, cut out of an answer
+    ("lighter/fundings_BTC_1h.json", "history", None, 2, "--symbol ETH"),
+    ("extended/info_market_stats.json", "current", None, 2, "--symbol BTC-USD"),
+    ("hyperliquid/perpDexs.json", "markets", None, 1, "meta"),  # names dexes, no markets
+    ("hyperliquid/ws_control.jsonl", "current", None, 1, "funding"),  # placeholders for figures
+    ("hyperliquid/ws_allDexsAssetCtxs.jsonl", "current", None, 2, "allPerpMetas"),  # names no coin
+    ("coingecko/derivatives_exchanges_list.json", "current", None, 1, "market"),
+    ("extended/funding_BTC-USD.json", "history", "ETH-USD", 1, "asked was"),
+    ("hyperliquid/metaAndAssetCtxs.json", "current", "BTCC", 2, "did you mean BTC?"),
+    ("coingecko/derivatives.json", "history", None, 2, "no funding history"),
+]
+
+
+@pytest.fixture
+def run(shared, capsys, monkeypatch):
+    monkeypatch.chdir(shared / "venues/payloads")
+
+    def one(*words):
+        code = main(["parse", *words])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return one
+
+
+def words(file, endpoint, symbol, *more):
+    return (file.partition("/")[0], endpoint, file, *(["--symbol", symbol] if symbol else []), *more)
+
+
+@pytest.mark.parametrize(("file", "endpoint", "symbol", "rows"), ANSWERS)
+def test_a_recorded_answer_is_printed_as_rows_of_its_table(run, file, endpoint, symbol, rows):
+    told = run(*words(file, endpoint, symbol, "--json"))
+    found = [json.loads(line) for line in told.out.splitlines()]
+    assert (told.code, len(found)) == (0, rows), told.err
+    for row in found:
+        assert list(row) == list(TABLES[endpoint].columns)
+        assert symbol in (None, row["symbol"])
+        for name, column in TABLES[endpoint].columns.items():
+            value = row[name]
+            if value is None:
+                assert column.null
+            elif column.dtype.is_temporal():
+                assert value.endswith("Z")
+                assert datetime.fromisoformat(value).tzinfo == UTC
+            elif column.dtype.is_numeric():
+                assert isinstance(value, float | int)
+            else:
+                assert isinstance(value, str)
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS, ids=lambda c: f"{c[0]}-{c[1]}-{c[2]}")
+def test_what_is_no_answer_is_refused_with_nothing_on_stdout(run, case):
+    *asked, code, told = case
+    got = run(*words(*asked, "--json"))
+    assert (got.code, got.out) == (code, "")
+    assert told in got.err
+    assert "Traceback" not in got.err
+
+
+def test_every_recorded_file_of_the_four_exchanges_is_named_above(shared):
+    folder = shared / "venues/payloads"
+    known = ("extended", "lighter", "hyperliquid", "coingecko")
+    there = {f"{x}/{p.name}" for x in known for p in (folder / x).iterdir()}
+    assert {a[0] for a in ANSWERS} | {n[0] for n in NO_ANSWERS} == there
+
+
+def test_the_numbers_are_those_worked_on_the_pages(run):
+    extended = run("extended", "history", "extended/funding_paged.json", "--json")
+    row = json.loads(extended.out)
+    assert (row["funding_time"], row["funding_rate"]) == ("2026-04-30T00:00:00Z", 0.000008)
+    short = run("lighter", "history", "lighter/fundings_ETH_1h_short.json", "--symbol", "ETH", "--json")
+    assert [json.loads(line)["funding_rate"] < 0 for line in short.out.splitlines()].count(True) == 1
+    hyper = run("hyperliquid", "history", "hyperliquid/fundingHistory_BTC_2023_8h_to_1h.json", "--json")
+    first = json.loads(hyper.out.splitlines()[0])
+    assert (first["funding_time"], first["funding_rate"], first["interval_hours"]) == (
+        "2023-05-12T00:00:00Z",
+        -0.00061334,
+        8.0,
+    )
+    gecko = run("coingecko", "current", "coingecko/derivatives.json", "--json")
+    row = json.loads(gecko.out)
+    assert row["funding_rate"] == pytest.approx(-0.00007182)
+    assert row["interval_hours"] is None
+    assert row["observed_at"] == "2024-04-07T05:32:00Z"
+    assert "newest trade" in gecko.err
+
+
+def test_at_is_the_instant_of_receipt(run):
+    file = "coingecko/derivatives.json"
+    row = json.loads(run("coingecko", "current", file, "--at", "2024-04-07T06:00Z", "--json").out)
+    assert row["observed_at"] == "2024-04-07T06:00:00Z"
+    late = run("coingecko", "current", file, "--at", "2024-04-07T12:00Z", "--json")
+    assert (late.code, late.out) == (0, "")
+    assert "no rows" in late.err
+    wrong = run("coingecko", "current", file, "--at", "2024-02-30")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "no such date" in wrong.err
+
+
+def test_for_people_it_is_a_table(run):
+    told = run("hyperliquid", "current", "hyperliquid/metaAndAssetCtxs.json")
+    lines = [line for line in told.out.splitlines() if line.strip()]
+    assert lines[0].split()[:3] == ["symbol", "base", "quote"]
+    assert len(lines) == 4  # heads, a rule, two rows
+    assert "8.3651e-06" in lines[2]
+    assert "exchange" in run("coingecko", "current", "coingecko/derivatives.json").out.splitlines()[1]
+
+
+def test_positional_frames_are_named_by_a_saved_list_of_markets(run, tmp_path):
+    frame = {"channel": "assetCtxs", "data": {"ctxs": [CONTEXT]}}
+    (tmp_path / "frame.jsonl").write_text(json.dumps(frame))
+    (tmp_path / "meta.json").write_text(
+        json.dumps({"universe": [{"name": "kBONK", "maxLeverage": 10}], "collateralToken": 0})
+    )
+    told = run(
+        *("hyperliquid", "current", str(tmp_path / "frame.jsonl"), "--json"),
+        *("--markets", str(tmp_path / "meta.json")),
+    )
+    assert json.loads(told.out)["symbol"] == "kBONK"
+    assert json.loads(told.out)["base"] == "BONK"
+
+
+CONTEXT = {
+    "funding": "0.0000125",
+    "openInterest": "1.0",
+    "dayNtlVlm": "1.0",
+    "premium": "0.0",
+    "oraclePx": "1.0",
+    "markPx": "1.0",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("hyperliqud", "history", "x"), "did you mean hyperliquid?"),
+        (("hyperliquid", "histroy", "x"), "did you mean history?"),
+        (
+            ("hyperliquid", "history", "nowhere.json"),
+            "nowhere.json: can't be read (No such file or directory)",
+        ),
+        (("hyperliquid", "history", "hyperliquid"), "hyperliquid: can't be read (Is a directory)"),
+        (("extended", "history", "extended/funding_BTC-USD.json", "--symbol", "BTC"), "BTC-USD"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(run, given, told):
+    got = run(*given)
+    assert (got.code, got.out) == (2, "")
+    assert told in got.err
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b'[{"coin":"BTC"', b"\xff\xfe", b"null"])
+def test_a_dash_reads_stdin_and_a_broken_body_exits_with_1(run, monkeypatch, body):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(body)))
+    got = run("hyperliquid", "history", "-")
+    assert (got.code, got.out) == (1, "")
+    assert "hyperliquid fundingHistory" in got.err
+
+
+def test_rows_that_contradict_each_other_are_a_bad_answer(run, monkeypatch):
+    rows = [
+        {"coin": "BTC", "fundingRate": r, "premium": None, "time": 1789142400047}
+        for r in ("0.00001", "0.00002")
+    ]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(json.dumps(rows).encode())))
+    got = run("hyperliquid", "history", "-")
+    assert (got.code, got.out) == (1, "")
+    assert "repeated with different values" in got.err
+
+
+def test_the_verb_stands_alone_on_its_arguments(shared, capsys):
+    parser = ArgumentParser()
+    parse.arguments(parser)
+    args = parser.parse_args(["coingecko", "history", "x"])
+    args.json = True
+    with pytest.raises(FundingdbError):
+        parse.run(args)
+    assert capsys.readouterr().out == ""
+    assert parse.HELP
+    assert parse.EXAMPLE.startswith("fundingdb parse ")
+
+
+def test_as_a_process_it_reads_a_pipe(shared):
+    body = (shared / "venues/payloads/hyperliquid/fundingHistory_BTC.json").read_bytes()
+    command = [sys.executable, "-m", "fundingdb", "parse", "hyperliquid", "history", "-", "--json"]
+    done = subprocess.run(command, input=body, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line)["funding_rate"] for line in done.stdout.splitlines()] == [0.0000125] * 3
