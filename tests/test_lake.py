@@ -235,6 +235,27 @@ def test_an_unknown_table_is_named_with_near_matches(lake):
             call()
 
 
+def test_known_rows_are_counted_once_however_they_come(lake):
+    lake.upsert("funding", funding())
+    twice = pl.concat([funding(), funding()]).reverse()
+    assert counts(lake.upsert("funding", twice)) == (0, 0, 0, 16)
+    assert counts(lake.upsert("funding", FUNDING.check(funding()).select(reversed(FUNDING.columns)))) == (
+        0,
+        0,
+        0,
+        16,
+    )
+    assert counts(lake.upsert("funding", funding(symbols=["ETH"], hours=2))) == (0, 0, 0, 2)
+
+
+def test_known_rows_with_a_wrong_month_or_type_are_refused_all_the_same(lake):
+    lake.upsert("funding", funding())
+    with pytest.raises(SchemaError, match="month"):
+        lake.upsert("funding", funding().with_columns(month=pl.lit("2025-01")))
+    with pytest.raises(SchemaError, match="native_rate"):
+        lake.upsert("funding", funding().with_columns(pl.col("native_rate").cast(pl.Float32)))
+
+
 def test_an_empty_frame_changes_nothing(lake):
     assert counts(lake.upsert("funding", funding(hours=0))) == (0, 0, 0, 0)
     assert not lake.home.exists()
@@ -295,6 +316,36 @@ def test_split_agrees_with_a_dictionary(old, new):
     }
     assert told == {k: want[k] for k in (after.keys() - before.keys()) | changed}
     FUNDING.check(pl.concat([got.fresh, got.changed]))
+
+
+@settings(max_examples=12, deadline=None)
+@given(calls=st.lists(st.lists(facts, min_size=1, max_size=5), min_size=1, max_size=5))
+def test_any_sequence_of_upserts_agrees_with_a_dictionary(tmp_path_factory, calls):
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    model: dict = {}
+    for call in calls:
+        rows = {(s, i): rest for s, i, *rest in call}
+        done = lake.upsert("funding", frame_of(rows))
+        want = {
+            k: [n if n is not None else o for n, o in zip(v, model.get(k, v), strict=True)]
+            for k, v in rows.items()
+        }
+        assert done.inserted == len(want.keys() - model.keys())
+        assert done.unchanged == sum(model.get(k) == v for k, v in want.items())
+        assert sum(counts(done)) == len(rows)
+        model |= want
+        got = {
+            (r["symbol"], (r["funding_time"] - START) // HOUR): [
+                r["funding_rate"],
+                r["interval_hours"],
+                r["mark_price"],
+            ]
+            for r in lake.scan("funding").collect().iter_rows(named=True)
+        }
+        assert got == model
+    lake.compact()
+    assert lake.check().clean
+    assert lake.scan("funding").collect().height == len(model)
 
 
 # pins
@@ -429,6 +480,7 @@ def test_hourly_rounds_leave_few_files(lake):
     rounds(lake, 55)
     assert most_files(lake) <= 24
     assert lake.scan("funding").collect().height == 110
+    assert list((lake.home / "funding" / "_delta_log").glob("*.checkpoint.parquet")), "opening stays fast"
     assert lake.check().clean
 
 
