@@ -220,7 +220,7 @@ def test_without_a_known_cap_a_bound_stands(payloads):
     bare = FETCHER.market("BTC-USD")
     assert bare.rate_cap is None
     assert history(paid(f="0.04"), market=bare)[0]["funding_rate"] == 0.04
-    with pytest.raises(BadPayload, match="unknown cap"):
+    with pytest.raises(BadPayload, match=r"beyond 0.05 \(its cap is unknown\)"):
         history(paid(f="0.06"), market=bare)
 
 

@@ -123,7 +123,7 @@ def test_an_empty_history_is_an_answer():
         (fundings(row(direction="up")), "direction: is neither long nor short.*'up'"),
         (fundings(row(direction="")), "direction"),
         (fundings(row(rate="-0.0012")), "rate: is signed, but direction has the sign"),
-        (fundings(row(value="-0.02")), "value: is negative"),
+        (fundings(row(value="-0.02")), "value: is signed, but direction has the sign"),
         (fundings(row(rate="0.5001", value="11.28505656")), "ETH: 0.005001 per hour is beyond the cap 0.005"),
         (fundings(row(rate=0.0012)), r"fundings\[0\].rate: Expected `str`, got `float`"),
         (fundings(row(rate="NaN")), "rate: is not a finite decimal"),

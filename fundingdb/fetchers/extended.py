@@ -41,7 +41,14 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
 from fundingdb.identity import Identity, identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import HOUR, from_ms, next_hour
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
 NAME = "extended"
 RATE_STEP = 1e-6
 _HOUR_MS = 3_600_000
+_FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
 _EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
 _STATUS = {
     "ACTIVE": "active",
@@ -76,6 +84,14 @@ class _Payment(msgspec.Struct):
     m: str
     f: str
     T: int
+
+
+class _Page(msgspec.Struct):
+    status: str
+    data: list[_Payment]
+
+
+_PAGE = msgspec.json.Decoder(_Page)
 
 
 class _Stats(msgspec.Struct, rename="camel"):
@@ -140,12 +156,14 @@ def _segment(symbol: str) -> str:
     return quote(symbol, safe="")
 
 
-def _checked_rate(reader: Reader, text: str, cap: float | None, symbol: str) -> float:
-    rate = reader.finite("fundingRate", text) + 0.0
-    if abs(rate) > (cap or _ABSURD):
-        known = f"the market's cap {cap:g}" if cap else f"the bound {_ABSURD:g} for markets of unknown cap"
-        raise reader.bad("fundingRate", f"{symbol}: {rate:g} per hour is beyond {known}", text)
-    return rate
+def _check_cap(reader: Reader, rate: float, market: Market) -> None:
+    if abs(rate) > (market.rate_cap or _ABSURD):
+        cap = (
+            f"the market's cap {market.rate_cap:g}"
+            if market.rate_cap
+            else f"{_ABSURD:g} (its cap is unknown)"
+        )
+        raise reader.bad("fundingRate", f"{market.symbol}: {rate:g} per hour is beyond {cap}")
 
 
 # --- history
@@ -161,20 +179,28 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     """FUNDING rows by time, of `asked.market` or else of the one market the rows name; maybe none."""
     endpoint = "/info/{market}/funding"
     reader = Reader(NAME, endpoint)
-    rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
+    try:
+        answer = _PAGE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = None
+    if answer and answer.status == "OK":
+        rows = answer.data
+    else:  # slowly, to say what is wrong
+        rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
     if not rows:
         return FUNDING.empty().drop("month")
     market = asked.market or symbol_market(rows[0].m)
-    rates: list[float] = []
-    for row in rows:
-        if row.m != market.symbol:
-            raise reader.bad("m", f"is {row.m!r}, asked was {market.symbol!r}")
-        if not 1_262_304_000_000 <= row.T < 4_102_444_800_000:
-            raise reader.bad("T", "is not a time in Unix milliseconds", row.T)
-        if row.T % _HOUR_MS >= _HOUR_MS - _EARLY_MS:
-            raise reader.bad("T", "lies just before an hour; stamps come after it", row.T)
-        rates.append(_checked_rate(reader, row.f, market.rate_cap, row.m))
     stamps = [row.T for row in rows]
+    if other := next((row.m for row in rows if row.m != market.symbol), None):
+        raise reader.bad("m", f"is {other!r}, asked was {market.symbol!r}")
+    if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
+        raise reader.bad(
+            "T", "is not a time in Unix milliseconds", max(stamps, key=lambda t: abs(t - _FIRST_MS))
+        )
+    if early := next((t for t in stamps if t % _HOUR_MS >= _HOUR_MS - _EARLY_MS), None):
+        raise reader.bad("T", "lies just before an hour; stamps come after it", early)
+    rates = decimals(reader, "f", [row.f for row in rows])
+    _check_cap(reader, max(rates, key=abs), market)
     measured = {
         "funding_time": [t - t % _HOUR_MS for t in stamps],
         "reported_time": stamps,
@@ -276,7 +302,8 @@ def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
     due = reader.ms({"nextFundingRate": stats.next_funding_rate}, "nextFundingRate")
     if due % _HOUR_MS:
         raise reader.bad("nextFundingRate", f"of {market.symbol} is not on a full hour", due)
-    rate = _checked_rate(reader, stats.funding_rate, market.rate_cap, market.symbol)
+    rate = reader.finite("fundingRate", stats.funding_rate)
+    _check_cap(reader, rate, market)
     known = {
         "funding_rate": rate,
         "interval_hours": 1.0,
@@ -297,7 +324,8 @@ def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
     seen = from_ms(reader.ms({"ts": frame.ts}, "ts"))
     stamp = from_ms(reader.ms({"T": frame.data.T}, "T"))
     market = asked.markets.get(frame.data.m) or symbol_market(frame.data.m)
-    rate = _checked_rate(reader, frame.data.f, market.rate_cap, market.symbol)
+    rate = reader.finite("f", frame.data.f)
+    _check_cap(reader, rate, market)
     just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
     known = {
         "funding_rate": rate,

@@ -47,7 +47,14 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
 from fundingdb.identity import identify
 from fundingdb.window import HOUR, floor_hour, from_ms, next_hour, to_ms
 
@@ -67,8 +74,6 @@ _SIGN = {"long": 1.0, "short": -1.0}
 _LEAP, _LEAP_SECONDS = 3.0, 6 * 3600
 _HOUR_MS = 3_600_000
 _EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
-
-_Bounds = tuple[float, float, float]  # lowest, implied and highest price that `value` allows
 
 
 class _Payment(msgspec.Struct):
@@ -142,17 +147,18 @@ def _price(reader: Reader, name: str, text: str | None, market: Market) -> float
     return value / market.multiplier or None
 
 
-def _percent(reader: Reader, name: str, text: str) -> float:
+def _hundredth(reader: Reader, text: str) -> float:
     """A percent figure as an exact fraction: 0.0012 is 1.2e-05, where / 100 gives 1.1999999999999999e-05."""
-    percent = reader.finite(name, text)
-    return percent / 100 if "e" in text.lower() else float(f"{text}e-2")
+    try:
+        return float(f"{text}e-2")
+    except ValueError:
+        raise reader.bad("rate", "is no plain decimal", text) from None
 
 
-def _capped(reader: Reader, name: str, rate: float, market: Market) -> float:
+def _check_cap(reader: Reader, name: str, rate: float, market: Market) -> None:
     cap = market.rate_cap or RATE_CAP
     if abs(rate) > cap * (1 + 1e-9):  # a quotient by 8 is not exact
         raise reader.bad(name, f"{market.symbol}: {rate:g} per hour is beyond the cap {cap:g}")
-    return rate + 0.0
 
 
 # --- history
@@ -189,20 +195,21 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     if answer.resolution != "1h":
         raise reader.bad("resolution", "is not 1h: such rows are sums of other spans", answer.resolution)
     rows = sorted(answer.fundings, key=lambda row: row.timestamp)
+    natives = decimals(reader, "rate", [row.rate for row in rows])
+    values = decimals(reader, "value", [row.value for row in rows])
     rates: list[float] = []
-    natives: list[float] = []
-    prices: list[_Bounds | None] = []
-    for row in rows:
-        rate = _percent(reader, "rate", row.rate)
+    for row, percent, value in zip(rows, natives, values, strict=True):
         if row.direction not in _SIGN:
             raise reader.bad("direction", "is neither long nor short", row.direction)
-        if rate < 0:
-            raise reader.bad("rate", "is signed, but direction has the sign", row.rate)
+        if percent < 0 or value < 0:
+            name, text = ("rate", row.rate) if percent < 0 else ("value", row.value)
+            raise reader.bad(name, "is signed, but direction has the sign", text)
         if not 1_262_304_000 <= row.timestamp < 4_102_444_800 or row.timestamp % 3600:
             raise reader.bad("timestamp", "is not a full hour in Unix seconds", row.timestamp)
-        rates.append(_capped(reader, "rate", _SIGN[row.direction] * rate, market))
-        natives.append(float(row.rate))
-        prices.append(_implied(reader, row, rate))
+        rates.append(_SIGN[row.direction] * _hundredth(reader, row.rate) + 0.0)
+    if rates:
+        _check_cap(reader, "rate", max(rates, key=abs), market)
+    prices = [v / abs(r) if r and v else None for r, v in zip(rates, values, strict=True)]
     _check_prices(reader, rows, prices)
     times = [row.timestamp * 1000 for row in rows]
     measured = {
@@ -210,33 +217,32 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "reported_time": times,
         "funding_rate": rates,
         "native_rate": natives,
-        "mark_price": [price and price[1] / market.multiplier for price in prices],
+        "mark_price": [price and price / market.multiplier for price in prices],
     }
     return funding_rows(market, asked, measured, hours=1.0)
 
 
-def _implied(reader: Reader, row: _Payment, rate: float) -> _Bounds | None:
-    """The price that `value` implies, with its bounds; None for a rate or value of 0."""
-    value = reader.finite("value", row.value)
-    if value < 0:
-        raise reader.bad("value", "is negative", row.value)
-    if not (rate and value):
-        return None
-    step = 10.0 ** -len(row.value.partition(".")[2])
-    return (value - step) / rate, value / rate, (value + step) / rate
-
-
-def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[_Bounds | None]) -> None:
-    before: tuple[int, _Bounds] | None = None
+def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[float | None]) -> None:
+    """No row's price may leap from the one before, even if each `value` is off by one unit of its last digit."""
+    before: tuple[_Payment, float] | None = None
     for row, price in zip(rows, prices, strict=True):
         if price is None:
             continue
-        if before and row.timestamp - before[0] <= _LEAP_SECONDS:
-            low, was, high = before[1]
-            if price[0] > _LEAP * high or low > _LEAP * price[2]:
-                leap = f"the price value / (rate/100) leaps from {was:g} to {price[1]:g}: a unit is wrong"
+        if before and row.timestamp - before[0].timestamp <= _LEAP_SECONDS:
+            last, was = before
+            leaps = price > _LEAP * was or was > _LEAP * price
+            if leaps and (
+                price * _doubt(row, -1) > _LEAP * was * _doubt(last, 1)
+                or was * _doubt(last, -1) > _LEAP * price * _doubt(row, 1)
+            ):
+                leap = f"the price value / (rate/100) leaps from {was:g} to {price:g}: a unit is wrong"
                 raise reader.bad("value", leap, f"timestamp {row.timestamp}, rate {row.rate}")
-        before = row.timestamp, price
+        before = row, price
+
+
+def _doubt(row: _Payment, way: int) -> float:
+    """By what factor `value` changes when its last digit goes up (way 1) or down (-1)."""
+    return 1 + way * 10.0 ** -len(row.value.partition(".")[2]) / float(row.value)
 
 
 # --- current
@@ -277,8 +283,9 @@ def _of_rates(value: Any, asked: Asked) -> list[dict[str, Any]]:
         market = asked.markets.get(row.symbol) or symbol_market(row.symbol)
         if market.status != "active":
             continue
+        _check_cap(reader, "rate", row.rate / 8, market)
         known = {
-            "funding_rate": _capped(reader, "rate", row.rate / 8, market),
+            "funding_rate": row.rate / 8,
             "interval_hours": 1.0,
             "native_rate": row.rate,
             "rate_step": RATE_STEP,
@@ -349,16 +356,18 @@ def _stats_of(reader: Reader, frame: Any) -> list[_Stats]:
 
 
 def _of_stats(reader: Reader, stats: _Stats, market: Market, at: datetime) -> dict[str, Any]:
-    rate = _percent(reader, "current_funding_rate", stats.current_funding_rate)
+    percent = reader.finite("current_funding_rate", stats.current_funding_rate)
+    rate = _hundredth(reader, stats.current_funding_rate)
+    _check_cap(reader, "current_funding_rate", rate, market)
     last_ms = reader.ms({"funding_timestamp": stats.funding_timestamp}, "funding_timestamp")
     if last_ms % _HOUR_MS >= _HOUR_MS - _EARLY_MS:
         raise reader.bad("funding_timestamp", "lies just before an hour; stamps come after it", last_ms)
     mark = _price(reader, "mark_price", stats.mark_price, market)
     dollars = reader.finite("open_interest", stats.open_interest)
     known = {
-        "funding_rate": _capped(reader, "current_funding_rate", rate, market),
+        "funding_rate": rate,
         "interval_hours": 1.0,
-        "native_rate": float(stats.current_funding_rate),
+        "native_rate": percent,
         "rate_step": RATE_STEP,
         "next_funding_time": floor_hour(from_ms(last_ms)) + HOUR,
         "mark_price": mark,

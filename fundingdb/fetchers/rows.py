@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, TIME
+from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.base import Asked, Market
+    from fundingdb.fetchers.base import Asked, Market, Reader
 
-_MEASURED = {
-    "funding_time": pl.Int64,
-    "reported_time": pl.Int64,
-    "funding_rate": pl.Float64,
-    "native_rate": pl.Float64,
-    "mark_price": pl.Float64,
-}
+_PLAIN = frozenset("0123456789+-.eE")
+
+
+def decimals(reader: Reader, name: str, texts: Sequence[str]) -> list[float]:
+    """The finite numbers that `texts` write; raises BadPayload for the first that is none, as `reader.finite` does."""
+    if _PLAIN.issuperset(
+        "".join(texts)
+    ):  # no nan, inf, blank, underscore: what float() reads is what stands there
+        try:
+            numbers = list(map(float, texts))
+        except ValueError:
+            numbers = [math.inf]
+        if all(map(math.isfinite, numbers)):
+            return numbers
+    return [reader.finite(name, text) for text in texts]
 
 
 def funding_rows(
-    market: Market, asked: Asked, measured: Mapping[str, Sequence[float | None]], hours: float
+    market: Market, asked: Asked, measured: Mapping[str, Sequence[Any]], hours: float
 ) -> pl.DataFrame:
     """FUNDING rows by time of one market that pays each `hours` (declared by the exchange).
 
     `measured` has funding_time and reported_time (Unix ms), funding_rate, native_rate, mark_price, equally long.
     """
-    frame = pl.DataFrame(dict(measured), schema=_MEASURED).with_columns(
-        (pl.col("funding_time", "reported_time") * 1000).cast(TIME),
-        exchange=pl.lit(market.exchange),
-        source=pl.lit(market.exchange),
-        symbol=pl.lit(market.symbol),
-        base=pl.lit(market.base),
-        quote=pl.lit(market.quote, pl.String),
-        asset_class=pl.lit(market.asset_class),
-        interval_hours=pl.lit(hours),
-        interval_from=pl.lit("declared"),
-        rate_type=pl.lit("regular"),
-        index_price=pl.lit(None, pl.Float64),
-        fetched_at=pl.lit(asked.at, TIME),
-    )
-    return frame.select(c for c in FUNDING.columns if c != "month").sort("funding_time")
+    times = measured["funding_time"]
+    order = sorted(range(len(times)), key=times.__getitem__)
+    ordered = {name: list(map(values.__getitem__, order)) for name, values in measured.items()}
+    same = {
+        "exchange": market.exchange,
+        "source": market.exchange,
+        "symbol": market.symbol,
+        "base": market.base,
+        "quote": market.quote,
+        "asset_class": market.asset_class,
+        "interval_hours": hours,
+        "interval_from": "declared",
+        "rate_type": "regular",
+        "fetched_at": asked.at,
+    }
+    columns: list[pl.Series] = []
+    for name, dtype in _FUNDING.items():
+        if name in ("funding_time", "reported_time"):
+            columns.append((pl.Series(name, ordered[name], pl.Int64) * 1000).cast(dtype))
+        elif name in ordered:
+            columns.append(pl.Series(name, ordered[name], dtype))
+        else:
+            columns.append(pl.Series(name, [same.get(name)], dtype).new_from_index(0, len(times)))
+    return pl.DataFrame(columns)
+
+
+_FUNDING = {name: dtype for name, dtype in FUNDING.schema.items() if name != "month"}
 
 
 def snapshot_row(market: Market, observed_at: datetime, known: Mapping[str, Any]) -> dict[str, Any]:
