@@ -193,6 +193,7 @@ def test_an_empty_history_is_an_answer():
         (paid(f="0.003"), "BTC-USD: 0.003 per hour is beyond the market's cap 0.0025"),
         (paid(f="-0.0026"), "beyond the market's cap"),
         (paid(m="ETH-USD"), "'ETH-USD', asked was 'BTC-USD'"),
+        (paid(m=""), "m: is '', asked was 'BTC-USD'"),
         (paid(t=1789336801), "not a time in Unix milliseconds"),
         (paid(t=1789336799990), "just before an hour"),
         (paid(f="NaN"), "not a finite decimal"),

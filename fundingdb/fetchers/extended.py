@@ -191,14 +191,14 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         return FUNDING.empty().drop("month")
     market = asked.market or symbol_market(rows[0].m)
     stamps = [row.T for row in rows]
-    if other := next((row.m for row in rows if row.m != market.symbol), None):
-        raise reader.bad("m", f"is {other!r}, asked was {market.symbol!r}")
+    if others := {row.m for row in rows} - {market.symbol}:
+        raise reader.bad("m", f"is {min(others)!r}, asked was {market.symbol!r}")
     if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
         raise reader.bad(
             "T", "is not a time in Unix milliseconds", max(stamps, key=lambda t: abs(t - _FIRST_MS))
         )
-    if early := next((t for t in stamps if t % _HOUR_MS >= _HOUR_MS - _EARLY_MS), None):
-        raise reader.bad("T", "lies just before an hour; stamps come after it", early)
+    if early := [t for t in stamps if t % _HOUR_MS >= _HOUR_MS - _EARLY_MS]:
+        raise reader.bad("T", "lies just before an hour; stamps come after it", early[0])
     rates = decimals(reader, "f", [row.f for row in rows])
     _check_cap(reader, max(rates, key=abs), market)
     measured = {
