@@ -33,7 +33,7 @@ RANK = {
     "demo": 11,
     "cli": 12,
 }
-THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider"}}
+THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider", "loaded", "cli"}}
 
 
 def room(path: Path) -> str:
