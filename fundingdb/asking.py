@@ -56,7 +56,8 @@ class Source:
         history = self.fetcher.history
         if history is None:
             raise BadCall(f"{self.fetcher.exchange} has no funding history; collect its snapshots instead")
-        got, frames = Got(FUNDING.empty()), []
+        got = Got(FUNDING.empty())
+        frames: list[pl.DataFrame] = []
         walker = walk(history.paging, window, timedelta(hours=market.interval_hours or 1))
         step = next(walker, None)
         while step is not None:

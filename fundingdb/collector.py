@@ -193,7 +193,8 @@ class Collector:
         self, fetcher: Fetcher, markets: Iterable[Market], window: Window, report: Report
     ) -> list[tuple[Market, Window]]:
         stop = min(window.stop, ledger.due(self.now(), fetcher.settle_delay))
-        spans, jobs = self._spans(fetcher), []
+        spans = self._spans(fetcher)
+        jobs: list[tuple[Market, Window]] = []
         for market in markets:
             start = window.start
             if market.listed_at is not None:
@@ -209,7 +210,8 @@ class Collector:
         self, fetcher: Fetcher, markets: Iterable[Market], report: Report
     ) -> list[tuple[Market, Window]]:
         stop = ledger.due(self.now(), fetcher.settle_delay)
-        spans, jobs = self._spans(fetcher), []
+        spans = self._spans(fetcher)
+        jobs: list[tuple[Market, Window]] = []
         for market in markets:
             done = spans.get(market.symbol, [])
             start = done[0].start if done else floor_hour(stop - ledger.LATE / 2)
@@ -312,8 +314,10 @@ class _Batch:
     async def flush(self) -> None:
         """Write what is waiting."""
         async with self._lock:
-            frames, rows = self._frames, self._ledger
-            self._frames, self._ledger, self._rows = [], [], 0
+            frames, rows = self._frames.copy(), self._ledger.copy()
+            self._frames.clear()
+            self._ledger.clear()
+            self._rows = 0
             self._since = asyncio.get_running_loop().time()
             await asyncio.to_thread(self._write, frames, rows)
 

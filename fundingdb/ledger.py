@@ -121,7 +121,8 @@ def covered(fetches: pl.DataFrame) -> dict[str, list[Window]]:
 
 def missing(window: Window, done: Iterable[Window]) -> list[Window]:
     """The parts of `window` that no span of `done` covers, in order; `done` is sorted and disjoint."""
-    left, start = [], window.start
+    left: list[Window] = []
+    start = window.start
     for span in done:
         if span.stop <= start or span.start >= window.stop:
             continue
