@@ -164,7 +164,18 @@ def test_hourly_rows_of_a_market_declared_as_eight_hours_are_not_lost():
 
 def test_a_page_full_by_the_declared_cap_that_ends_where_the_interval_changed_is_asked_on():
     exchange = Exchange([*range(8), *range(8, 88, 8)], 10, forward=False)
-    assert len(collected(Backward(10), exchange, Window(at(0), at(88)), 8 * HOUR)) == 18
+    assert len(collected(Backward(10), exchange, Window(at(1), at(88)), 8 * HOUR)) == 17
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("cap", range(1, 10))
+def test_full_hours_of_every_length_lose_nothing_at_either_edge(cap, forward):
+    for length in range(1, 25):
+        exchange = Exchange(range(-30, 60), cap, forward=forward)
+        window = Window(at(0), at(length))
+        paging = Forward(1000) if forward else Backward(1000)
+        assert collected(paging, exchange, window) == [at(h) for h in range(length)]
+        assert len(exchange.asks) == -(-length // cap)
 
 
 def test_an_empty_answer_proves_the_rest():
