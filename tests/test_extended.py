@@ -199,6 +199,8 @@ def test_an_empty_history_is_an_answer():
         (paid(f="NaN"), "not a finite decimal"),
         (paid(f="inf"), "not a finite decimal"),
         (paid(f=""), "not a finite decimal"),
+        (paid(f="0.000_013"), "not a finite decimal"),
+        (paid(f=" 0.000013"), "not a finite decimal"),
         (paid(f=0.000013), r"field data\[0\].f: Expected `str`, got `float`"),
         (paid(f=None), r"field data\[0\].f"),
         (paid(t="1789336801693"), r"field data\[0\].T: Expected `int`, got `str`"),

@@ -20,9 +20,8 @@ _PLAIN = frozenset("0123456789+-.eE")
 
 def decimals(reader: Reader, name: str, texts: Sequence[str]) -> list[float]:
     """The finite numbers that `texts` write; raises BadPayload for the first that is none, as `reader.finite` does."""
-    if _PLAIN.issuperset(
-        "".join(texts)
-    ):  # no nan, inf, blank, underscore: what float() reads is what stands there
+    # Without nan, inf, blanks and underscores, what float() reads is what stands there.
+    if _PLAIN.issuperset("".join(texts)):
         try:
             numbers = list(map(float, texts))
         except ValueError:
