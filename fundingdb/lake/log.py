@@ -18,7 +18,7 @@ from deltalake.transaction import AddAction, RemoveAction  # noqa: TID251 - the 
 from fundingdb.errors import LakeConflict, LakeError, VersionGone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from fundingdb.schema import Table
@@ -60,7 +60,7 @@ class Pinned:
 
 
 @contextlib.contextmanager
-def told(doing: str) -> Iterator[None]:
+def told(doing: str) -> Generator[None]:
     """Turns what disk, Delta and Polars raise into a LakeError that says what was being done, and what to do."""
     try:
         yield

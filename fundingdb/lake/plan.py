@@ -75,7 +75,7 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
         return False
     if rows.len() == there.len():
         return rows.equals(there.sort())
-    return bool(rows.is_in(there.implode()).all())
+    return rows.is_in(there.implode()).all()
 
 
 def touching(t: Table, found: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
