@@ -18,12 +18,27 @@
 -- check:     cash = case when leg = 'long' then -funding_rate else funding_rate end
 -- why:       What the pair earned, settlement by settlement. Money moves only at settlements after entry, each leg at its
 --            own times. It fails where an exchange stands for several symbols: their payments would be counted twice.
-with bounds as (
+--
+-- start and stop pass through text because a plain cast reads them in the session's time zone.
+with spoken as (
     select
-        base as token,
-        class as token_class,
-        cast(cast(start as varchar) as timestamp) at time zone 'UTC' as entry_time,
-        cast(cast(stop as varchar) as timestamp) at time zone 'UTC' as exit_time
+        base as token, class as token_class,
+        cast(start as varchar) as entry_text, cast(stop as varchar) as exit_text
+),
+bounds as (
+    select
+        token, token_class,
+        case
+            when substr(entry_text, 11) like '%+%' or substr(entry_text, 11) like '%-%' or entry_text like '%Z'
+                then cast(entry_text as timestamp with time zone)
+            else cast(entry_text as timestamp) at time zone 'UTC'
+        end as entry_time,
+        case
+            when substr(exit_text, 11) like '%+%' or substr(exit_text, 11) like '%-%' or exit_text like '%Z'
+                then cast(exit_text as timestamp with time zone)
+            else cast(exit_text as timestamp) at time zone 'UTC'
+        end as exit_time
+    from spoken
 ),
 legs as (
     select 'long' as leg, long as place

@@ -39,26 +39,20 @@ asked_from as (
 ),
 ends as (
     select
-        exchange, symbol, min(funding_time) as first_time, max(funding_time) as last_time
+        exchange, symbol, min(funding_time) as first_time, max(funding_time) as last_time,
+        min_by(interval_hours, funding_time) filter (where interval_hours is not null) as first_hours,
+        max_by(interval_hours, funding_time) filter (where interval_hours is not null) as last_hours
     from paid
     group by exchange, symbol
 ),
 alive as (
     select
         ends.exchange, ends.symbol, epoch(ends.first_time) as first_at, epoch(ends.last_time) as last_at,
-        first_paid.interval_hours * 3600 as first_step,
-        last_paid.interval_hours * 3600 as last_step,
+        ends.first_hours * 3600 as first_step,
+        ends.last_hours * 3600 as last_step,
         case when markets.status = 'delisted' or markets.delisted_at is not null then 1 else 0 end as ended,
         least(epoch(now()), coalesce(epoch(markets.delisted_at), epoch(now()))) as until
     from ends
-    inner join paid as first_paid
-        on first_paid.exchange = ends.exchange
-        and first_paid.symbol = ends.symbol
-        and first_paid.funding_time = ends.first_time
-    inner join paid as last_paid
-        on last_paid.exchange = ends.exchange
-        and last_paid.symbol = ends.symbol
-        and last_paid.funding_time = ends.last_time
     left join markets on markets.exchange = ends.exchange and markets.symbol = ends.symbol
 ),
 between_paid as (
