@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fundingdb.errors import BadCall, BadWindow, UnknownName
+from fundingdb.errors import BadCall, BadWindow, LakeError, UnknownName
 from fundingdb.schema import ASSET_CLASSES, TIME
 from fundingdb.window import Window, instant
 
@@ -110,17 +110,22 @@ class Loaded:
     def _read(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows, market by market and oldest first, and the markets with their rows.
 
-        They are those of the view `funding_ranges`; the tests hold it to that. The view has to look at the whole lake
-        to know what follows a payment; this looks at the months of the span.
+        They are those of the view `funding_ranges`; the tests hold it to that. The view has to look at the
+        whole lake to know what follows a payment; this looks at the months of the span.
         """
         longest = self.ask("SELECT max(interval_hours) AS hours FROM funding", [])["hours"].item() or 0.0
         condition, values = self._chosen.where()
+        span = [self.window.start - timedelta(hours=longest * KEEPS), self.window.stop]
+        asked = f"FROM funding WHERE rate_type = 'regular' AND funding_time > ? AND funding_time <= ? AND {condition}"
+        number = f"hash({', '.join(_WHO)}) AS number"  # names travel as one number a row
+        names = self.ask(f"SELECT DISTINCT {number}, {', '.join(_WHO)} {asked}", [*span, *values])
         paid = self.ask(
-            f"SELECT {', '.join(_WHO)}, funding_time, interval_hours, funding_rate, rate_1h FROM funding"
-            f" WHERE rate_type = 'regular' AND funding_time > ? AND funding_time <= ? AND {condition}",
-            [self.window.start - timedelta(hours=longest * KEEPS), self.window.stop, *values],
+            f"SELECT {number}, epoch_us(funding_time) AS time, interval_hours, funding_rate, rate_1h {asked}",
+            [*span, *values],
         )
-        rows, markets = _by_market(paid)
+        markets = names.sort(_WHO)
+        places = markets.select("number").with_row_index("market")
+        rows = _by_market(paid, places)
         last = pl.col("time") + (pl.col("interval_hours") * (KEEPS * _HOUR)).cast(pl.Int64)
         rows = rows.with_columns(place=pl.int_range(pl.len()) * 2, last=last, following=_FOLLOWING)
         unknown = pl.lit(None, pl.Float64)
@@ -134,7 +139,7 @@ class Loaded:
         rows = rows.filter(~nothing | ((pl.col("market") == pl.col("market").shift()) & ~nothing.shift()))
         spans = rows["market"].rle().struct.unnest()
         high = spans["len"].cum_sum().cast(pl.Int64)
-        found = markets[spans["value"]].with_columns(low=high - spans["len"], high=high)
+        found = markets.select(_WHO)[spans["value"]].with_columns(low=high - spans["len"], high=high)
         rates = pl.when(nothing.not_()).then(pl.col("funding_rate", "rate_1h")).otherwise(_NOTHING)
         return rows.select("interval_hours", rates, time=pl.col("time") / 1e6).rechunk(), found
 
@@ -312,22 +317,15 @@ class Loaded:
         )
 
 
-def _by_market(paid: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows by market number and time (microseconds), and the markets; names are compared once a run, not once a row."""
-    new = pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in _WHO).fill_null(value=True)
-    runs = paid.select(pl.col("funding_time").dt.epoch("us").alias("time"), new=new)
-    heads = paid.filter(runs["new"]).select(_WHO)
-    markets = heads.unique().sort(_WHO)
-    numbers = heads.join(markets.with_row_index("market"), on=_WHO, how="left", maintain_order="left")[
-        "market"
-    ]
-    rows = paid.select("interval_hours", "funding_rate", "rate_1h").with_columns(
-        market=numbers.gather(runs["new"].cum_sum() - 1), time=runs["time"]
-    )
-    together = (
-        pl.col("market").cast(pl.Int64) * 2**42 + pl.col("time") // 1000
-    )  # one key sorts faster than two
-    return rows.sort(together), markets
+def _by_market(paid: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Rows by market and time; the market's place is looked up once a run of rows, not once a row."""
+    if not places["number"].is_unique().all():
+        raise LakeError("two markets of the lake share one hash: load fewer exchanges or tokens at a time")
+    runs = paid["number"].rle().struct.unnest()
+    found = runs.join(places, left_on="value", right_on="number", how="left", maintain_order="left")
+    market = _repeat(found["market"].to_list(), found["len"].to_list(), pl.Int64())
+    together = pl.col("market") * 2**42 + pl.col("time") // 1000  # one key sorts faster than two
+    return paid.drop("number").with_columns(market=market).sort(together)
 
 
 def seconds(timestamp: Any) -> float:
@@ -365,7 +363,8 @@ def _named(markets: Sequence[Market], classes: Mapping[str, str]) -> dict[str, d
     return named
 
 
-def _repeat(values: Sequence[Any], times: list[int], dtype: pl.DataType) -> pl.Series:
+def _repeat(values: Sequence[Any], times: Sequence[int], dtype: pl.DataType) -> pl.Series:
+    """Each value as often as it is told, in order."""
     each = pl.DataFrame({"value": pl.Series(values, dtype=dtype), "times": pl.Series(times, dtype=pl.Int64)})
     return each.select(pl.col("value").repeat_by("times").explode(empty_as_null=False))["value"]
 
