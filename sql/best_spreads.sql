@@ -18,6 +18,9 @@
 -- check:     exchanges >= 2
 -- why:       The widest pair of unlike exchanges per asset and hour, by grouping. Ranges are grouped before they are
 --            unrolled to hours, and only assets that one exchange lists more than once are reduced per exchange first.
+--
+-- many_paid repeats funding_ranges (4500 s = a quarter beyond an hour) below its join: a filter can't pass that view's
+-- window, and the usual case, no such asset, would pay for the window twice.
 with twice as (
     select distinct asset_class, base
     from (
@@ -37,8 +40,8 @@ once_ranges as (
         cast(ceil(epoch(known_from) / 3600) as bigint) as first_hour,
         cast(ceil(epoch(known_until) / 3600) as bigint) as end_hour,
         count(*) as exchanges,
-        min({'rate': rate_1h, 'exchange': exchange, 'symbol': symbol}) as low,
-        max({'rate': rate_1h, 'exchange': exchange, 'symbol': symbol}) as high
+        min({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as low,
+        max({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as high
     from funding_ranges as r
     where not exists (select 1 from twice where twice.asset_class = r.asset_class and twice.base = r.base)
     group by asset_class, base, first_hour, end_hour
@@ -53,27 +56,40 @@ once as (
     group by asset_class, base, hour
     having sum(exchanges) > 1
 ),
+many_paid as (
+    select
+        f.asset_class, f.base, f.exchange, f.symbol, f.interval_hours, f.rate_1h, epoch(f.funding_time) as paid_at,
+        lead(epoch(f.funding_time)) over (
+            partition by f.exchange, f.asset_class, f.base, f.symbol order by f.funding_time
+        ) as next_at
+    from funding as f
+    inner join twice on twice.asset_class = f.asset_class and twice.base = f.base
+    where f.rate_type = 'regular'
+),
 many_hours as (
     select
         asset_class, base, exchange, symbol, rate_1h,
         unnest(range(
-            cast(ceil(epoch(known_from) / 3600) as bigint), cast(ceil(epoch(known_until) / 3600) as bigint)
+            cast(ceil(paid_at / 3600) as bigint),
+            cast(ceil(least(
+                coalesce(next_at, paid_at + 4500 * interval_hours), paid_at + 4500 * interval_hours
+            ) / 3600) as bigint)
         )) as hour
-    from funding_ranges as r
-    where exists (select 1 from twice where twice.asset_class = r.asset_class and twice.base = r.base)
+    from many_paid
+    where interval_hours is not null
 ),
 per_exchange as (
     select
         asset_class, base, hour, exchange,
-        min({'rate': rate_1h, 'exchange': exchange, 'symbol': symbol}) as low,
-        max({'rate': rate_1h, 'exchange': exchange, 'symbol': symbol}) as high
+        min({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as low,
+        max({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as high
     from many_hours
     group by asset_class, base, hour, exchange
 ),
 many as (
     select
         l.asset_class, l.base, l.hour, count(distinct l.exchange) as exchanges,
-        max({'spread': h.high.rate - l.low.rate, 'low': l.low, 'high': h.high}) as best
+        max({'spread': cast(h.high.rate - l.low.rate as double), 'low': l.low, 'high': h.high}) as best
     from per_exchange as l
     inner join per_exchange as h
         on h.asset_class = l.asset_class and h.base = l.base and h.hour = l.hour and h.exchange <> l.exchange

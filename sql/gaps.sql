@@ -143,8 +143,8 @@ marked as (
     select
         exchange, symbol, place, every, failed, start, piece_start, piece_stop,
         case
-            when failed is not distinct from
-                lag(failed, 1, -1) over (partition by exchange, symbol, place, start order by piece_start) then 0
+            when coalesce(failed, -1) is not distinct from
+                lag(coalesce(failed, -1)) over (partition by exchange, symbol, place, start order by piece_start) then 0
             else 1
         end as turns
     from gridded

@@ -41,3 +41,4 @@ def run(args: Namespace) -> int:
     words = [binary, "-readonly", "-cmd", "SET TimeZone = 'UTC'", str(file)]
     sys.stdout.flush()
     os.execv(binary, [*words, *(["-c", args.command] if args.command else [])])  # noqa: S606 - no shell in between
+    return 0

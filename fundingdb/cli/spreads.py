@@ -12,40 +12,40 @@ EXAMPLE = "fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --t
 # `known_from <= at < known_until` as in funding_known_1h, at the asked instants only; ties by name, as best_spreads
 _QUERY = """
 with known as (
-    select r.asset_class, r.base, i.at, r.exchange, r.symbol, r.rate_1h
+    select r.asset_class, r.base, i.known_at, r.exchange, r.symbol, r.rate_1h
     from funding_ranges as r
-    inner join (select unnest($instants) as at) as i on r.known_from <= i.at and i.at < r.known_until
+    inner join (select unnest($instants) as known_at) as i on r.known_from <= i.known_at and i.known_at < r.known_until
     where list_contains($exchanges, r.exchange) and ($bases is null or list_contains($bases, r.base))
 ),
 counted as (
-    select asset_class, base, at, count(distinct exchange) as exchanges from known group by asset_class, base, at
+    select asset_class, base, known_at, count(distinct exchange) as exchanges from known group by asset_class, base, known_at
 ),
 ranked as (
     select
-        low.asset_class, low.base, low.at, low.exchange as long_exchange, low.symbol as long_symbol,
+        low.asset_class, low.base, low.known_at, low.exchange as long_exchange, low.symbol as long_symbol,
         high.exchange as short_exchange, high.symbol as short_symbol,
         low.rate_1h as long_rate_1h, high.rate_1h as short_rate_1h, high.rate_1h - low.rate_1h as spread_1h,
         row_number() over (
-            partition by low.asset_class, low.base, low.at
+            partition by low.asset_class, low.base, low.known_at
             order by high.rate_1h - low.rate_1h desc, low.exchange, low.symbol, high.exchange desc, high.symbol desc
         ) as place
     from known as low
     inner join known as high
-        on high.asset_class = low.asset_class and high.base = low.base and high.at = low.at
+        on high.asset_class = low.asset_class and high.base = low.base and high.known_at = low.known_at
         and high.exchange <> low.exchange and high.rate_1h >= low.rate_1h
 ),
 placed as (
-    select r.*, c.exchanges, row_number() over (partition by r.at order by spread_1h desc, r.base) as nth
+    select r.*, c.exchanges, row_number() over (partition by r.known_at order by spread_1h desc, r.base) as nth
     from ranked as r
-    inner join counted as c on c.asset_class = r.asset_class and c.base = r.base and c.at = r.at
+    inner join counted as c on c.asset_class = r.asset_class and c.base = r.base and c.known_at = r.known_at
     where place = 1
 )
 select
-    base, asset_class, at, exchanges, long_exchange, long_symbol, short_exchange, short_symbol,
+    base, asset_class, known_at, exchanges, long_exchange, long_symbol, short_exchange, short_symbol,
     long_rate_1h, short_rate_1h, spread_1h, spread_1h * 8760 as spread_apr
 from placed
 where nth <= $top
-order by at desc, nth
+order by known_at desc, nth
 """
 
 
