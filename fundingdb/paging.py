@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import BadCall, WalkNotProven
-from fundingdb.fetchers.base import Cursor, Fixed, Forward
+from fundingdb.fetchers.base import Backward, Cursor, Days, Fixed, Forward, Offset
 from fundingdb.window import HOUR, Window
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
     if step <= 0 * HOUR:
         raise BadCall(f"step {step}: the settlement interval must be positive")
     if isinstance(paging, Cursor):
-        yield from _by_cursor(window, step)
+        yield from _by_cursor(window, step, newest_first=paging.newest_first)
+    elif isinstance(paging, Offset):
+        yield from _by_offset(window)
+    elif isinstance(paging, Days):
+        yield from _by_day(window, step)
     elif isinstance(paging, Fixed):
         start = window.start
         while start < window.stop:
@@ -52,11 +56,13 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
             yield from _by_edge(Window(start, stop), paging.cap, step, forward=False)
             start = stop
     else:
-        yield from _by_edge(window, paging.cap, step, forward=isinstance(paging, Forward))
+        open_start = isinstance(paging, Backward) and paging.open_start
+        forward = isinstance(paging, Forward)
+        yield from _by_edge(window, paging.cap, step, forward=forward, open_start=open_start)
 
 
 def _by_edge(
-    window: Window, cap: int, step: timedelta, *, forward: bool
+    window: Window, cap: int, step: timedelta, *, forward: bool, open_start: bool = False
 ) -> Generator[tuple[Window, str | None], Page, None]:
     """Walk from the near edge (where the exchange begins) to the far edge."""
     start, stop = window.start, window.stop
@@ -83,8 +89,8 @@ def _by_edge(
             continue
         before = {t for t in page.times if (t < start if forward else t >= stop)}
         beyond = len(before) < len(set(page.times))
-        if before and beyond:
-            return  # rows on both sides and none between
+        if beyond and (before or open_start):
+            return  # rows on both sides (or on the open one, before which the newest stand) and none between
         if len(page.times) >= cap:
             raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
         if len(before) > _MARGIN:
@@ -93,18 +99,63 @@ def _by_edge(
     raise WalkNotProven(_text(window, "more pages than settlements fit"))
 
 
-def _by_cursor(window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+def _by_cursor(
+    window: Window, step: timedelta, *, newest_first: bool
+) -> Generator[tuple[Window, str | None], Page, None]:
     seen: set[str] = set()
     cursor: str | None = None
+    oldest: datetime | None = None
     for _ in range(-((window.start - window.stop) // min(step, HOUR)) + _CURSOR_PAGES):
         page = yield window, cursor
         cursor = page.next_cursor
-        if not cursor:
+        if newest_first and page.times:
+            if oldest is not None and max(page.times) > oldest:
+                raise WalkNotProven(_text(window, "a later page reaches forward again: not newest first"))
+            oldest = min(page.times)
+        if not cursor or (newest_first and oldest is not None and oldest < window.start):
             return
         if cursor in seen:
             raise WalkNotProven(_text(window, f"the cursor {cursor[:40]!r} came twice"))
         seen.add(cursor)
     raise WalkNotProven(_text(window, "the cursor does not end"))
+
+
+def _by_offset(window: Window) -> Generator[tuple[Window, str | None], Page, None]:
+    """Each page begins at the last row of the page before: rows that came in meanwhile move it, none is stepped over."""
+    page = yield window, None
+    count = 0
+    while page.times:
+        oldest = min(page.times)
+        if oldest < window.start:
+            return
+        count += len(page.times) - 1
+        page = yield window, str(count)
+        if oldest not in page.times:
+            raise WalkNotProven(_text(window, f"the page from row {count} does not join the one before"))
+        if min(page.times) == oldest:
+            page = yield window, str(count + len(page.times))
+            if page.times and min(page.times) < oldest:
+                raise WalkNotProven(_text(window, f"the page from row {count} ended, yet older rows follow"))
+            return
+
+
+def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    start = window.start
+    while start < window.stop:
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        stop = min(midnight + 24 * HOUR, window.stop)
+        asked = Window(start, stop)
+        pages = _by_cursor(asked, step, newest_first=False)
+        ask = next(pages, None)
+        while ask is not None:
+            page = yield ask
+            if any(not midnight <= t < midnight + 24 * HOUR for t in page.times):
+                raise WalkNotProven(_text(asked, "rows of another day"))
+            try:
+                ask = pages.send(page)
+            except StopIteration:
+                ask = None
+        start = stop
 
 
 def _text(window: Window, why: str) -> str:

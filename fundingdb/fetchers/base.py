@@ -90,9 +90,14 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """A window wider than `cap` rows answers its NEWEST `cap`, silently (in whatever order)."""
+    """A window wider than `cap` rows answers its NEWEST `cap`, silently (in whatever order).
+
+    `open_start`: the exchange takes no lower bound and fills the page with older rows, so a page of nothing but rows
+    before the window proves the window empty.
+    """
 
     cap: int
+    open_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +110,31 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The answer names its next page; the walk ends where it names none."""
+    """The answer names its next page; the walk ends where it names none.
+
+    `newest_first`: the pages go back in time without a lower bound, so the walk also ends at a row before the window.
+    """
+
+    newest_first: bool = False
 
 
-Paging = Forward | Backward | Fixed | Cursor
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """No bounds at all: rows newest first, counted from the newest; the cursor given to `request` is that count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """One UTC day an answer, all of it, in as many pages as the answer names cursors."""
+
+
+Paging = Forward | Backward | Fixed | Cursor | Offset | Days
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """Settled rates: `request` for a market and a window (funding times wanted, on full hours; the fetcher widens by its own
-    slack for early or exclusive stamps; `cursor` only for Cursor paging), `parse` for one answer.
+    slack for early or exclusive stamps; `cursor` is null on first pages and where paging has none), `parse` for one answer.
 
     `parse` gives FUNDING rows sorted by funding_time, possibly beyond the window; `next_cursor` reads the next page's token.
     """
