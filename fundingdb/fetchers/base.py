@@ -150,11 +150,33 @@ class History:
 class Round:
     """Answers that cover many markets at once: `requests` for the known markets, `parse` for one answer.
 
-    Where one round takes several answers, each row may have nulls that another answer of the round fills.
+    Where one round takes several answers, each row may have nulls that another answer of the round fills; `together` then
+    has the last word on the merged rows. `more` names the next page of a list that one answer does not hold, None at its end.
     """
 
     requests: Callable[[Sequence[Market]], list[Request]]
     parse: Callable[[bytes, Asked], pl.DataFrame]
+    together: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
+    more: Callable[[Request, bytes], Request | None] = lambda _request, _body: None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The stream of predicted rates: connect to `base_url` + `path`, send what `subscribe` gives for the wanted markets, read.
+
+    The base address is env FUNDINGDB_<EXCHANGE>_WS_URL, else `base_url`. `parse` gives the SNAPSHOTS rows of one frame, none
+    for one without rates (greetings, receipts, pongs), and raises BadPayload for what is not as described, BadCall for a
+    market that `asked.markets` would have to name. `answer` is what a frame wants to hear in return. `keepalive` is sent
+    each `keepalive_seconds`.
+    """
+
+    base_url: str
+    path: str
+    parse: Callable[[bytes, Asked], pl.DataFrame]
+    subscribe: Callable[[Sequence[Market]], list[str]] = lambda _markets: []
+    answer: Callable[[bytes], str | None] = lambda _frame: None
+    keepalive: str | None = None
+    keepalive_seconds: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +200,7 @@ class Fetcher:
     base_for: Callable[[Mapping[str, str]], str] | None = None
     # The newest instant a saved answer tells of itself, in place of its receipt; None: it tells none.
     told_at: Callable[[bytes], datetime | None] = lambda _body: None
+    live: Live | None = None  # None: it has no stream, or none that tells rates
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
     checked: str = ""  # day the datasheet was checked

@@ -12,6 +12,7 @@ Cap       tradingConfig.hourlyFundingRateCap, percent per hour ("0.25", "0.75", 
           under 0.05 is read as unknown.
 History   /info/{market}/funding?startTime=&endTime=, both ms, needed, inclusive. Newest first; at most 1,000
           rows, a wider window silently gives its newest 1,000. Seconds by mistake: `data: []`, no error.
+Stream    {base}/funding, all markets, no subscription: rates alone, one frame a market and minute; no replay.
 Size      openInterest is US dollars, openInterestBase contract units (x multiplier = base tokens), one side.
 Traps     /info/markets/{m}/stats of an unknown market answers 200, every number zero; a price of 0 is none.
 Unknown   whether payments use more than the 6 decimals shown; the body of a 429.
@@ -33,6 +34,7 @@ from fundingdb.fetchers.base import (
     Budget,
     Fetcher,
     History,
+    Live,
     Market,
     Reader,
     Request,
@@ -417,6 +419,7 @@ FETCHER = Fetcher(
     ),
     market=symbol_market,
     refusal=_refusal,
+    live=Live("wss://api.starknet.extended.exchange/stream.extended.exchange/v1", "/funding", _parse_current),
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",

@@ -26,6 +26,7 @@ Traps     an unknown coin is 500 or 200 with `null`; seconds for ms answer the o
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from fundingdb.fetchers.base import (
     Fetcher,
     Forward,
     History,
+    Live,
     Market,
     Reader,
     Request,
@@ -72,6 +74,7 @@ _TOKENS = {0: "USDC", 235: "USDE", 360: "USDH"}
 # What the dexes settle in, for answers that do not tell: the main dex and those of the datasheet.
 _DEX_QUOTES = {"": "USDC", "xyz": "USDC", "km": "USDH", "flx": "USDH", "hyna": "USDE"}
 _WEIGHT = 20.0
+_SUBSCRIPTIONS = 1000  # a connection and IP
 
 
 class _Payment(msgspec.Struct):
@@ -405,6 +408,17 @@ def _by_position(
     return [(places[str(i)], context) for i, context in enumerate(contexts)]
 
 
+# --- stream
+
+
+def _subscribe(markets: Sequence[Market]) -> list[str]:
+    """By name; more markets than the exchange allows subscriptions come by position, all dexes in one."""
+    kinds: list[dict[str, str]] = [{"type": "activeAssetCtx", "coin": m.symbol} for m in markets]
+    if len(kinds) > _SUBSCRIPTIONS:
+        kinds = [{"type": "allDexsAssetCtxs"}]
+    return [json.dumps({"method": "subscribe", "subscription": kind}) for kind in kinds]
+
+
 # --- refusals
 
 _UNKNOWN_COIN = "hyperliquid answers {} with null: no such coin or dex; case counts (kPEPE), see: fundingdb markets hyperliquid"
@@ -441,6 +455,14 @@ FETCHER = Fetcher(
     ),
     market=symbol_market,
     refusal=_refusal,
+    live=Live(
+        "wss://api.hyperliquid.xyz",
+        "/ws",
+        _parse_current,
+        subscribe=_subscribe,
+        keepalive='{"method":"ping"}',
+        keepalive_seconds=50,  # it closes a connection on which it sent nothing for 60 s
+    ),
     unit="fraction per hour; per 8 hours before 2023-06-08 00:30Z",
     interval="1 h; 8 h before 2023-06-08 00:30Z",
     checked="2026-11-22",

@@ -39,6 +39,7 @@ from fundingdb.fetchers.base import (
     Fetcher,
     Fixed,
     History,
+    Live,
     Market,
     Reader,
     Request,
@@ -263,7 +264,7 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     """
     values = decode_lines(body, NAME, "market_stats")
     first = values[0]
-    if len(values) > 1 or (isinstance(first, dict) and "type" in first):
+    if len(values) > 1 or (isinstance(first, dict) and ("type" in first or "error" in first)):
         return snapshot_rows(_of_frames(values, asked))
     if isinstance(first, dict) and "funding_rates" in first:
         return snapshot_rows(_of_rates(_good(first, "/funding-rates"), asked))
@@ -379,6 +380,13 @@ def _of_stats(reader: Reader, stats: _Stats, market: Market, at: datetime) -> di
     return snapshot_row(market, at, known)
 
 
+# --- stream
+
+
+def _answer(frame: bytes) -> str | None:
+    return '{"type":"pong"}' if len(frame) < 100 and b'"ping"' in frame else None
+
+
 # --- markets
 
 
@@ -460,6 +468,15 @@ FETCHER = Fetcher(
     ),
     market=symbol_market,
     refusal=_refusal,
+    live=Live(
+        "wss://mainnet.zklighter.elliot.ai",
+        "/stream?readonly=true",  # also where trading is blocked
+        _parse_current,
+        subscribe=lambda _markets: ['{"type":"subscribe","channel":"market_stats/all"}'],
+        answer=_answer,
+        keepalive='{"type":"ping"}',
+        keepalive_seconds=60,  # a connection that says nothing for 2 minutes is closed
+    ),
     unit="percent per hour, unsigned with a direction (/fundings); fraction per 8 hours (/funding-rates)",
     interval="1 h",
     checked="2026-11-22",
