@@ -25,6 +25,10 @@ Kind = Literal[
     "cap",  # silently at most `value` rows
     "late",  # stamps and publication `value` seconds later
     "restate",  # before answering, the payment `symbol` of `at` changes
+    # of streams; `on`, `every` and `share` count connections, `value` frames with figures
+    "ws-drop",  # the connection is cut after `value` frames, default 1
+    "ws-silence",  # nothing more after `value` frames, default 0
+    "ws-garbage",  # the first `value` frames are no JSON, default 1
 ]
 ROWS = ("duplicates", "shuffled", "cap", "late")
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -56,6 +60,8 @@ class Fault:
     def hits(self, seed: int, exchange: str, count: int, path: str) -> bool:
         """Whether request number `count` of `exchange` is hit."""
         if (self.exchange and self.exchange != exchange) or self.path not in path:
+            return False
+        if self.kind.startswith("ws-") != path.startswith("ws/"):
             return False
         if not (self.on or self.every or self.share):
             return True

@@ -68,7 +68,7 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
         return _UNKNOWN
     lists: dict[Any, Callable[[], Any]] = {
         "meta": lambda: _meta(world, dex),
-        "metaAndAssetCtxs": lambda: [_meta(world, dex), [_context(world, x) for x in _of(world, dex)]],
+        "metaAndAssetCtxs": lambda: [_meta(world, dex), [context(world, x) for x in of_dex(world, dex)]],
         "perpDexs": lambda: [None, *(_dex(world, d) for d in DEXES if d)],
         "allPerpMetas": lambda: [_meta(world, d) for d in DEXES],
         "spotMeta": _spot_meta,
@@ -116,13 +116,14 @@ def _decimal(ticks: int) -> str:
     return f"{sign}{size // 10**10}.{part}"
 
 
-def _of(world: World, dex: str) -> list[Listing]:
+def of_dex(world: World, dex: str) -> list[Listing]:
+    """The coins of a dex by position."""
     return [x for x in world.listed("hyperliquid") if x.symbol.rpartition(":")[0] == dex]
 
 
 def _meta(world: World, dex: str) -> dict[str, Any]:
     universe = []
-    for x in _of(world, dex):
+    for x in of_dex(world, dex):
         row = {"szDecimals": max(5 - x.decimals, 0), "name": x.symbol, "maxLeverage": x.max_leverage}
         row["marginTableId"] = 56 if x.max_leverage > 10 else 55
         if x.status == "delisted":
@@ -137,7 +138,8 @@ def _meta(world: World, dex: str) -> dict[str, Any]:
     return {"universe": universe, "marginTables": [] if dex else _MARGINS, "collateralToken": DEXES[dex][1]}
 
 
-def _context(world: World, x: Listing) -> dict[str, Any]:
+def context(world: World, x: Listing) -> dict[str, Any]:
+    """The asset context of a coin."""
     now = ms_of(world.now())
     mark, oracle = _price(world.price(x, now, "mark")), _price(world.price(x, now, "index"))
     if x.status == "delisted":
@@ -166,7 +168,7 @@ def _price(figure: str) -> str:
 
 
 def _dex(world: World, dex: str) -> dict[str, Any]:
-    factors = [[x.symbol, f"{x.factor:.1f}"] for x in _of(world, dex)]
+    factors = [[x.symbol, f"{x.factor:.1f}"] for x in of_dex(world, dex)]
     return {"name": dex, "fullName": DEXES[dex][0], "assetToFundingMultiplier": factors}
 
 
@@ -194,7 +196,7 @@ def _spot_meta() -> dict[str, Any]:
 def _predicted(world: World) -> list[Any]:
     coming = world.coming_hour()
     rows: list[Any] = []
-    for x in _of(world, ""):
+    for x in of_dex(world, ""):
         if x.status == "delisted":
             continue
         rate = world.estimate(x)

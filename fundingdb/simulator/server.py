@@ -18,6 +18,7 @@ from fundingdb.simulator.wire import Call, Reply, Tweaks, html
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from fundingdb.simulator.streams import Streams
     from fundingdb.simulator.world import World
 
 EXCHANGES = {"extended": extended, "lighter": lighter, "hyperliquid": hyperliquid, "coingecko": coingecko}
@@ -46,7 +47,8 @@ class Simulator:
 
     `limits=True` holds each exchange's limit by a sliding window of a minute, `scale` times faster;
     arrivals may be a twentieth of the window early, as a loaded loopback makes a punctual client.
-    `requests` is the log.
+    `requests` is the log. `live=True` serves the exchanges' streams too, on a port of their own, `period` seconds
+    between their frames; `streams` then tells what was heard there.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Simulator:
         *,
         limits: bool = False,
         scale: float = 1.0,
+        live: bool = False,
+        period: float = 0.2,
     ) -> None:
         self.world, self.faults = world, faults or Faults()
         self.host, self.port = host, port
@@ -70,6 +74,11 @@ class Simulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
         self._failed: OSError | None = None
+        self.streams: Streams | None = None
+        if live:
+            from fundingdb.simulator.streams import Streams  # noqa: PLC0415 - websockets only where asked for
+
+            self.streams = Streams(world, self.faults, self._down, period)
 
     def __enter__(self) -> Self:
         ready = Event()
@@ -92,9 +101,10 @@ class Simulator:
     def env(self) -> dict[str, str]:
         """What to set so that the fetchers ask here."""
         root = f"http://{self.host}:{self.port}"
-        return {
+        env = {
             f"FUNDINGDB_{name.upper()}_URL": root + exchange.PREFIX for name, exchange in EXCHANGES.items()
         }
+        return env | (self.streams.env(self.host) if self.streams else {})
 
     def count(self, exchange: str | None = None, status: int | None = None) -> int:
         """How many requests were served, of one exchange, with one status."""
@@ -124,6 +134,8 @@ class Simulator:
             loop.close()
             return
         self.port = server.sockets[0].getsockname()[1]
+        if self.streams:
+            loop.run_until_complete(self.streams.start(self.host))
         ready.set()
         try:
             loop.run_forever()
@@ -133,6 +145,8 @@ class Simulator:
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
+        if self.streams:
+            await self.streams.stop()
         # connections accepted in this very moment are still tasks of the loop, not yet in our set
         while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(accepting)
