@@ -27,7 +27,9 @@ RANK = {
     "catalog": 6,
     "provider": 8,
     "asking": 7,
+    "live": 7,
     "collector": 9,
+    "streaming": 10,
     "sources": 10,
     "simulator": 3,
     "demo": 11,
@@ -72,6 +74,8 @@ def test_a_room_imports_only_from_below(path):
         ("fundingdb/schema_wrong.py", "import duckdb"),
         ("fundingdb/schema_wrong.py", "from fundingdb.collector import Collector"),
         ("fundingdb/cli/wrong.py", "import deltalake"),
+        ("fundingdb/fetchers/wrong.py", "import websockets"),
+        ("fundingdb/wrong.py", "from websockets.asyncio.client import connect"),
     ],
 )
 def test_the_linter_fails_a_wrong_import(where, line):

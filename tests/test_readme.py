@@ -27,7 +27,7 @@ def place(tmp_path_factory):
     """A folder to type the commands in, with the simulator as the exchanges; the commands run in the README's order."""
     home = tmp_path_factory.mktemp("readme")
     bin_dir = str(Path(sys.executable).parent)
-    with Simulator(World()) as simulator:
+    with Simulator(World(), live=True) as simulator:
         env = {**os.environ, **simulator.env(), "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}"}
         env.pop("FUNDINGDB_WAREHOUSE", None)
         outputs = {c: shell(c, home, env) for c in COMMANDS}

@@ -24,6 +24,7 @@ VERBS = (
     "markets",
     "backfill",
     "collect",
+    "stream",
     "spreads",
     "coverage",
     "gaps",

@@ -1,0 +1,356 @@
+"""Streams against the simulated exchanges: what is written is what the world shows, through drops, silence and garbage."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+from worlds import NOW
+
+from fundingdb import catalog
+from fundingdb.collector import Collector
+from fundingdb.errors import BadCall, BadPayload, Refused, Unreachable
+from fundingdb.fetchers import fetcher, hyperliquid
+from fundingdb.fetchers.base import Asked
+from fundingdb.http import Engine
+from fundingdb.lake import Lake
+from fundingdb.live import BAD_IN_A_ROW
+from fundingdb.rounds import Schedule
+from fundingdb.simulator import Fault, Faults, Simulator, World
+from fundingdb.streaming import Recorder
+
+STREAMING = ("extended", "lighter", "hyperliquid")
+TOKENS = ("BTC", "KAITO", "PEPE")
+EVERY = timedelta(seconds=0.4)
+
+
+def running_world() -> World:
+    """Its clock runs from NOW on, so that figures stand still for a minute and stamps don't."""
+    began = time.monotonic()
+    return World(tokens=TOKENS, now=lambda: NOW + timedelta(seconds=time.monotonic() - began))
+
+
+class Home:
+    """A simulator, a lake and what was written into it."""
+
+    def __init__(self, home, *faults):
+        self.home, self.lake, self.written = home, Lake(home), []
+        self.simulator = Simulator(running_world(), Faults(*faults), live=True, period=0.05)
+        self.rows = 0
+
+    def stream(self, *sources, tokens=None, count=1, span=None, env=None, **recorder):
+        """Failures by exchange at the end of a stream of `sources` (names or fetchers)."""
+        found = [fetcher(s) if isinstance(s, str) else s for s in sources or STREAMING]
+
+        async def work():
+            async with Engine(env=env, jitter=lambda: 0.0, now=self.simulator.world.now) as engine:
+                collector = Collector(self.lake, self.home, engine, now=self.simulator.world.now)
+                one = Recorder(collector, self.written.append, env, jitter=lambda: 0.0, **recorder)
+                failures = await one.run(found, tokens, Schedule(EVERY, span, count))
+                self.rows = one.rows
+                return failures
+
+        with self.simulator:
+            env = {**os.environ, **self.simulator.env(), **(env or {})}
+            return asyncio.run(work())
+
+    def snapshots(self, exchange=None) -> pl.DataFrame:
+        rows = self.lake.scan("snapshots").collect().sort("exchange", "symbol", "observed_at")
+        return rows if exchange is None else rows.filter(pl.col("exchange") == exchange)
+
+    def quarantined(self, exchange) -> list[bytes]:
+        return [p.read_bytes() for p in (self.home / "quarantine" / exchange).glob("*.body")]
+
+    @property
+    def opened(self):
+        return self.simulator.streams.opened
+
+    def heard(self, exchange):
+        return [value for e, value in self.simulator.streams.heard if e == exchange]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Without the catalog, which takes longer than all the rest; the tests of the verb have it."""
+    monkeypatch.setattr(catalog, "rebuild", lambda _warehouse: None)
+    return lambda *faults: Home(tmp_path, *faults)
+
+
+def assert_is_the_world(home: Home, exchange: str, columns):
+    want = home.simulator.world.current(exchange).sort("symbol")
+    got = home.snapshots(exchange)
+    assert got["symbol"].to_list() == want["symbol"].to_list()
+    assert want.height > 4
+    for column in columns:
+        if want.schema[column] == pl.Float64:
+            assert got[column].to_list() == pytest.approx(want[column].to_list(), rel=1e-12), column
+        else:
+            assert got[column].to_list() == want[column].to_list(), column
+
+
+FULL = ("funding_rate", "interval_hours", "next_funding_time", "mark_price", "index_price", "open_interest")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "columns"), [("extended", FULL[:3]), ("lighter", FULL), ("hyperliquid", FULL)]
+)
+def test_a_stream_writes_one_row_a_market_with_the_worlds_figures(home, exchange, columns):
+    place = home()
+    assert place.stream(exchange) == {}
+    assert_is_the_world(place, exchange, columns)
+    (ledger,) = place.lake.scan("fetches").filter(pl.col("endpoint") == "current").collect().to_dicts()
+    assert (ledger["exchange"], ledger["outcome"]) == (exchange, "rows")
+    assert ledger["rows"] == place.snapshots().height == place.rows
+
+
+def test_extended_tells_rates_alone_and_nothing_is_made_up(home):
+    place = home()
+    place.stream("extended")
+    unknown = ["mark_price", "index_price", "open_interest", "open_interest_usd", "volume_24h_usd"]
+    assert place.snapshots().select(pl.col(unknown).is_null().all()).row(0) == (True,) * len(unknown)
+
+
+def test_beyond_the_bound_of_subscriptions_hyperliquid_is_read_by_position(home, monkeypatch):
+    monkeypatch.setattr(hyperliquid, "_SUBSCRIPTIONS", 3)
+    place = home()
+    assert place.stream("hyperliquid") == {}
+    assert [m["subscription"]["type"] for m in place.heard("hyperliquid")] == ["allDexsAssetCtxs"]
+    assert_is_the_world(place, "hyperliquid", FULL)
+
+
+def test_tokens_narrow_what_is_subscribed_and_kept(home):
+    place = home()
+    assert place.stream(tokens=["kaito", "kPEPE"]) == {}
+    got = set(place.snapshots().select("exchange", "symbol").rows())
+    assert got == {
+        ("extended", "KAITO-USD"),
+        ("lighter", "KAITO"),
+        ("hyperliquid", "KAITO"),
+        ("hyperliquid", "kPEPE"),
+    }
+    coins = {m["subscription"]["coin"] for m in place.heard("hyperliquid")}
+    assert coins == {"KAITO", "kPEPE"}
+
+
+def test_each_tick_writes_what_moved(home):
+    place = home()
+    place.stream("lighter", tokens=["BTC"], count=3)
+    assert [w.rows for w in place.written] == [1, 1, 1]
+    assert [w.inserted for w in place.written] == [1, 1, 1]
+    ticks = [w.at for w in place.written]
+    epoch = datetime(1970, 1, 1, tzinfo=NOW.tzinfo)
+    assert all((t - epoch) % EVERY == timedelta(0) for t in ticks)
+    seen = place.snapshots()["observed_at"].to_list()
+    assert all(tick - EVERY * 3 < at <= tick + EVERY for at, tick in zip(seen, ticks, strict=True))
+
+
+def test_where_nothing_new_came_nothing_is_written(home):
+    place = home(Fault("ws-silence", value=1))
+    assert place.stream("lighter", count=3) == {}
+    first, *rest = place.written
+    assert first.rows > 4
+    assert [w.rows for w in rest] == [0, 0]
+    assert place.snapshots().height == first.rows
+    assert place.lake.scan("fetches").filter(pl.col("endpoint") == "current").collect().height == 1
+
+
+def test_a_dropped_connection_is_opened_again(home):
+    place = home(Fault("ws-drop", "hyperliquid", on=frozenset({1}), value=2))
+    assert place.stream("hyperliquid", count=2) == {}
+    assert place.opened["hyperliquid"] == 2
+    assert sum(w.parts["hyperliquid"].reconnects for w in place.written) == 1
+    assert place.written[-1].rows == place.simulator.world.current("hyperliquid").height
+
+
+@pytest.mark.parametrize("exchange", STREAMING)
+def test_a_silent_stream_is_opened_again_by_the_watchdog(home, exchange):
+    place = home(Fault("ws-silence", exchange, on=frozenset({1})))
+    assert place.stream(exchange, count=3, stale_after=0.3) == {}
+    assert place.opened[exchange] == 2
+    assert place.written[-1].rows == place.simulator.world.current(exchange).height
+
+
+def test_pongs_alone_are_no_sign_of_life(home):
+    place = home(Fault("ws-silence"))
+    one = fetcher("hyperliquid")
+    one = replace(one, live=replace(one.live, keepalive_seconds=0.05))
+    failures = place.stream(one, count=2, stale_after=0.3)
+    assert {"method": "ping"} in place.heard("hyperliquid")
+    assert place.opened["hyperliquid"] > 1
+    assert isinstance(failures["hyperliquid"], Unreachable)
+    assert "no rate for 0.3 s" in str(failures["hyperliquid"])
+
+
+def test_lighter_hears_a_pong_for_its_ping_and_pings_of_ours(home):
+    place = home()
+    one = fetcher("lighter")
+    place.stream(replace(one, live=replace(one.live, keepalive_seconds=0.05)))
+    assert {"type": "pong"} in place.heard("lighter")
+    assert {"type": "ping"} in place.heard("lighter")
+
+
+def test_a_garbage_frame_is_kept_with_its_reason_and_the_stream_goes_on(home):
+    place = home(Fault("ws-garbage", "lighter", value=2))
+    assert place.stream("lighter", count=2) == {}
+    assert set(place.quarantined("lighter")) == {b'{"data":{"coin":"BTC","f":'}
+    assert sum(w.parts["lighter"].refused for w in place.written) == 2
+    assert place.opened["lighter"] == 1
+    assert set(place.snapshots()["symbol"]) == set(place.simulator.world.current("lighter")["symbol"])
+
+
+def test_many_garbage_frames_in_a_row_end_one_stream_and_no_other(home):
+    place = home(Fault("ws-garbage", "hyperliquid", value=1000))
+    failures = place.stream("lighter", "hyperliquid", count=2)
+    assert list(failures) == ["hyperliquid"]
+    assert isinstance(failures["hyperliquid"], BadPayload)
+    assert place.opened["hyperliquid"] == 1
+    assert sum(w.parts["hyperliquid"].refused for w in place.written) == BAD_IN_A_ROW
+    assert [w.parts["lighter"].rows > 4 for w in place.written] == [True, True]
+
+
+def test_a_row_that_does_not_fit_the_table_is_kept_aside_and_the_others_are_written(home):
+    place, one = home(), fetcher("lighter")
+
+    def parse(frame: bytes, asked: Asked) -> pl.DataFrame:
+        wrong = pl.when(symbol="BTC").then(-1.0).otherwise("open_interest")
+        return one.live.parse(frame, asked).with_columns(open_interest=wrong)
+
+    assert place.stream(replace(one, live=replace(one.live, parse=parse))) == {}
+    got = place.snapshots()["symbol"].to_list()
+    assert "BTC" not in got
+    assert len(got) == place.simulator.world.current("lighter").height - 1
+    (kept,) = place.quarantined("lighter")
+    assert json.loads(kept)["channel"] == "market_stats:all"
+
+
+def test_a_market_that_the_list_does_not_name_yet_makes_it_read_again(home):
+    place, one, calls = home(), fetcher("lighter"), []
+
+    def parse(frame: bytes, asked: Asked) -> pl.DataFrame:
+        calls.append(frame)
+        if len(calls) == 3:
+            raise BadCall("lighter: frames give no symbol for market_id 999")
+        return one.live.parse(frame, asked)
+
+    assert place.stream(replace(one, live=replace(one.live, parse=parse)), count=2) == {}
+    assert place.opened["lighter"] == 2
+    asked = [r for r in place.simulator.requests if r.path == "/orderBookDetails"]
+    assert len(asked) == 2
+
+
+def test_a_source_that_is_down_stops_no_other_and_stands_in_the_ledger(home):
+    place = home()
+    place.simulator.down("lighter")
+    failures = place.stream("lighter", "hyperliquid", count=2)
+    assert list(failures) == ["lighter"]
+    assert isinstance(failures["lighter"], Unreachable)
+    assert [w.parts["hyperliquid"].rows > 4 for w in place.written] == [True, True]
+    failed = place.lake.scan("fetches").filter(outcome="failed", exchange="lighter").collect()
+    assert set(failed["endpoint"]) == {"current"}
+    assert "503" in failed["error"][0]
+
+
+def test_a_stream_that_refuses_us_is_not_asked_again(home):
+    place = home()
+    with Simulator(World(), live=True) as other:  # a server of ours that has no such path
+        wrong = {"FUNDINGDB_LIGHTER_WS_URL": f"ws://127.0.0.1:{other.streams.port}/elsewhere"}
+        failures = place.stream("lighter", count=2, env=wrong)
+    assert isinstance(failures["lighter"], Refused)
+    assert "404" in str(failures["lighter"])
+
+
+def test_the_end_of_the_span_writes_what_was_seen(home):
+    place = home()
+    assert place.stream("extended", count=None, span=EVERY * 1.5) == {}
+    assert place.written[-1].rows == place.simulator.world.current("extended").height
+
+
+@pytest.mark.parametrize("exchange", ["lighter", "hyperliquid"])
+def test_frames_without_rates_give_no_rows(shared, exchange):
+    name = {"lighter": "ws_market_stats.jsonl", "hyperliquid": "ws_control.jsonl"}[exchange]
+    frames = (shared / "venues" / "payloads" / exchange / name).read_bytes().splitlines()
+    control = [f for f in frames if b"connected" in f or b"pong" in f or b"subscriptionResponse" in f]
+    assert control
+    for frame in [*control, b'{"type":"pong"}' if exchange == "lighter" else b'{"channel":"pong"}']:
+        assert fetcher(exchange).live.parse(frame, Asked(at=NOW)).height == 0
+
+
+def test_an_error_of_the_stream_is_told_in_its_own_words():
+    frame = b'{"error":{"code":30005,"message":"Invalid Channel"}}'
+    with pytest.raises(BadPayload, match="Invalid Channel"):
+        fetcher("lighter").live.parse(frame, Asked(at=NOW))
+
+
+# --- the verb
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Simulator(World(tokens=TOKENS), live=True, period=0.05) as simulator:
+        yield simulator
+
+
+def command(simulator, *args):
+    env = {**os.environ, **simulator.env()}
+    return [sys.executable, "-W", "error", "-m", "fundingdb", "stream", *map(str, args)], env
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["lightr"], "did you mean lighter"),
+        (["coingecko"], "coingecko has no stream: use 'fundingdb collect --source coingecko'"),
+        (["lighter", "--tokens", "KAITOO", "--every", "1s"], "did you mean KAITO"),
+        (["lighter", "--count", "0"], "at least 1"),
+        (["lighter", "--every", "0.1s"], "at least 1s"),
+    ],
+)
+def test_a_wrong_call_ends_with_2_and_writes_no_snapshot(running, tmp_path, args, says):
+    words, env = command(running, *args, "--warehouse", tmp_path)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert Lake(tmp_path).scan("snapshots").collect().height == 0
+
+
+def test_count_ends_it_with_one_line_a_write(running, tmp_path):
+    words, env = command(running, "--every", "1s", "--count", 1, "--json", "--warehouse", tmp_path)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert set(line["exchanges"]) == set(STREAMING)
+    assert (tmp_path / "fundingdb.duckdb").is_file()
+    assert line["snapshots"] == line["inserted"] == Lake(tmp_path).scan("snapshots").collect().height > 0
+
+
+def test_ctrl_c_writes_what_was_seen_and_ends_with_130(running, tmp_path):
+    before = sum(running.streams.opened.values())
+    words, env = command(running, "--every", "24h", "--warehouse", tmp_path)
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while sum(running.streams.opened.values()) < before + len(STREAMING):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    rows = Lake(tmp_path).scan("snapshots").collect()
+    assert set(rows["exchange"]) == set(STREAMING)
+    assert f"  {rows.height} snapshots (" in out
+
+
+def test_one_source_down_ends_with_3_and_all_down_with_1(running, tmp_path):
+    for sources, code in ((("lighter", "hyperliquid"), 3), (("hyperliquid",), 1)):
+        words, env = command(running, *sources, "--every", "1s", "--count", 1, "--warehouse", tmp_path)
+        env |= {"FUNDINGDB_HYPERLIQUID_WS_URL": "ws://127.0.0.1:9"}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        assert "failed: hyperliquid: hyperliquid stream: no connection" in done.stderr
