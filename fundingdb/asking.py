@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from fundingdb.errors import BadCall, BadPayload, SchemaError
+from fundingdb.errors import BadCall, BadPayload, SchemaError, WalkNotProven
 from fundingdb.fetchers.base import Asked, Fetcher, Market
 from fundingdb.paging import Page, walk
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
@@ -17,9 +17,11 @@ from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fundingdb.fetchers.base import Request
+    from fundingdb.fetchers.base import Request, Round
     from fundingdb.http import Answer, Engine
     from fundingdb.window import Window
+
+_PAGES = 50  # of one list of markets
 
 
 @dataclass(slots=True)
@@ -91,23 +93,31 @@ class Source:
         side = self.fetcher.current if what == "current" else self.fetcher.markets
         requests = side.requests(list(markets.values()))
         got = Got(table.empty())
-        frames = await asyncio.gather(*(self._one(table, side.parse, r, markets, got) for r in requests))
-        if frames:
-            got.frame = _together(table, frames)
+        lists = await asyncio.gather(*(self._one(table, side, r, markets, got) for r in requests))
+        if frames := [frame for pages in lists for frame in pages]:
+            got.frame = side.together(_together(table, frames))
         return got
 
     async def _one(
         self,
         table: Table,
-        parse: Callable[[bytes, Asked], pl.DataFrame],
+        side: Round,
         request: Request,
         markets: Mapping[str, Market],
         got: Got,
-    ) -> pl.DataFrame:
-        answer = await self.engine.ask(self.fetcher, request)
-        got.add(answer)
-        asked = Asked(at=answer.received_at, markets=markets, request=request)
-        return _read(self.fetcher, table, parse, answer.body, asked)
+    ) -> list[pl.DataFrame]:
+        """The rows of one list, page by page."""
+        frames: list[pl.DataFrame] = []
+        page: Request | None = request
+        while page is not None:
+            if len(frames) == _PAGES:
+                raise WalkNotProven(f"{self.fetcher.exchange} {request.endpoint}: more than {_PAGES} pages")
+            answer = await self.engine.ask(self.fetcher, page)
+            got.add(answer)
+            asked = Asked(at=answer.received_at, markets=markets, request=page)
+            frames.append(_read(self.fetcher, table, side.parse, answer.body, asked))
+            page = side.more(page, answer.body)
+        return frames
 
 
 def _read(

@@ -12,7 +12,14 @@ from fundingdb.errors import BadCall, UnknownName
 if TYPE_CHECKING:
     from fundingdb.fetchers.base import Fetcher
 
-BUILT_IN = ("extended", "lighter", "hyperliquid", "coingecko")
+# id -> where its fetcher stands
+BUILT_IN = {
+    "extended": "extended:FETCHER",
+    "lighter": "lighter:FETCHER",
+    "hyperliquid": "hyperliquid:FETCHER",
+    "coingecko": "coingecko:FETCHER",
+    "dydx": "dydx:FETCHER",
+}
 
 
 @cache
@@ -26,7 +33,8 @@ def names() -> tuple[str, ...]:
 def fetcher(name: str) -> Fetcher:
     """The fetcher of that id; raises UnknownName with near matches."""
     if name in BUILT_IN:
-        return import_module(f"fundingdb.fetchers.{name}").FETCHER
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return getattr(import_module(f"fundingdb.fetchers.{module}"), attribute)
     if name not in names():
         raise UnknownName("exchange", name, names())
     (entry,) = [e for e in entry_points(group="fundingdb.fetchers") if e.name == name][:1]
