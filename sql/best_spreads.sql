@@ -42,13 +42,13 @@ once_ranges as (
         count(*) as exchanges,
         min({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as low,
         max({'rate': cast(rate_1h as double), 'exchange': cast(exchange as varchar), 'symbol': cast(symbol as varchar)}) as high
-    from funding_ranges as r
-    where not exists (select 1 from twice where twice.asset_class = r.asset_class and twice.base = r.base)
+    from funding_ranges
     group by asset_class, base, first_hour, end_hour
 ),
 once_hours as (
     select asset_class, base, exchanges, low, high, unnest(range(first_hour, end_hour)) as hour
-    from once_ranges
+    from once_ranges as r
+    where not exists (select 1 from twice where twice.asset_class = r.asset_class and twice.base = r.base)
 ),
 once as (
     select asset_class, base, hour, sum(exchanges) as exchanges, min(low) as low, max(high) as high

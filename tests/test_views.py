@@ -421,7 +421,7 @@ PAYMENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     PAYMENTS,
     st.lists(
@@ -455,7 +455,7 @@ def test_the_best_spread_is_the_widest_pair_of_every_hour(payments, more):
     assert best.join(counted, on=key).filter(pl.col("n") != pl.col("exchanges")).is_empty()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(PAYMENTS)
 def test_what_is_known_at_an_hour_is_the_last_payment_not_older_than_it_may_be(payments):
     rows = [paid(e, h / 2, r / 1000, i, base=b, symbol=s + b) for e, s, b, h, i, r in payments]
