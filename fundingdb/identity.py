@@ -56,6 +56,7 @@ _SUFFIXES = {"extended": {"_24_5": "equity"}}
 # XAG/USD, XPT/USD; JPY and KRW follow USD/JPY (158.91) and USD/KRW (1512.5), EUR and GBP follow EUR/USD,
 # GBP/USD. Frame of 2026-05: gold is 4569.5..4574.6 on four dexes; flx:GAS is 3.049 like xyz:NATGAS, the
 # coin GAS is another thing.
+# dydx, capture of 2026-09: EUR-USD has the oracle price 1.161447835, the euro in dollars.
 # binance, bitget, gate, variational: CAT is Caterpillar (817 dollars, September 2026), the coin is 1000CAT.
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     **{exchange: {"CAT": ("equity", "CAT")} for exchange in ("binance", "bitget", "gate", "variational")},
@@ -72,6 +73,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "KRW": ("fx", "USDKRW"),
     },
     "km": {"EUR": ("fx", "EURUSD")},
+    "dydx": {"EUR": ("fx", "EURUSD")},
     "flx": {
         "GAS": ("commodity", "NATGAS"),
         "OIL": ("commodity", "OIL"),

@@ -48,6 +48,11 @@ ANSWERS = [
     ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "current", None, 2),
     ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "markets", None, 2),
     ("coingecko/derivatives_exchanges_binance_futures_tickers.json", "current", "0GUSDT", 1),
+    ("dydx/historicalFunding_LINK-USD.json", "history", None, 3),
+    ("dydx/perpetualMarkets.json", "current", None, 2),
+    ("dydx/perpetualMarkets.json", "markets", None, 3),
+    ("dydx/perpetualMarkets_tradfi.json", "current", None, 1),
+    ("dydx/perpetualMarkets_tradfi.json", "markets", None, 2),
 ]
 # file, endpoint, --symbol, exit code, part of the message
 NO_ANSWERS = [
@@ -113,9 +118,9 @@ def test_what_is_no_answer_is_refused_with_nothing_on_stdout(run, case):
     assert "Traceback" not in got.err
 
 
-def test_every_recorded_file_of_the_four_exchanges_is_named_above(shared):
+def test_every_recorded_file_of_these_exchanges_is_named_above(shared):
     folder = shared / "venues/payloads"
-    known = ("extended", "lighter", "hyperliquid", "coingecko")
+    known = {answer[0].partition("/")[0] for answer in ANSWERS}
     there = {f"{x}/{p.name}" for x in known for p in (folder / x).iterdir()}
     assert {a[0] for a in ANSWERS} | {n[0] for n in NO_ANSWERS} == there
 
