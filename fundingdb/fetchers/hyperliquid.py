@@ -49,7 +49,14 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import next_hour, to_ms
@@ -110,6 +117,9 @@ class _Forecast(msgspec.Struct, rename="camel"):
     funding_interval_hours: int | None = None
 
 
+_PAGE = msgspec.json.Decoder(list[_Payment])
+
+
 def _info(kind: str, cost: float = _WEIGHT, **rest: Any) -> Request:
     return Request(kind, "/info", method="POST", json={"type": kind, **rest}, cost=cost)
 
@@ -139,37 +149,52 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
 def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     """FUNDING rows by time, of `asked.market` or else of the one coin the rows name; maybe none."""
     reader = Reader(NAME, "fundingHistory")
-    value = decode(body, NAME, "fundingHistory")
-    if value is None:
-        raise reader.bad("(body)", "is null: that is how an unknown coin is answered")
-    rows = shaped(value, list[_Payment], NAME, "fundingHistory")
+    try:
+        rows = _PAGE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
+        value = decode(body, NAME, "fundingHistory")
+        if value is None:
+            raise reader.bad("(body)", "is null: that is how an unknown coin is answered") from None
+        rows = shaped(value, list[_Payment], NAME, "fundingHistory")
     if not rows:
         return FUNDING.empty().drop("month")
     market = asked.market or symbol_market(rows[0].coin)
-    times: list[float | None] = []
-    rates: list[float | None] = []
-    for row in rows:
-        if row.coin != market.symbol:
-            raise reader.bad("coin", f"is {row.coin!r}, asked was {market.symbol!r}", row)
-        stamp = reader.ms({"time": row.time}, "time")
-        hour = (stamp + _SLACK_MS) // _HOUR_MS * _HOUR_MS
-        hours = 8.0 if stamp < _HOURLY_SINCE_MS else 1.0
-        if hour % (hours * _HOUR_MS):
-            raise reader.bad("time", "lies in the 8-hour regime, but not at 00, 08 or 16 o'clock UTC", row)
-        if row.premium is not None:
-            reader.finite("premium", row.premium)
-        times.append(hour)
-        rates.append(_rate(reader, "fundingRate", row.fundingRate, row.coin, hours))
+    if others := {row.coin for row in rows} - {market.symbol}:
+        raise reader.bad("coin", f"is {min(others)!r}, asked was {market.symbol!r}")
+    stamps = [row.time for row in rows]
+    times = _on_the_grid(reader, stamps)
+    decimals(reader, "premium", [row.premium for row in rows if row.premium is not None])
+    rates = [rate + 0.0 for rate in decimals(reader, "fundingRate", [row.fundingRate for row in rows])]
+    for row, rate in zip(rows, rates, strict=True):
+        if abs(rate) > RATE_CAP:  # few rows: each is looked at with its own regime
+            _rate(
+                reader, "fundingRate", row.fundingRate, row.coin, 8.0 if row.time < _HOURLY_SINCE_MS else 1.0
+            )
     measured = {
         "funding_time": times,
-        "reported_time": [row.time for row in rows],
+        "reported_time": stamps,
         "funding_rate": rates,
         "native_rate": rates,
         "mark_price": [None] * len(rows),
     }
     frame = funding_rows(market, asked, measured, hours=1.0)
+    if min(stamps) >= _HOURLY_SINCE_MS:
+        return frame
     eight = pl.col("reported_time") < _HOURLY_SINCE
     return frame.with_columns(interval_hours=pl.when(eight).then(8.0).otherwise(1.0))
+
+
+def _on_the_grid(reader: Reader, stamps: Sequence[int]) -> list[int]:
+    """The settlement hours (Unix ms) of block times: the nearest hour within the slack, else the hour before."""
+    for stamp in (min(stamps), max(stamps)):
+        reader.ms({"time": stamp}, "time")
+    times = [(stamp + _SLACK_MS) // _HOUR_MS * _HOUR_MS for stamp in stamps]
+    if min(stamps) < _HOURLY_SINCE_MS:
+        for stamp, time in zip(stamps, times, strict=True):
+            if stamp < _HOURLY_SINCE_MS and time % (8 * _HOUR_MS):
+                problem = "lies in the 8-hour regime, but not at 00, 08 or 16 o'clock UTC"
+                raise reader.bad("time", problem, stamp)
+    return times
 
 
 # --- markets

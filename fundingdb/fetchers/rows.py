@@ -40,7 +40,11 @@ def funding_rows(
     """
     times = measured["funding_time"]
     order = sorted(range(len(times)), key=times.__getitem__)
-    ordered = {name: list(map(values.__getitem__, order)) for name, values in measured.items()}
+    ordered = (
+        measured
+        if order == list(range(len(times)))
+        else {name: list(map(values.__getitem__, order)) for name, values in measured.items()}
+    )
     same = {
         "exchange": market.exchange,
         "source": market.exchange,
