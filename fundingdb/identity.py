@@ -58,8 +58,10 @@ _SUFFIXES = {"extended": {"_24_5": "equity"}}
 # coin GAS is another thing.
 # dydx, capture of 2026-09: EUR-USD has the oracle price 1.161447835, the euro in dollars.
 # binance, bitget, gate, variational: CAT is Caterpillar (817 dollars, September 2026), the coin is 1000CAT.
+# aster: RTX is RateX (0.72 dollars, symbolType 0, September 2026); Raytheon is RTX elsewhere (199 on Gate).
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     **{exchange: {"CAT": ("equity", "CAT")} for exchange in ("binance", "bitget", "gate", "variational")},
+    "aster": {"RTX": ("crypto", "RTX")},
     "extended": {
         "SPX500m": ("index", "SPX500"),
         "TECH100m": ("index", "TECH100"),

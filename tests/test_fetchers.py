@@ -26,6 +26,9 @@ PLAIN = {
     "extended": "BTC-USD",
     "lighter": "BTC",
     "hyperliquid": "BTC",
+    "binance": "BTCUSDT",
+    "binance-coinm": "BTCUSD_PERP",
+    "aster": "BTCUSDT",
     "dydx": "BTC-USD",
 }
 FOLDERS: dict[str, str] = {}  # of recorded answers, where it is not the exchange's id
@@ -117,6 +120,44 @@ SAMPLES = [
     ),
     Case("hyperliquid", "markets", "allPerpMetas.json", None, ("universe", "name", "maxLeverage")),
     Case("coingecko", "current", "derivatives.json", None, ("market", "symbol", "contract_type")),
+    *(
+        Case(exchange, what, f"{name}.json", None, keys)
+        for exchange, what, names_, keys in (
+            (
+                "binance",
+                "history",
+                ("fundingRate_BTCUSDT", "fundingRate_SPYUSDT_special"),
+                ("symbol", "fundingTime", "fundingRate"),
+            ),
+            ("aster", "history", ("fundingRate_BTCUSDT",), ("symbol", "fundingTime", "fundingRate")),
+            *(
+                row
+                for exchange in ("binance", "aster")
+                for row in (
+                    (
+                        exchange,
+                        "current",
+                        ("premiumIndex", "premiumIndex_tradfi"),
+                        ("symbol", "markPrice", "indexPrice", "lastFundingRate", "nextFundingTime"),
+                    ),
+                    (exchange, "current", ("fundingInfo",), ("symbol", "fundingIntervalHours")),
+                    (
+                        exchange,
+                        "markets",
+                        ("exchangeInfo", "exchangeInfo_tradfi"),
+                        ("symbol", "status", "contractType", "quoteAsset"),
+                    ),
+                    (
+                        exchange,
+                        "markets",
+                        ("fundingInfo", "fundingInfo_tradfi"),
+                        ("symbol", "fundingIntervalHours"),
+                    ),
+                )
+            ),
+        )
+        for name in names_
+    ),
     Case(
         "dydx",
         "history",
@@ -132,6 +173,7 @@ SAMPLES = [
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])
 TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "funding_timestamp")
+TIMES += ("fundingTime", "nextFundingTime")
 JUNK = st.recursive(
     st.none()
     | st.booleans()
@@ -271,6 +313,8 @@ def test_junk_anywhere_is_refused_by_name_or_leaves_sound_rows(case, body_of, da
     assert frame.schema == TABLES[case.what].schema
 
 
+# Whose history answers a window without payments with an empty list.
+EMPTY_LISTS = {"hyperliquid", "binance", "binance-coinm", "aster"}
 NONSENSE = [
     b"",
     b" \n",
@@ -292,7 +336,7 @@ NONSENSE = [
 @pytest.mark.parametrize("body", NONSENSE)
 def test_what_is_no_answer_gives_nothing(exchange, what, body):
     case = Case(exchange, what, "", PLAIN.get(exchange), ())
-    if body == b"[]" and (exchange, what) == ("hyperliquid", "history"):
+    if body == b"[]" and what == "history" and exchange in EMPTY_LISTS:
         assert read(case, body).height == 0  # the documented answer of a window without payments
         return
     with pytest.raises(FundingdbError) as caught:

@@ -99,7 +99,7 @@ def test_the_readme_names_two_set_up_commands_that_need_only_python_and_pip():
 
 
 def test_the_table_of_exchanges_names_every_source():
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", README, re.MULTILINE))
     for name in names():
         assert name in rows
         assert fetcher(name).checked in rows[name]

@@ -18,6 +18,9 @@ BUILT_IN = {
     "lighter": "lighter:FETCHER",
     "hyperliquid": "hyperliquid:FETCHER",
     "coingecko": "coingecko:FETCHER",
+    "binance": "binance:FETCHER",
+    "binance-coinm": "binance:COIN_M",
+    "aster": "binance:ASTER",
     "dydx": "dydx:FETCHER",
 }
 
