@@ -224,9 +224,10 @@ def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequen
 def _comment(
     con: duckdb.DuckDBPyConnection, view: str, note: str, columns: Iterable[tuple[str, str]]
 ) -> None:
-    con.sql(f"COMMENT ON VIEW {view} IS {text(note)}")
-    for column, said in columns:
-        con.sql(f"COMMENT ON COLUMN {view}.{column} IS {text(said)}")
+    said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
+    con.sql(
+        "; ".join([f"COMMENT ON VIEW {view} IS {text(note)}", *said])
+    )  # one script: 250 calls would cost 0.2 s
 
 
 def views() -> list[View]:

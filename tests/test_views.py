@@ -486,7 +486,13 @@ def test_true_carry_on_the_real_series_differs_from_the_raw_difference(real):
         "select sum(cash) * 365 / date_diff('day', date '2025-03-08', date '2026-03-07') "
         "from carry('BTC', 'binance', 'hyperliquid', '2025-03-08', '2026-03-07')"
     ).fetchall()[0][0]
-    assert cash == pytest.approx(0.0466, abs=0.0005)
+    assert cash == pytest.approx(0.0466, abs=0.0001)
+    raw = real.sql(
+        "select avg(h.funding_rate - b.funding_rate) * 3 * 365 from funding as h inner join funding as b "
+        "on h.exchange = 'hyperliquid' and b.exchange = 'binance' and h.base = 'BTC' and b.base = 'BTC' "
+        "and h.funding_time = b.funding_time"
+    ).fetchall()[0][0]
+    assert raw == pytest.approx(-0.0325, abs=0.0001)
 
 
 def test_the_real_lake_has_the_holes_its_readme_names(real):
