@@ -137,7 +137,7 @@ class Recorder:
             until = tick if stop is None else min(tick, stop)
             while (left := (until - now()).total_seconds()) > 0:
                 await self.sleep(min(left, 1.0))
-                if all(t.done() for t in tasks):
+                if all(t.done() for t in tasks) or any(t.done() and t.exception() for t in tasks):
                     return False
             if until != tick:
                 return False
