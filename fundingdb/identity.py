@@ -46,7 +46,8 @@ _CAPITAL_K = {"grvt": {"KPEPE": "PEPE", "KBONK": "BONK", "KSHIB": "SHIB"}}
 
 # Trading-hours suffixes. Extended: MU_24_5 is Micron (uiName MU-USD), NOW_24_5 ServiceNow: all `_24_5` rows
 # are us_equity.
-_SUFFIXES = {"extended": {"_24_5": "equity"}}
+# Backpack: shares and fund shares end in .US (rwaMarketType STOCK, INDEX; capture of 2026-09-13).
+_SUFFIXES = {"extended": {"_24_5": "equity"}, "backpack": {".US": "equity"}}
 
 # One exchange's names that mean something else than they say: (class, base).
 # extended, captures of 2026-01-03 (prices) and 2026-09-13 (/info/markets): SPX500m at 6,862 is the S&P 500

@@ -4,15 +4,18 @@ import copy
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 import pytest
+from conftest import SHARED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadPayload, FundingdbError, SchemaError
 from fundingdb.fetchers import fetcher, names
 from fundingdb.fetchers.base import Asked
+from fundingdb.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window
 
@@ -30,7 +33,10 @@ PLAIN = {
     "binance-coinm": "BTCUSD_PERP",
     "aster": "BTCUSDT",
     "dydx": "BTC-USD",
+    "backpack": "BTC_USDC_PERP",
 }
+LISTINGS = {("backpack", "current"): "markets.json"}  # recorded, where an answer does not tell who trades
+RUNNING = {"backpack"}  # their history begins with a payment that is still to come
 FOLDERS: dict[str, str] = {}  # of recorded answers, where it is not the exchange's id
 HOSTILE = [
     "../../x-USD",
@@ -170,6 +176,23 @@ SAMPLES = [
     ),
     Case("dydx", "current", "perpetualMarkets_tradfi.json", None, ("openInterest",)),
     Case("dydx", "markets", "perpetualMarkets.json", None, ("ticker", "status")),
+    Case(
+        "backpack",
+        "history",
+        "fundingRates_BTC_USDC_PERP.json",
+        None,
+        ("fundingRate", "intervalEndTimestamp", "symbol"),
+    ),
+    Case(
+        "backpack",
+        "current",
+        "markPrices.json",
+        None,
+        ("fundingRate", "indexPrice", "markPrice", "nextFundingTimestamp", "symbol"),
+    ),
+    Case(
+        "backpack", "markets", "markets.json", None, ("symbol", "baseSymbol", "marketType", "orderBookState")
+    ),
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])
 TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "funding_timestamp")
@@ -185,9 +208,18 @@ JUNK = st.recursive(
 ) | st.sampled_from(["NaN", "inf", "-Infinity", "", " ", "1e400", "1,5", "0x10", "\uff11", "1_000"])
 
 
+@cache
+def listed(exchange):
+    """The known markets of an exchange, from its recorded list."""
+    body = (SHARED / "venues/payloads" / exchange / LISTINGS[exchange, "current"]).read_bytes()
+    rows = MARKETS.check(fetcher(exchange).markets.parse(body, Asked(AT)))
+    return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
+
+
 def read(case, body, at=None):
     market = fetcher(case.exchange).market(case.symbol) if case.symbol else None
-    asked = Asked(at or SEEN.get(case.exchange, AT), market=market)
+    known = listed(case.exchange) if (case.exchange, case.what) in LISTINGS else {}
+    asked = Asked(at or SEEN.get(case.exchange, AT), market=market, markets=known)
     return TABLES[case.what].check(getattr(fetcher(case.exchange), case.what).parse(body, asked))
 
 
@@ -248,6 +280,8 @@ def test_a_recorded_answer_gives_rows_of_its_table_and_the_same_ones_again(case,
         assert frame["funding_time"].is_sorted()
         assert set(frame["source"]) == {case.exchange}
         later = read(case, body, AT + timedelta(days=1))
+        assert (later.height > frame.height) == (case.exchange in RUNNING)
+        later = later.head(frame.height)
         assert later.drop("fetched_at").equals(frame.drop("fetched_at"))
     assert fetcher(case.exchange).refusal(200, body) is None
 
@@ -314,7 +348,7 @@ def test_junk_anywhere_is_refused_by_name_or_leaves_sound_rows(case, body_of, da
 
 
 # Whose history answers a window without payments with an empty list.
-EMPTY_LISTS = {"hyperliquid", "binance", "binance-coinm", "aster"}
+EMPTY_LISTS = {"backpack", "hyperliquid", "binance", "binance-coinm", "aster"}
 NONSENSE = [
     b"",
     b" \n",

@@ -75,7 +75,7 @@ def run(args: Namespace) -> int:
         )
     if told:
         sys.stderr.write(
-            f"taken as received at its newest trade, {told:%Y-%m-%dT%H:%M:%SZ}; --at says otherwise\n"
+            f"taken as received at the newest instant it tells of itself, {told:%Y-%m-%dT%H:%M:%SZ}; --at says otherwise\n"
         )
     if rows.is_empty():
         sys.stderr.write("no rows: the answer is as described and holds none that fundingdb takes\n")

@@ -22,6 +22,7 @@ BUILT_IN = {
     "binance-coinm": "binance:COIN_M",
     "aster": "binance:ASTER",
     "dydx": "dydx:FETCHER",
+    "backpack": "backpack:FETCHER",
 }
 
 

@@ -1,0 +1,301 @@
+"""Backpack (perpetuals): the datasheet, and pure functions over it.
+
+Sources   docs.backpack.exchange (REST: markets, markPrices, fundingRates); answers recorded 2026-09-13. Read
+          2026-11-22.
+Ask       GET, no key. 2,000 requests a minute, of fundingRates 30 a minute.
+Markets   /markets, spot too: `marketType` PERP. `orderBookState` Open trades; Closed and PostOnly do not, and
+          /markPrices still shows rates of them: rows are taken only of markets known to be Open.
+Unit      fraction of notional per interval, text; 9 decimals in history, up to 28 in markPrices. Positive: longs
+          pay shorts.
+Interval  `fundingInterval` of /markets, ms: 3600000 on every perpetual. Until 2025-08-20 rows were 8 hours apart;
+          the hour of the change is not told, so rows up to 2025-08-21 00:00 have no interval ("unknown").
+Clock     ISO text WITHOUT zone, UTC, on the full hour: the end of the interval. nextFundingTimestamp is ms.
+History   /fundingRates?symbol=&limit=&offset=: newest first, no bounds, 1,000 rows used (docs: 10,000). The first
+          row is the hour still running: its rate moves (0.000000724 became 0.00000216). It is no payment: rows
+          that end after the instant of receipt are dropped.
+Price     markPrice and indexPrice per contract unit: divided by the multiplier. PostOnly markets show the index
+          as mark.
+Size      not in these answers (/openInterest is not read): null.
+Cap       fundingRateUpperBound "100", "150": its unit is not proven, so it is not used; a rate beyond 0.05 is
+          refused as another unit.
+Symbol    baseSymbol, quote USDC. kPEPE, kBONK, kSHIB are 1000 tokens. Shares end in .US (MU.US).
+Class     rwaMarketType: null crypto, STOCK equity, INDEX of a .US name is a fund's share (QQQ, SPY, DRAM).
+Unknown   how an unknown symbol is answered; whether bounds are basis points.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall, BadPayload
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Fetcher,
+    History,
+    Market,
+    Offset,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, iso_ms, refused
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
+from fundingdb.identity import Identity, identify
+from fundingdb.schema import FUNDING
+from fundingdb.window import from_ms, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.errors import FundingdbError
+    from fundingdb.window import Window
+
+NAME = "backpack"
+LIMIT = 1000
+_ABSURD = 0.05  # fraction per hour
+_HOURLY_AFTER_MS = to_ms(datetime(2025, 8, 21, tzinfo=UTC))
+_RUNNING = 2  # rows that may end after the receipt: the running hour, and one more by a clock that lags
+_HISTORY, _CURRENT, _MARKETS = "/fundingRates", "/markPrices", "/markets"
+_STATUS = {
+    "Open": "active",
+    "PostOnly": "inactive",
+    "LimitOnly": "inactive",
+    "CancelOnly": "inactive",
+    "Closed": "inactive",
+}
+_SUFFIX = "_PERP"
+
+
+class _Payment(msgspec.Struct, rename="camel"):
+    funding_rate: str
+    interval_end_timestamp: str
+    symbol: str
+
+
+class _Mark(msgspec.Struct, rename="camel"):
+    symbol: str
+    funding_rate: str
+    index_price: str
+    mark_price: str
+    next_funding_timestamp: int
+
+
+class _Listing(msgspec.Struct, rename="camel"):
+    symbol: str
+    base_symbol: str
+    quote_symbol: str
+    market_type: str
+    order_book_state: str
+    funding_interval: int | None
+    rwa_market_type: str | None
+
+
+# --- history
+
+
+def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request:
+    params = (("symbol", market.symbol), ("limit", str(LIMIT)), ("offset", cursor or "0"))
+    return Request(_HISTORY, _HISTORY, params=params, cost=2000 / 30)
+
+
+def _payments(body: bytes) -> tuple[list[_Payment], list[int]]:
+    reader = Reader(NAME, _HISTORY)
+    rows = shaped(decode(body, NAME, _HISTORY), list[_Payment], NAME, _HISTORY)
+    return rows, [iso_ms(reader, "intervalEndTimestamp", row.interval_end_timestamp, zone="") for row in rows]
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows by time of what was settled at `asked.at`, of `asked.market` or the one market the rows name."""
+    reader = Reader(NAME, _HISTORY)
+    every, ends = _payments(body)
+    if not every:
+        return FUNDING.empty().drop("month")
+    market = asked.market or symbol_market(every[0].symbol)
+    if others := {row.symbol for row in every} - {market.symbol}:
+        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+    rates = [
+        bounded(reader, "fundingRate", r, _ABSURD, market.symbol)
+        for r in decimals(reader, "fundingRate", [row.funding_rate for row in every])
+    ]
+    hours = [hour_of(reader, "intervalEndTimestamp", t) for t in ends]
+    settled = [i for i, t in enumerate(ends) if from_ms(t) <= asked.at]
+    if len(every) - len(settled) > _RUNNING:
+        told = (
+            "lies after the instant of receipt in more than the running hour; is this machine's clock right?"
+        )
+        raise reader.bad("intervalEndTimestamp", told, every[0].interval_end_timestamp)
+    declared = [market.interval_hours == 1.0 and ends[i] > _HOURLY_AFTER_MS for i in settled]
+    measured = {
+        "funding_time": [hours[i] for i in settled],
+        "reported_time": [ends[i] for i in settled],
+        "funding_rate": [rates[i] for i in settled],
+        "native_rate": [rates[i] for i in settled],
+        "mark_price": [None] * len(settled),
+        "interval_hours": [1.0 if known else None for known in declared],
+        "interval_from": ["declared" if known else "unknown" for known in declared],
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
+
+
+def _told_at(body: bytes) -> datetime | None:
+    """Just before the newest interval ends: the first row of an answer is the running one."""
+    try:
+        ends = _payments(body)[1]
+    except BadPayload:
+        return None
+    return from_ms(max(ends) - 1000) if ends else None
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_MARKETS, _MARKETS)]
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals, closed ones too; no spot."""
+    reader = Reader(NAME, _MARKETS)
+    listings = shaped(decode(body, NAME, _MARKETS), list[_Listing], NAME, _MARKETS)
+    rows = [
+        market_row(_listed(reader, row), asked, {"collateral": row.quote_symbol})
+        for row in listings
+        if row.market_type == "PERP"
+    ]
+    if not rows:
+        raise reader.bad("marketType", "names no perpetual at all")
+    return market_rows(rows)
+
+
+def _listed(reader: Reader, row: _Listing) -> Market:
+    if row.order_book_state not in _STATUS:
+        told = f"of {row.symbol} is not one of {', '.join(_STATUS)}"
+        raise reader.bad("orderBookState", told, row.order_book_state)
+    every = row.funding_interval
+    if every is not None and (every <= 0 or every % HOUR_MS):
+        raise reader.bad("fundingInterval", f"of {row.symbol} is no whole number of hours in ms", every)
+    what = _identity(reader, row)
+    return Market(
+        exchange=NAME,
+        symbol=row.symbol,
+        base=what.base,
+        quote=row.quote_symbol,
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        status=_STATUS[row.order_book_state],
+        interval_hours=None if every is None else every / HOUR_MS,
+    )
+
+
+def _identity(reader: Reader, row: _Listing) -> Identity:
+    if not row.base_symbol:
+        raise reader.bad("baseSymbol", f"of {row.symbol} is empty")
+    kind, share = row.rwa_market_type, row.base_symbol.endswith(".US")
+    if kind is None:
+        return identify(NAME, row.base_symbol, asset_class=None if share else "crypto")
+    if kind not in ("STOCK", "INDEX"):
+        raise reader.bad("rwaMarketType", f"of {row.symbol} is neither null, STOCK nor INDEX", kind)
+    return identify(NAME, row.base_symbol, asset_class="equity" if share or kind == "STOCK" else "index")
+
+
+# --- current
+
+
+def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_CURRENT, _CURRENT)]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of the markets that `asked.markets` knows as Open: the estimate of the running hour.
+
+    Raises BadCall without known markets: the answer does not tell which of them trade.
+    """
+    reader = Reader(NAME, _CURRENT)
+    marks = shaped(decode(body, NAME, _CURRENT), list[_Mark], NAME, _CURRENT)
+    if not marks:
+        raise reader.bad("(body)", "is an empty list: no market at all")
+    if not asked.markets:
+        raise BadCall(
+            "backpack: markPrices does not tell which markets trade; the answer of /markets is needed"
+            " (parse ... --markets FILE)"
+        )
+    rows = [(mark, _read(reader, mark), asked.markets.get(mark.symbol)) for mark in marks]
+    return snapshot_rows(
+        [
+            _snapshot(market, known, asked)
+            for _, known, market in rows
+            if market is not None and market.status == "active"
+        ]
+    )
+
+
+def _read(reader: Reader, mark: _Mark) -> dict[str, Any]:
+    rate = reader.finite("fundingRate", mark.funding_rate)
+    due = reader.ms({"nextFundingTimestamp": mark.next_funding_timestamp}, "nextFundingTimestamp")
+    if due % HOUR_MS:
+        raise reader.bad("nextFundingTimestamp", f"of {mark.symbol} is not on a full hour", due)
+    return {
+        "funding_rate": bounded(reader, "fundingRate", rate, _ABSURD, mark.symbol),
+        "native_rate": rate,
+        "next_funding_time": from_ms(due),
+        "mark_price": counted(reader, "markPrice", mark.mark_price, mark.symbol),
+        "index_price": counted(reader, "indexPrice", mark.index_price, mark.symbol),
+    }
+
+
+def _snapshot(market: Market, known: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    prices = {name: known[name] / market.multiplier or None for name in ("mark_price", "index_price")}
+    return snapshot_row(market, asked.at, {**known, **prices, "interval_hours": market.interval_hours})
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved answers; raises BadCall for a name that is not BASE_QUOTE_PERP."""
+    asset, _, money = symbol.removesuffix(_SUFFIX).rpartition("_")
+    if not symbol.endswith(_SUFFIX) or not asset or not money:
+        raise BadCall(
+            f"backpack: {symbol!r} is no market name; names look like BTC_USDC_PERP (fundingdb markets backpack)"
+        )
+    what = identify(NAME, asset)
+    return Market(NAME, symbol, what.base, money, what.asset_class, what.multiplier, interval_hours=1.0)
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    return refused(NAME, status, body, "2,000 requests (30 of history) a minute from this address")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.backpack.exchange/api/v1",
+    budget=Budget(scope=NAME, capacity=2000, per_seconds=60, concurrent=4),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_current, _parse_current),
+    history=History(
+        paging=Offset(),
+        request=_ask_history,
+        parse=_parse_history,
+        depth="to the market's listing (2025-01); rows up to 2025-08-21 00:00Z come without interval",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    told_at=_told_at,
+    unit="fraction per interval",
+    interval="1 h (8 h before 2025-08-20, not told)",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=5),
+)
