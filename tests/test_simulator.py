@@ -18,6 +18,8 @@ import polars as pl
 import pytest
 
 import fundingdb.simulator
+from fundingdb.errors import RateLimited
+from fundingdb.fetchers import fetcher
 from fundingdb.simulator import Fault, Faults, Simulator, World, coingecko
 from fundingdb.simulator.world import ms_of
 
@@ -617,6 +619,24 @@ def test_coingecko_errors_are_as_described(simulator):
     assert (status, list(json.loads(body))) == (404, ["error"])
     status, _, body = ask(simulator, "coingecko", "/derivatives", headers={"x-cg-pro-api-key": "CG-x"})
     assert (status, json.loads(body)["error_code"]) == (400, 10010)
+
+
+def test_coingeckos_paid_host_wants_its_own_key(simulator):
+    status, _, body = ask(simulator, "coingecko", "/pro/derivatives", headers={"x-cg-demo-api-key": "CG-x"})
+    assert (status, json.loads(body)["error_code"]) == (400, 10011)
+    status, _, body = ask(simulator, "coingecko", "/pro/derivatives")
+    assert (status, json.loads(body)["status"]["error_code"]) == (401, 10002)
+    status, _, body = ask(simulator, "coingecko", "/pro/derivatives", headers={"x-cg-pro-api-key": "CG-x"})
+    assert status == 200
+    assert json.loads(body)
+
+
+def test_lighters_firewall_answers_405_where_there_were_too_many_requests():
+    with Simulator(World(), Faults(Fault("html-405", "lighter", on=frozenset({1})))) as simulator:
+        answers = [ask(simulator, "lighter", "/orderBooks") for _ in range(2)]
+    assert [status for status, _, _ in answers] == [405, 200]
+    refused = fetcher("lighter").refusal(405, answers[0][2])
+    assert isinstance(refused, RateLimited)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------

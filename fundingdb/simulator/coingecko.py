@@ -71,13 +71,13 @@ def over_limit(after: float) -> Reply:
 
 
 def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
-    """The answer to one request."""
-    if "x-cg-pro-api-key" in call.headers or call.get("x_cg_pro_api_key") is not None:
-        words = "If you are using Pro API key, please change your root URL to pro-api.coingecko.com"
-        at = "2026-11-22T00:00:00.000+00:00"
-        return reply({"timestamp": at, "error_code": 10010, "status": {"error_message": words}}, 400)
+    """The answer to one request; paths under /pro are the host of the paid plan."""
+    parts = [part for part in call.path.split("/") if part]
+    refused = _key_refused(call, pro=parts[:1] == ["pro"])
+    if refused is not None:
+        return refused
     now = ms_of(world.now()) // 1000
-    match [part for part in call.path.split("/") if part]:
+    match parts[1:] if parts[:1] == ["pro"] else parts:
         case ["derivatives"]:
             return reply(tweaks.rows([_row(t, now) for t in tickers(world) if not _expired(t, now)]))
         case ["derivatives", "exchanges"]:
@@ -91,6 +91,23 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
         case _:
             missing = html(404, "Not Found")
     return missing
+
+
+def _key_refused(call: Call, *, pro: bool) -> Reply | None:
+    """A key of the other plan, or none where one is needed."""
+    sent = {
+        plan: f"x-cg-{plan}-api-key" in call.headers or call.get(f"x_cg_{plan}_api_key") is not None
+        for plan in ("demo", "pro")
+    }
+    at = "2026-11-22T00:00:00.000+00:00"
+    if sent["demo" if pro else "pro"]:
+        plan, host, code = ("Demo", "api", 10011) if pro else ("Pro", "pro-api", 10010)
+        words = f"If you are using {plan} API key, please change your root URL to {host}.coingecko.com"
+        return reply({"timestamp": at, "error_code": code, "status": {"error_message": words}}, 400)
+    if pro and not sent["pro"]:
+        status = {"timestamp": at, "error_code": 10002, "error_message": "API Key Missing."}
+        return reply({"status": status}, 401)
+    return None
 
 
 def seen(world: World) -> pl.DataFrame:

@@ -25,6 +25,7 @@ Kind = Literal[
     "cap",  # silently at most `value` rows
     "late",  # stamps and publication `value` seconds later
     "restate",  # before answering, the payment `symbol` of `at` changes
+    "html-405",  # how Lighter's firewall says that there were too many requests
     # of streams; `on`, `every` and `share` count connections, `value` frames with figures
     "ws-drop",  # the connection is cut after `value` frames, default 1
     "ws-silence",  # nothing more after `value` frames, default 0

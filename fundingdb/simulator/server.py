@@ -215,6 +215,8 @@ class Simulator:
             return html(int(kinds["5xx"] or 502), "Bad Gateway")
         if "html-403" in kinds:
             return html(403, "Forbidden")
+        if "html-405" in kinds:
+            return html(405, "Not Allowed")
         if "html-200" in kinds:
             return html(200, "Just a moment...")
         return None
