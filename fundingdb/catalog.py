@@ -17,10 +17,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from importlib.resources import files as package_files
 from itertools import chain
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import duckdb  # noqa: TID251 - the one module that opens DuckDB
@@ -31,7 +33,6 @@ from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
 FILE = "fundingdb.duckdb"
 _STORAGE = "v1.0.0"  # a file with 2.0's default storage can't be opened by the 1.5 shell that PyPI has
@@ -83,7 +84,8 @@ def connect(
     con.sql("SET TimeZone = 'UTC'")
     con.sql("SET autoinstall_known_extensions = false")
     con.sql("SET autoload_known_extensions = false")
-    build(con, pinned(default_warehouse() if warehouse is None else Path(warehouse), version))
+    con.sql(f"SET temp_directory = {text(gettempdir())}")  # not the folder that the user works in
+    build(con, *pinned(default_warehouse() if warehouse is None else Path(warehouse), version))
     return con
 
 
@@ -96,14 +98,14 @@ def rebuild(warehouse: Path | str) -> Path:
     if not target.parent.is_dir():
         raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
-    listed = pinned(target.parent, None)
+    listed, as_of = pinned(target.parent, None)
     try:
         draft.unlink(missing_ok=True)
         with duckdb.connect() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
             con.sql("SET TimeZone = 'UTC'")
-            build(con, listed)
+            build(con, listed, as_of)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{target} can't be written: {error}") from error
@@ -118,10 +120,11 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     Raises BadCall with DuckDB's message (and its near names), or where the statement does not only read.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
-    listed = pinned(folder, version)
+    listed, as_of = pinned(folder, version)
     with duckdb.connect() as con:
         con.sql("SET TimeZone = 'UTC'")
-        build(con, listed)
+        con.sql(f"SET temp_directory = {text(gettempdir())}")
+        build(con, listed, as_of)
         _lock(con, chain.from_iterable(listed.values()))
         try:
             _reads_only(con, query)
@@ -152,16 +155,26 @@ def _reads_only(con: duckdb.DuckDBPyConnection, query: str) -> None:
         raise BadCall(f"{kinds[0]} is refused: this only reads (SELECT, FROM, WITH, DESCRIBE, SHOW, EXPLAIN)")
 
 
-def pinned(warehouse: Path, version: int | datetime | None) -> dict[str, list[Path]]:
-    """Table -> the absolute paths of the Parquet files that count in that version."""
+def pinned(
+    warehouse: Path, version: int | datetime | None
+) -> tuple[dict[str, list[Path]], datetime | None]:
+    """Table -> the absolute paths of the Parquet files that count in that version, and when it was committed."""
     from fundingdb.lake import Lake  # noqa: PLC0415, TID251 - deltalake loads in 0.2 s; only the file list is read
 
     lake = Lake(warehouse)
-    return {name: [Path(f).absolute() for f in lake.files(name, version)] for name in TABLES}
+    at = lake.learned_at(version)
+    return {name: [Path(f).absolute() for f in lake.files(name, version)] for name in TABLES}, at
 
 
-def build(con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]]) -> None:
-    """Creates base relations, views, macros and their comments in the current database of `con`."""
+def build(
+    con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]], as_of: datetime | None = None
+) -> None:
+    """Creates base relations, views, macros and their comments in the current database of `con`.
+
+    `lake_as_of()` is the instant after which these files know nothing (None: no bound).
+    """
+    bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
+    con.sql(f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)")
     for name, table in TABLES.items():
         _base(con, "lake_funding" if name == "funding" else name, table, listed[name])
     first, rest = split(listed["funding"])

@@ -110,3 +110,4 @@ select
     high.rate - low.rate as spread_1h,
     (high.rate - low.rate) * 8760 as spread_apr
 from chosen
+where hour * 3600 < epoch(lake_as_of())

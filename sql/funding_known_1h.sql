@@ -14,7 +14,8 @@
 -- check:     funding_time <= hour_at
 -- check:     hour_at < funding_time + 1.25 * interval_hours * interval '1 hour'
 -- check:     epoch(hour_at) % 3600 = 0
--- why:       The last settled rate that could be known at each full hour: no look-ahead. An hour without one is absent.
+-- why:       The last settled rate that could be known at each full hour: no look-ahead. An hour without one is
+--            absent, and so is an hour after the last commit of the lake.
 select
     exchange, symbol, base, quote, asset_class,
     timestamp with time zone '1970-01-01 00:00:00+00' + hour * interval '1 hour' as hour_at,
@@ -23,7 +24,8 @@ from (
     select
         exchange, symbol, base, quote, asset_class, funding_time, interval_hours, funding_rate, rate_1h,
         unnest(range(
-            cast(ceil(epoch(known_from) / 3600) as bigint), cast(ceil(epoch(known_until) / 3600) as bigint)
+            cast(ceil(epoch(known_from) / 3600) as bigint),
+            cast(ceil(epoch(least(known_until, lake_as_of())) / 3600) as bigint)
         )) as hour
     from funding_ranges
 ) as known

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("fundingdb", deadline=None)  # a busy machine is no defect
+settings.load_profile("fundingdb")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -281,3 +281,14 @@ def test_the_shell_runs_or_tells_how_to_get_it(now_lake, monkeypatch):
         )
         == 1
     )
+
+
+def test_no_view_tells_of_hours_after_the_last_commit_of_the_lake(tmp_path):
+    last = int((datetime.now(UTC) - T0) / HOUR)
+    home = fill(tmp_path, [paid("aster", last, 1e-4, hours=8), paid("bybit", last, 3e-4, hours=8)])
+    with catalog.connect(home) as con:
+        told = [
+            con.sql(f"select distinct hour_at from {view} order by 1").pl()["hour_at"].to_list()
+            for view in ("funding_known_1h", "best_spreads", "spreads")
+        ]
+    assert told == [[T0 + last * HOUR]] * 3

@@ -34,6 +34,7 @@ VERBS = (
     "compact",
     "check",
 )
+_READERS = {"spreads", "coverage", "gaps", "sql", "check", "compact"}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep them as Parquet, query them
 with SQL or Python. Rates are fractions of notional, positive when longs pay shorts; times are UTC."""
@@ -77,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; give its exit code."""
     args = parser().parse_args(argv)
+    if args.verb in _READERS and not args.warehouse.exists():
+        sys.stderr.write(f"note: {args.warehouse} does not exist yet, so it is empty; see --warehouse\n")
     try:
         return import_module(f"fundingdb.cli.{args.verb}").run(args)
     except FundingdbError as error:

@@ -131,6 +131,11 @@ class Lake:
         log = self._log(table(name))
         return log.commits() if log.exists() else []
 
+    def learned_at(self, version: int | datetime | None = None) -> datetime | None:
+        """When the version of table `funding` behind `version` was committed, UTC: nothing later was known to it."""
+        number = self.version(FUNDING.name, version)
+        return None if number is None else self._instant(number)
+
     def compact(self) -> list[Merged]:
         """Merge the files of each partition into one sorted file, a commit a table; readers notice nothing.
 
