@@ -63,6 +63,10 @@ ANSWERS = [
     ("aster/fundingRate_BTCUSDT.json", "history", None, 4),
     ("aster/premiumIndex.json", "current", None, 4),
     ("aster/premiumIndex_tradfi.json", "current", None, 4),
+    ("bybit/funding_history_BTCUSDT.json", "history", None, 2),
+    ("bybit/instruments_linear.json", "markets", None, 3),
+    ("bybit/instruments_linear_tradfi.json", "markets", None, 6),
+    ("bybit/tickers_linear.json", "current", None, 3),
     ("dydx/historicalFunding_LINK-USD.json", "history", None, 3),
     ("dydx/perpetualMarkets.json", "current", None, 2),
     ("dydx/perpetualMarkets.json", "markets", None, 3),
@@ -71,6 +75,9 @@ ANSWERS = [
     ("backpack/fundingRates_BTC_USDC_PERP.json", "history", None, 3),  # the running hour is none
     ("backpack/markPrices.json", "current", None, 3),
     ("backpack/markets.json", "markets", None, 5),
+    ("pacifica/funding_rate_history_BTC.json", "history", "BTC", 2),
+    ("pacifica/info.json", "markets", None, 4),
+    ("pacifica/info_prices.json", "current", None, 4),
 ]
 LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
 # file, endpoint, --symbol, exit code, part of the message
@@ -81,6 +88,7 @@ NO_ANSWERS = [
     ("lighter/fundings_KAITO_row.json", "history", "KAITO", 1, "resolution"),  # a row, cut out of an answer
     ("lighter/fundings_BTC_1h.json", "history", None, 2, "--symbol ETH"),
     ("extended/info_market_stats.json", "current", None, 2, "--symbol BTC-USD"),
+    ("pacifica/funding_rate_history_BTC.json", "history", None, 2, "--symbol BTC"),
     ("hyperliquid/perpDexs.json", "markets", None, 1, "meta"),  # names dexes, no markets
     ("hyperliquid/ws_control.jsonl", "current", None, 1, "funding"),  # placeholders for figures
     ("hyperliquid/ws_allDexsAssetCtxs.jsonl", "current", None, 2, "allPerpMetas"),  # names no coin

@@ -32,8 +32,10 @@ PLAIN = {
     "binance": "BTCUSDT",
     "binance-coinm": "BTCUSD_PERP",
     "aster": "BTCUSDT",
+    "bybit": "BTCUSDT",
     "dydx": "BTC-USD",
     "backpack": "BTC_USDC_PERP",
+    "pacifica": "BTC",
 }
 LISTINGS = {("backpack", "current"): "markets.json"}  # recorded, where an answer does not tell who trades
 RUNNING = {"backpack"}  # their history begins with a payment that is still to come
@@ -136,6 +138,24 @@ SAMPLES = [
                 ("symbol", "fundingTime", "fundingRate"),
             ),
             ("aster", "history", ("fundingRate_BTCUSDT",), ("symbol", "fundingTime", "fundingRate")),
+            (
+                "bybit",
+                "history",
+                ("funding_history_BTCUSDT",),
+                ("retCode", "list", "symbol", "fundingRate", "fundingRateTimestamp"),
+            ),
+            (
+                "bybit",
+                "current",
+                ("tickers_linear",),
+                ("symbol", "fundingRate", "nextFundingTime", "markPrice", "openInterest", "turnover24h"),
+            ),
+            (
+                "bybit",
+                "markets",
+                ("instruments_linear", "instruments_linear_tradfi"),
+                ("symbol", "contractType", "status", "baseCoin", "quoteCoin", "fundingInterval"),
+            ),
             *(
                 row
                 for exchange in ("binance", "aster")
@@ -193,9 +213,30 @@ SAMPLES = [
     Case(
         "backpack", "markets", "markets.json", None, ("symbol", "baseSymbol", "marketType", "orderBookState")
     ),
+    Case(
+        "pacifica",
+        "history",
+        "funding_rate_history_BTC.json",
+        "BTC",
+        ("data", "funding_rate", "created_at", "oracle_price"),
+    ),
+    Case(
+        "pacifica",
+        "current",
+        "info_prices.json",
+        None,
+        ("data", "symbol", "funding", "mark", "oracle", "open_interest", "timestamp", "volume_24h"),
+    ),
+    Case(
+        "pacifica",
+        "markets",
+        "info.json",
+        None,
+        ("data", "symbol", "instrument_type", "base_asset", "created_at", "max_leverage"),
+    ),
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])
-TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "funding_timestamp")
+TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "created_at", "funding_timestamp")
 TIMES += ("fundingTime", "nextFundingTime")
 JUNK = st.recursive(
     st.none()

@@ -21,8 +21,10 @@ BUILT_IN = {
     "binance": "binance:FETCHER",
     "binance-coinm": "binance:COIN_M",
     "aster": "binance:ASTER",
+    "bybit": "bybit:FETCHER",
     "dydx": "dydx:FETCHER",
     "backpack": "backpack:FETCHER",
+    "pacifica": "pacifica:FETCHER",
 }
 
 

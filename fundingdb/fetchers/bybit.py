@@ -1,0 +1,388 @@
+"""Bybit, linear perpetuals (USDT, USDC): the datasheet, and pure functions over it.
+
+Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), read 2026-11-22. Recorded
+          answers of 10 to 13 September 2026. The inverse book is not read.
+Ask       GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
+Envelope  {"retCode": 0, "retMsg", "result": {"list": [...]}}: `retCode` counts, errors come with HTTP 200 too.
+Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is ours,
+          LinearFutures is dated. Only what trades or is about to is listed: of the delisted nothing is told.
+Unit      fraction of notional per interval, text, at most 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
+Interval  ticker `fundingIntervalHour` (hours, text), instrument `fundingInterval` (minutes; 0 on dated ones). History
+          tells none: interval_from is unknown.
+Clock     ms as text. History stamps stand on the hour; more than a minute after it is refused.
+History   /funding/history?category&symbol&startTime&endTime&limit: newest first; at most 200 rows, a wider window
+          silently gives its newest 200. Both bounds are inclusive, startTime alone is refused.
+Empty     fundingRate "" is no rate: dated contracts stand in the same tickers ("", "", nextFundingTime "0").
+Size      singleOpenInterest is one side, in contract units (coins; 1000BONK times 1000); openInterest counts both sides,
+          exactly twice that, and is halved where the other is missing. Values are in the quote coin, taken as dollars.
+Cap       upperFundingRate and lowerFundingRate, ticker fundingCap: fractions per interval, of now.
+Class     symbolType: "" and innovation are coins (XAUT too), then stock, ETF, commodity, forex.
+Names     baseCoin and quoteCoin, never the symbol: 1000BONKPERP is 1000BONK in USDC. 0G is a name.
+Unknown   how dividends of stock perpetuals are paid; two rates at one instant are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
+from fundingdb.fetchers.base import (
+    Asked,
+    Backward,
+    Budget,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
+from fundingdb.identity import identify
+from fundingdb.schema import FUNDING
+from fundingdb.window import from_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.window import Window
+
+NAME = "bybit"
+RATE_STEP = 1e-8
+CAP = 200
+_HOUR_MS = 3_600_000
+_LATE_MS = 60_000
+_ABSURD = 0.1  # fraction per interval; caps seen end at 0.04
+_STATUS = {
+    "Trading": "active",
+    "PreLaunch": "prelisted",
+    "PendingOpen": "prelisted",
+    "Settling": "inactive",
+    "Delivering": "inactive",
+    "Closed": "delisted",
+}
+_CLASSES = {
+    "": "crypto",
+    "innovation": "crypto",
+    "stock": "equity",
+    "ETF": "equity",
+    "commodity": "commodity",
+    "forex": "fx",
+}
+# What a symbol ends with where no list of markets is at hand -> quote.
+_ENDINGS = {"USDT": "USDT", "USDC": "USDC", "PERP": "USDC"}
+_NO_NAME = "bybit: {!r} is no name of a linear perpetual; names look like BTCUSDT or BTCPERP (fundingdb markets bybit)"
+
+
+class _Payment(msgspec.Struct, rename="camel"):
+    symbol: str
+    funding_rate: str
+    funding_rate_timestamp: str
+
+
+class _Ticker(msgspec.Struct, rename="camel"):
+    symbol: str
+    mark_price: str
+    index_price: str
+    open_interest: str
+    funding_rate: str
+    next_funding_time: str
+    turnover24h: str
+    single_open_interest: str = ""
+    single_open_interest_value: str = ""
+    funding_interval_hour: str = ""
+    funding_cap: str = ""
+    delivery_time: str = ""
+
+
+class _Leverage(msgspec.Struct, rename="camel"):
+    max_leverage: str
+
+
+class _Instrument(msgspec.Struct, rename="camel"):
+    symbol: str
+    contract_type: str
+    status: str
+    base_coin: str
+    quote_coin: str
+    funding_interval: int
+    symbol_type: str | None = None
+    settle_coin: str | None = None
+    launch_time: str = ""
+    upper_funding_rate: str = ""
+    lower_funding_rate: str = ""
+    leverage_filter: _Leverage | None = None
+
+
+def _rows(body: bytes, endpoint: str) -> list[Any]:
+    value = decode(body, NAME, endpoint)
+    reader = Reader(NAME, endpoint)
+    code = reader.get(value, "retCode", int)
+    if code:
+        raise reader.bad("retCode", f"is {code}, not 0", value.get("retMsg"))
+    return reader.items(reader.get(value, "result", dict), "list")
+
+
+def _ms(reader: Reader, name: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,16}", text):
+        raise reader.bad(name, "is not a time in Unix milliseconds", text)
+    return reader.ms({name: int(text)}, name)
+
+
+# --- history
+
+
+def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+    start, stop = window.ms
+    span = (("startTime", str(start)), ("endTime", str(stop)), ("limit", str(CAP)))
+    params = (("category", "linear"), ("symbol", market.symbol), *span)
+    return Request("funding/history", "/funding/history", params=params)
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows by time, of `asked.market` or else of the one symbol the rows name; maybe none. No interval."""
+    endpoint = "funding/history"
+    reader = Reader(NAME, endpoint)
+    rows = shaped(_rows(body, endpoint), list[_Payment], NAME, endpoint, "list")
+    if not rows:
+        return FUNDING.empty().drop("month")
+    market = asked.market or symbol_market(rows[0].symbol)
+    if others := {row.symbol for row in rows} - {market.symbol}:
+        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+    stamps = [_ms(reader, "fundingRateTimestamp", row.funding_rate_timestamp) for row in rows]
+    if late := [t for t in stamps if t % _HOUR_MS > _LATE_MS]:
+        raise reader.bad("fundingRateTimestamp", "is not within a minute after a full hour", late[0])
+    rates = decimals(reader, "fundingRate", [row.funding_rate for row in rows])
+    if absurd := [r for r in rates if abs(r) > _ABSURD]:
+        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {_ABSURD:g} per interval")
+    measured = {
+        "funding_time": [t - t % _HOUR_MS for t in stamps],
+        "reported_time": stamps,
+        "funding_rate": rates,
+        "native_rate": rates,
+        "mark_price": [None] * len(rows),
+        "interval_hours": [None] * len(rows),
+        "interval_from": ["unknown"] * len(rows),
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
+
+
+# --- current
+
+
+def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+    return [Request("tickers", "/tickers", params=(("category", "linear"),))]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of the perpetuals that trade; where `asked.markets` is empty, of all that are not dated."""
+    reader = Reader(NAME, "tickers")
+    tickers = shaped(_rows(body, "tickers"), list[_Ticker], NAME, "tickers", "list")
+    if not tickers:
+        raise reader.bad("list", "is empty: no market at all")
+    rows = []
+    for ticker in tickers:
+        if asked.markets:
+            market = asked.markets.get(ticker.symbol)
+            if market is None or market.status != "active":
+                continue
+        elif ticker.delivery_time not in ("", "0"):
+            continue
+        else:
+            market = symbol_market(ticker.symbol)
+        rows.append(_snapshot(reader, ticker, market, asked))
+    return snapshot_rows(rows)
+
+
+def _snapshot(reader: Reader, ticker: _Ticker, market: Market, asked: Asked) -> dict[str, Any]:
+    def counted(name: str, text: str) -> float | None:
+        if not text:
+            return None
+        value = reader.finite(name, text)
+        if value < 0:
+            raise reader.bad(name, f"of {market.symbol} is negative", text)
+        return value
+
+    def price(name: str, text: str) -> float | None:
+        return (counted(name, text) or 0) / market.multiplier or None
+
+    cap = counted("fundingCap", ticker.funding_cap) or _ABSURD
+    rate = reader.finite("fundingRate", ticker.funding_rate) if ticker.funding_rate else None
+    if rate is not None and abs(rate) > cap:
+        raise reader.bad("fundingRate", f"{market.symbol}: {rate:g} is beyond the cap {cap:g} per interval")
+    due = (
+        None if ticker.next_funding_time == "0" else _ms(reader, "nextFundingTime", ticker.next_funding_time)
+    )
+    if due is not None and due % _HOUR_MS:
+        raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
+    hours = counted("fundingIntervalHour", ticker.funding_interval_hour)
+    both, one = (
+        counted("openInterest", ticker.open_interest),
+        counted("singleOpenInterest", ticker.single_open_interest),
+    )
+    if one is None and both is not None:
+        one = both / 2
+    known = {
+        "funding_rate": rate,
+        "native_rate": rate,
+        "interval_hours": hours or None,
+        "rate_step": RATE_STEP,
+        "next_funding_time": None if due is None else from_ms(due),
+        "mark_price": price("markPrice", ticker.mark_price),
+        "index_price": price("indexPrice", ticker.index_price),
+        "open_interest": None if one is None else one * market.multiplier,
+        "open_interest_usd": counted("singleOpenInterestValue", ticker.single_open_interest_value),
+        "volume_24h_usd": counted("turnover24h", ticker.turnover24h),
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    params = (("category", "linear"), ("limit", "1000"))
+    return [Request("instruments-info", "/instruments-info", params=params)]
+
+
+def _more_markets(request: Request, body: bytes) -> Request | None:
+    cursor = decode(body, NAME, request.endpoint)["result"].get("nextPageCursor")
+    if not cursor:
+        return None
+    params = (*(pair for pair in request.params if pair[0] != "cursor"), ("cursor", str(cursor)))
+    return Request(request.endpoint, request.path, params=params)
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of the linear perpetuals of one page; no dated ones."""
+    endpoint = "instruments-info"
+    reader = Reader(NAME, endpoint)
+    listed = shaped(_rows(body, endpoint), list[_Instrument], NAME, endpoint, "list")
+    if not listed:
+        raise reader.bad("list", "is empty: no market at all")
+    rows = []
+    for row in listed:
+        if row.contract_type == "LinearFutures":
+            continue
+        market = _of_instrument(reader, row)
+        leverage = (
+            reader.finite("maxLeverage", row.leverage_filter.max_leverage) if row.leverage_filter else None
+        )
+        known = {"collateral": row.settle_coin or None, "max_leverage": leverage or None}
+        rows.append(market_row(market, asked, known))
+    return market_rows(rows)
+
+
+def _of_instrument(reader: Reader, row: _Instrument) -> Market:
+    if row.contract_type != "LinearPerpetual":
+        raise reader.bad(
+            "contractType", f"of {row.symbol} is neither LinearPerpetual nor LinearFutures", row.contract_type
+        )
+    if row.status not in _STATUS:
+        raise reader.bad("status", f"of {row.symbol} is none of {', '.join(_STATUS)}", row.status)
+    if not row.base_coin or not row.quote_coin:
+        raise reader.bad("baseCoin", f"or quoteCoin of {row.symbol} is empty")
+    if row.funding_interval < 0 or row.funding_interval % 60:
+        raise reader.bad(
+            "fundingInterval", f"of {row.symbol} is not full hours in minutes", row.funding_interval
+        )
+    stated = None if row.symbol_type is None else _CLASSES.get(row.symbol_type, "")
+    if stated == "":
+        stated = identify(NAME, row.base_coin).asset_class
+        if stated == "crypto":
+            raise reader.bad("symbolType", f"of {row.symbol} names no known kind of asset", row.symbol_type)
+    what = identify(NAME, row.base_coin, asset_class=stated)
+    caps = (("upperFundingRate", row.upper_funding_rate), ("lowerFundingRate", row.lower_funding_rate))
+    return Market(
+        exchange=NAME,
+        symbol=row.symbol,
+        base=what.base,
+        quote=row.quote_coin,
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        status=_STATUS[row.status],
+        interval_hours=row.funding_interval / 60 or None,
+        rate_cap=max((abs(reader.finite(n, text)) for n, text in caps if text), default=None) or None,
+        listed_at=None
+        if row.launch_time in ("", "0")
+        else from_ms(_ms(reader, "launchTime", row.launch_time)),
+    )
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved answers: quote by its ending, class by the tables.
+
+    Raises BadCall for a name that ends with no known quote, dated ones among them.
+    """
+    ending = next((e for e in _ENDINGS if symbol.endswith(e) and symbol != e), None)
+    if ending is None:
+        raise BadCall(_NO_NAME.format(symbol))
+    what = identify(NAME, symbol.removesuffix(ending))
+    return Market(NAME, symbol, what.base, _ENDINGS[ending], what.asset_class, what.multiplier)
+
+
+# --- refusals
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    code, message = _error_of(body)
+    if status >= 500 or (status == 200 and code is None):
+        return None
+    said = ", ".join(filter(None, (f"bybit answers {status}", code and f"code {code}", message)))
+    if status == 429 or code in ("10006", "10018") or b"too frequent" in body[:4096]:
+        return RateLimited(f"{said}: too many requests from this address")
+    if code in ("10000", "10016"):
+        return Unreachable(f"{said}: its server failed; try again later")
+    if status == 403:
+        return Refused(f"{said}: it refuses this address (the US and some clouds are blocked)")
+    if code == "10001" and "symbol" in message.lower():
+        return BadCall(f"{said}: it has no such market; see: fundingdb markets bybit")
+    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/bybit.py")
+
+
+def _error_of(body: bytes) -> tuple[str | None, str]:
+    if b'"retCode"' not in body[:4096]:
+        return None, ""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None, ""
+    if not isinstance(answer, dict) or answer.get("retCode") in (0, None):
+        return None, ""
+    return str(answer["retCode"]), str(answer.get("retMsg", ""))[:200]
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.bybit.com/v5/market",
+    budget=Budget(scope=NAME, capacity=400, per_seconds=5, concurrent=8),
+    markets=Round(_ask_markets, _parse_markets, more=_more_markets),
+    current=Round(_ask_current, _parse_current),
+    history=History(
+        paging=Backward(cap=CAP),
+        request=_ask_history,
+        parse=_parse_history,
+        depth="to the market's listing",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per interval",
+    interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
+    checked="2026-11-22",
+)
