@@ -1,0 +1,284 @@
+"""Pacifica (perpetuals on Solana): the datasheet, and pure functions over it.
+
+Sources   docs.pacifica.fi (REST: info, info/prices, funding_rate/history); answers recorded 2026-09-13. Read
+          2026-11-22.
+Ask       GET, no key. 100 credits a minute are documented (1,000 were seen): info and info/prices 10 each,
+          history 90 whatever the limit, so the largest pages are asked.
+Envelope  {"success": true, "data": ...}; history adds next_cursor and has_more.
+Markets   /info: instrument_type perpetual or spot; no status field: what is listed trades.
+Unit      fraction of notional per 1 hour, text, 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
+Interval  1 hour for all, nowhere in the payload: `interval_from` is declared.
+Clock     ms. `created_at` of history comes 0.4-0.5 s (now and then seconds) after the hour: floored to the hour.
+Current   /info/prices: `funding` is the rate FIXED for the next full hour (at 22:12 it was what 23:00 settled),
+          `next_funding` the estimate for the hour after that: not kept. A row stamped within 5 s after an hour
+          may still show the payment just made, so its next_funding_time is null.
+History   /funding_rate/history?symbol=&limit=&cursor=: newest first, 4,000 rows, no time bounds. Rows name no
+          market. `funding_rate` is what was paid; `next_funding_rate`, the next row's, is not kept.
+Price     mark and oracle per contract unit: divided by the multiplier; history has the oracle price alone.
+Size      open_interest is contract units (docs say dollars), one side; dollars are it times mark. volume_24h is
+          dollars.
+Cap       none told; a rate beyond 0.05 is refused as another unit.
+Symbol    bare (BTC); quote USDC, not in the payload. kBONK, kPEPE, kSHIB are 1000 tokens; EURUSD is one base,
+          spot names carry their quote (SOL-USDC).
+Class     not in the payload: tables of identity.py (NVDA, EURUSD, SP500).
+Unknown   how an unknown symbol is answered; the body of a 429.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Cursor,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, refused
+from fundingdb.fetchers.rows import (
+    decimals,
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
+from fundingdb.identity import identify
+from fundingdb.schema import FUNDING
+from fundingdb.window import from_ms, next_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.errors import FundingdbError
+    from fundingdb.window import Window
+
+NAME = "pacifica"
+LIMIT = 4000
+RATE_STEP = 1e-8
+_ABSURD = 0.05  # fraction per hour
+_JUST_PAID_MS = 5000
+_HISTORY, _CURRENT, _MARKETS = "/funding_rate/history", "/info/prices", "/info"
+
+
+class _Payment(msgspec.Struct):
+    oracle_price: str
+    funding_rate: str
+    created_at: int
+
+
+class _Page(msgspec.Struct):
+    success: bool
+    data: list[_Payment]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class _Price(msgspec.Struct):
+    symbol: str
+    funding: str
+    mark: str
+    oracle: str
+    open_interest: str
+    volume_24h: str
+    timestamp: int
+
+
+class _Prices(msgspec.Struct):
+    success: bool
+    data: list[_Price]
+
+
+class _Listing(msgspec.Struct):
+    symbol: str
+    instrument_type: str
+    base_asset: str
+    max_leverage: int
+    created_at: int
+
+
+class _Listings(msgspec.Struct):
+    success: bool
+    data: list[_Listing]
+
+
+def _good(reader: Reader, answer: _Page | _Prices | _Listings) -> None:
+    if not answer.success:
+        raise reader.bad("success", "is false")
+
+
+# --- history
+
+
+def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request:
+    params = [("symbol", market.symbol), ("limit", str(LIMIT))]
+    if cursor is not None:
+        params.append(("cursor", cursor))
+    return Request(_HISTORY, _HISTORY, params=tuple(params), cost=90)
+
+
+def _page(body: bytes) -> _Page:
+    reader = Reader(NAME, _HISTORY)
+    page = shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY)
+    _good(reader, page)
+    if page.has_more and not page.next_cursor:
+        raise reader.bad("next_cursor", "is empty where has_more is true")
+    return page
+
+
+def _next_cursor(body: bytes) -> str | None:
+    page = _page(body)
+    return page.next_cursor if page.has_more else None
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """FUNDING rows by time of `asked.market`, which the rows do not name (BadCall without it); maybe none."""
+    reader = Reader(NAME, _HISTORY)
+    rows = _page(body).data
+    if not rows:
+        return FUNDING.empty().drop("month")
+    if (market := asked.market) is None:
+        raise BadCall("pacifica: a history answer does not name its market; give it (parse ... --symbol BTC)")
+    stamps = [reader.ms({"created_at": row.created_at}, "created_at") for row in rows]
+    rates = [
+        bounded(reader, "funding_rate", r, _ABSURD, market.symbol)
+        for r in decimals(reader, "funding_rate", [row.funding_rate for row in rows])
+    ]
+    oracles = [counted(reader, "oracle_price", row.oracle_price, market.symbol) for row in rows]
+    measured = {
+        "funding_time": [hour_of(reader, "created_at", t) for t in stamps],
+        "reported_time": stamps,
+        "funding_rate": rates,
+        "native_rate": rates,
+        "mark_price": [None] * len(rows),
+        "index_price": [price / market.multiplier or None for price in oracles],  # a price of 0 is none
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
+
+
+# --- current
+
+
+def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_CURRENT, _CURRENT, cost=10)]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows: the rate fixed for the next full hour, of the known perpetuals.
+
+    Where `asked.markets` is empty, all names but those with a quote (spot).
+    """
+    reader = Reader(NAME, _CURRENT)
+    answer = shaped(decode(body, NAME, _CURRENT), _Prices, NAME, _CURRENT)
+    _good(reader, answer)
+    if not answer.data:
+        raise reader.bad("data", "is empty: no market at all")
+    rows = [(row, _snapshot(reader, row, asked)) for row in answer.data]  # those left out are read too
+    if asked.markets:
+        return snapshot_rows([known for row, known in rows if row.symbol in asked.markets])
+    return snapshot_rows([known for row, known in rows if "-" not in row.symbol])
+
+
+def _snapshot(reader: Reader, row: _Price, asked: Asked) -> dict[str, Any]:
+    market = asked.markets.get(row.symbol) or _named(reader, row.symbol)
+    told = reader.ms({"timestamp": row.timestamp}, "timestamp")
+    rate = bounded(reader, "funding", reader.finite("funding", row.funding), _ABSURD, row.symbol)
+    mark = counted(reader, "mark", row.mark, row.symbol)
+    units = counted(reader, "open_interest", row.open_interest, row.symbol)
+    known = {
+        "funding_rate": rate,
+        "interval_hours": 1.0,
+        "native_rate": rate,
+        "rate_step": RATE_STEP,
+        "next_funding_time": None if told % HOUR_MS < _JUST_PAID_MS else next_hour(from_ms(told)),
+        "mark_price": mark / market.multiplier or None,
+        "index_price": counted(reader, "oracle", row.oracle, row.symbol) / market.multiplier or None,
+        "open_interest": units * market.multiplier,
+        "open_interest_usd": units * mark if mark else None,
+        "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.symbol),
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_MARKETS, _MARKETS, cost=10)]
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals; no spot."""
+    reader = Reader(NAME, _MARKETS)
+    answer = shaped(decode(body, NAME, _MARKETS), _Listings, NAME, _MARKETS)
+    _good(reader, answer)
+    rows = []
+    for row in answer.data:
+        if row.instrument_type not in ("perpetual", "spot"):
+            told = f"of {row.symbol} is neither perpetual nor spot"
+            raise reader.bad("instrument_type", told, row.instrument_type)
+        if row.max_leverage <= 0:
+            raise reader.bad("max_leverage", f"of {row.symbol} is not positive", row.max_leverage)
+        listed_at = from_ms(reader.ms({"created_at": row.created_at}, "created_at"))
+        if row.instrument_type == "spot":
+            continue
+        if row.base_asset != row.symbol:
+            raise reader.bad("base_asset", f"of {row.symbol} is another name", row.base_asset)
+        known = {"collateral": "USDC", "max_leverage": float(row.max_leverage), "listed_at": listed_at}
+        rows.append(market_row(_named(reader, row.symbol), asked, known))
+    if not rows:
+        raise reader.bad("instrument_type", "names no perpetual at all")
+    return market_rows(rows)
+
+
+def _named(reader: Reader, symbol: str) -> Market:
+    try:
+        return symbol_market(symbol)
+    except BadCall as error:
+        raise reader.bad("symbol", str(error), symbol) from None
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone; raises BadCall for an empty name."""
+    what = identify(NAME, symbol)
+    return Market(NAME, symbol, what.base, "USDC", what.asset_class, what.multiplier, interval_hours=1.0)
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    return refused(NAME, status, body, "100 credits a minute from this address (a page of history takes 90)")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.pacifica.fi/api/v1",
+    budget=Budget(scope=NAME, capacity=100, per_seconds=60, concurrent=2),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_current, _parse_current),
+    history=History(
+        paging=Cursor(newest_first=True),
+        request=_ask_history,
+        parse=_parse_history,
+        next_cursor=_next_cursor,
+        depth="to the market's listing (2025-06)",
+    ),
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per hour",
+    interval="1 h",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=5),
+)
