@@ -33,6 +33,7 @@ PLAIN = {
     "binance-coinm": "BTCUSD_PERP",
     "aster": "BTCUSDT",
     "bybit": "BTCUSDT",
+    "okx": "BTC-USDT-SWAP",
     "dydx": "BTC-USD",
     "backpack": "BTC_USDC_PERP",
     "pacifica": "BTC",
@@ -156,6 +157,21 @@ SAMPLES = [
                 ("instruments_linear", "instruments_linear_tradfi"),
                 ("symbol", "contractType", "status", "baseCoin", "quoteCoin", "fundingInterval"),
             ),
+            (
+                "okx",
+                "history",
+                ("funding-rate-history_BTC-USDT-SWAP",),
+                ("code", "data", "instId", "realizedRate", "fundingTime"),
+            ),
+            (
+                "okx",
+                "current",
+                ("funding-rate_ANY",),
+                ("code", "data", "instId", "instType", "fundingRate", "fundingTime", "nextFundingTime"),
+            ),
+            ("okx", "current", ("mark-price_SWAP",), ("instId", "markPx")),
+            ("okx", "markets", ("instruments_SWAP",), ("code", "data", "instId", "instFamily", "state")),
+            ("okx", "markets", ("instruments_SWAP_tradfi",), ("instId", "instFamily", "state")),
             *(
                 row
                 for exchange in ("binance", "aster")

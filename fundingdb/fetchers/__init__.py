@@ -22,6 +22,7 @@ BUILT_IN = {
     "binance-coinm": "binance:COIN_M",
     "aster": "binance:ASTER",
     "bybit": "bybit:FETCHER",
+    "okx": "okx:FETCHER",
     "dydx": "dydx:FETCHER",
     "backpack": "backpack:FETCHER",
     "pacifica": "pacifica:FETCHER",
