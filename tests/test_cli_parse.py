@@ -84,6 +84,10 @@ ANSWERS = [
     ("pacifica/funding_rate_history_BTC.json", "history", "BTC", 2),
     ("pacifica/info.json", "markets", None, 4),
     ("pacifica/info_prices.json", "current", None, 4),
+    ("grvt/all_instruments.json", "markets", None, 4),
+    ("grvt/funding_BTC_USDT_Perp.json", "history", None, 3),
+    ("grvt/ticker_AAPL_USDT_Perp.json", "current", None, 1),
+    ("grvt/ticker_BTC_USDT_Perp.json", "current", None, 1),
 ]
 LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
 # file, endpoint, --symbol, exit code, part of the message

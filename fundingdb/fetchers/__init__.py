@@ -26,6 +26,7 @@ BUILT_IN = {
     "dydx": "dydx:FETCHER",
     "backpack": "backpack:FETCHER",
     "pacifica": "pacifica:FETCHER",
+    "grvt": "grvt:FETCHER",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
@@ -49,6 +50,12 @@ def counted(reader: Reader, name: str, text: str, symbol: str) -> float:
     if value < 0:
         raise reader.bad(name, f"of {symbol} is negative", text)
     return value
+
+
+def hundredth(reader: Reader, name: str, text: str) -> tuple[float, float]:
+    """(fraction, figure) of a percent written as text; the fraction is the float nearest to the exact hundredth."""
+    figure = reader.finite(name, text)
+    return float(Decimal(text).scaleb(-2)) + 0.0, figure  # no negative zero
 
 
 def bounded(reader: Reader, name: str, rate: float, most: float, symbol: str) -> float:
