@@ -34,6 +34,7 @@ PLAIN = {
     "aster": "BTCUSDT",
     "bybit": "BTCUSDT",
     "okx": "BTC-USDT-SWAP",
+    "gate": "BTC_USDT",
     "dydx": "BTC-USD",
     "backpack": "BTC_USDC_PERP",
     "pacifica": "BTC",
@@ -130,6 +131,7 @@ SAMPLES = [
     ),
     Case("hyperliquid", "markets", "allPerpMetas.json", None, ("universe", "name", "maxLeverage")),
     Case("coingecko", "current", "derivatives.json", None, ("market", "symbol", "contract_type")),
+    Case("gate", "history", "funding_rate_BTC_USDT.json", "BTC_USDT", ("r", "t")),
     *(
         Case(exchange, what, f"{name}.json", None, keys)
         for exchange, what, names_, keys in (
@@ -173,6 +175,19 @@ SAMPLES = [
             ("okx", "current", ("mark-price_SWAP",), ("instId", "markPx")),
             ("okx", "markets", ("instruments_SWAP",), ("code", "data", "instId", "instFamily", "state")),
             ("okx", "markets", ("instruments_SWAP_tradfi",), ("instId", "instFamily", "state")),
+            (
+                "gate",
+                "current",
+                ("contracts_usdt", "contracts_usdt_tradfi"),
+                ("name", "status", "funding_rate", "funding_next_apply", "mark_price"),
+            ),
+            ("gate", "current", ("tickers_usdt",), ("contract", "funding_rate", "total_size")),
+            (
+                "gate",
+                "markets",
+                ("contracts_usdt", "contracts_usdt_tradfi"),
+                ("name", "status", "funding_interval"),
+            ),
             *(
                 row
                 for exchange in ("binance", "aster")
@@ -276,7 +291,7 @@ SAMPLES = [
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])
 TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "created_at", "funding_timestamp")
-TIMES += ("fundingTime", "nextFundingTime")
+TIMES += ("fundingTime", "nextFundingTime", "t", "funding_next_apply")
 JUNK = st.recursive(
     st.none()
     | st.booleans()
@@ -428,7 +443,7 @@ def test_junk_anywhere_is_refused_by_name_or_leaves_sound_rows(case, body_of, da
 
 
 # Whose history answers a window without payments with an empty list.
-EMPTY_LISTS = {"backpack", "hyperliquid", "binance", "binance-coinm", "aster"}
+EMPTY_LISTS = {"backpack", "hyperliquid", "binance", "binance-coinm", "aster", "gate"}
 NONSENSE = [
     b"",
     b" \n",

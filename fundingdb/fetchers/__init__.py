@@ -23,6 +23,7 @@ BUILT_IN = {
     "aster": "binance:ASTER",
     "bybit": "bybit:FETCHER",
     "okx": "okx:FETCHER",
+    "gate": "gate:FETCHER",
     "dydx": "dydx:FETCHER",
     "backpack": "backpack:FETCHER",
     "pacifica": "pacifica:FETCHER",
