@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,15 +51,18 @@ def rows_of(capsys, verb, warehouse, *words):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def now_lake(tmp_path_factory):
-    """Two exchanges up to the last full hour; KAITO on one only."""
+@pytest.fixture
+def now_lake(tmp_path):
+    """Two exchanges up to the last full hour, which does not end within the test; KAITO on one only."""
+    left = 3600 - datetime.now(UTC).timestamp() % 3600
+    if left < 30:
+        time.sleep(left)
     last = int((datetime.now(UTC) - T0) / HOUR)
     rows = [paid("aster", h, 1e-5) for h in range(last - 5, last + 1)]
     rows += [paid("bybit", h, 3e-5, symbol="BTCUSDT") for h in range(last - 5, last + 1)]
     rows += [paid("bybit", last, 3e-5, base="KAITO", symbol="KAITO")]
     return fill(
-        tmp_path_factory.mktemp("now"),
+        tmp_path / "now",
         rows,
         [asked("aster", last - 5, last + 1, "rows", at=last)],
         [market("aster")],

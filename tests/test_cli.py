@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from worlds import differing
+from worlds import SETTLING, differing
 
 from fundingdb.cli import VERBS
 from fundingdb.lake import Lake
@@ -37,7 +37,9 @@ def simulator():
 @pytest.fixture(scope="module")
 def filled(simulator, tmp_path_factory):
     home = tmp_path_factory.mktemp("filled") / "warehouse"
-    done = run("backfill", "--tokens", "BTC,KAITO", "--days", 3, "--warehouse", home, env=simulator.env())
+    done = run(
+        "backfill", *SETTLING, "--tokens", "BTC,KAITO", "--days", 3, "--warehouse", home, env=simulator.env()
+    )
     assert done.returncode == 0, done.stderr
     return home
 
@@ -110,7 +112,16 @@ def test_a_warehouse_that_is_a_file_is_refused(tmp_path, simulator):
 
 def test_backfill_summary_for_machines_is_one_json_object(simulator, filled):
     done = run(
-        "backfill", "--tokens", "BTC,KAITO", "--days", 3, "--warehouse", filled, "--json", env=simulator.env()
+        "backfill",
+        *SETTLING,
+        "--tokens",
+        "BTC,KAITO",
+        "--days",
+        3,
+        "--warehouse",
+        filled,
+        "--json",
+        env=simulator.env(),
     )
     facts = json.loads(done.stdout)
     assert (facts["inserted"], facts["windows_asked"], facts["failures"]) == (0, 0, [])
@@ -174,7 +185,17 @@ def test_views_answer_over_a_backfilled_lake(filled):
 
 
 def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_path):
-    command = [sys.executable, "-m", "fundingdb", "backfill", "extended", "--all", "--days", "90", "--warehouse"]
+    command = [
+        sys.executable,
+        "-m",
+        "fundingdb",
+        "backfill",
+        "extended",
+        "--all",
+        "--days",
+        "90",
+        "--warehouse",
+    ]
     with Simulator(World(tokens=tuple(f"T{n}" for n in range(30)))) as simulator:
         env = {**os.environ, **simulator.env()}
         for asked in (20, 60):

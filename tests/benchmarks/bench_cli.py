@@ -24,7 +24,7 @@ def main() -> None:
         env = {**os.environ, **simulator.env(), "FUNDINGDB_WAREHOUSE": f"{home}/w"}
         tool = (python, "-m", "fundingdb")
         subprocess.run(
-            [*tool, "backfill", "--tokens", "BTC,KAITO", "--days", "10"],
+            [*tool, "backfill", "extended", "lighter", "--tokens", "BTC,KAITO", "--days", "10"],
             check=True,
             capture_output=True,
             env=env,
