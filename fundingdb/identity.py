@@ -37,6 +37,10 @@ _POWER_OF_TEN = re.compile(r"(1000|10000|100000|1000000)([A-Z][A-Z0-9]+)")
 _LOWER_K = re.compile(r"k([A-Z][A-Z0-9]*)")
 # Spelled by hand, since `1M` is no general rule: 1MBABYDOGE (Binance, Bybit), 1MBONK (ApeX).
 _MILLIONS = {"1MBABYDOGE": "BABYDOGE", "1MBONK": "BONK"}
+# Drift and its successor write multiples as 1M or 1K before capitals: 1MBONK, 1MPEPE, 1KWEN, 1KMEW, 1KPUMP, 1KMON
+# (driftpy constants/perp_markets.py).
+_COUNTED = {"drift": re.compile(r"1([KM])([A-Z][A-Z0-9]+)")}
+_COUNTED["velocity"] = _COUNTED["drift"]
 # One ticker, two coins: Binance lists 1000000BOB ("Build on BNB", 2.5e-8 dollars in December 2025) beside BOB
 # ("Build on Bitcoin", 0.0123 on Aster in January 2026). `BOB` is the base of the older, the multiple.
 _HOMONYMS = {"BOB": "BOB-BITCOIN"}
@@ -178,6 +182,8 @@ def _multiple(exchange: str, bare: str) -> tuple[str, float]:
         return _MILLIONS[bare], 1e6
     if bare in _CAPITAL_K.get(exchange, {}):
         return _CAPITAL_K[exchange][bare], 1e3
+    if exchange in _COUNTED and (match := _COUNTED[exchange].fullmatch(bare)):
+        return match[2], 1e6 if match[1] == "M" else 1e3
     if match := _POWER_OF_TEN.fullmatch(bare):
         return match[2], float(match[1])
     if match := _LOWER_K.fullmatch(bare):

@@ -94,6 +94,14 @@ ANSWERS = [
     ("grvt/funding_BTC_USDT_Perp.json", "history", None, 3),
     ("grvt/ticker_AAPL_USDT_Perp.json", "current", None, 1),
     ("grvt/ticker_BTC_USDT_Perp.json", "current", None, 1),
+    ("drift/contracts.json", "current", None, 1),
+    ("drift/legacy_fundingRates_SOL-PERP.json", "history", "SOL-PERP", 1),
+    ("drift/market_fundingRates_SOL-PERP.json", "history", None, 1),
+    ("drift/stats_markets.json", "current", None, 1),
+    ("drift/stats_markets.json", "markets", None, 1),
+    ("drift/velocity_market_fundingRates_BTC-PERP.json", "history", None, 3),
+    ("drift/velocity_stats_markets.json", "current", None, 1),
+    ("drift/velocity_stats_markets.json", "markets", None, 1),
 ]
 LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
 # file, endpoint, --symbol, exit code, part of the message
@@ -105,6 +113,9 @@ NO_ANSWERS = [
     ("lighter/fundings_BTC_1h.json", "history", None, 2, "--symbol ETH"),
     ("extended/info_market_stats.json", "current", None, 2, "--symbol BTC-USD"),
     ("pacifica/funding_rate_history_BTC.json", "history", None, 2, "--symbol BTC"),
+    *(("drift/errors.json", e, None, 1, "drift") for e in TABLES),
+    ("drift/legacy_fundingRates_SOL-PERP.json", "history", None, 2, "--symbol SOL-PERP"),
+    ("drift/stats_fundingRates.json", "current", None, 1, "marketType"),  # means over days
     ("hyperliquid/perpDexs.json", "markets", None, 1, "meta"),  # names dexes, no markets
     ("hyperliquid/ws_control.jsonl", "current", None, 1, "funding"),  # placeholders for figures
     ("hyperliquid/ws_allDexsAssetCtxs.jsonl", "current", None, 2, "allPerpMetas"),  # names no coin
@@ -129,7 +140,8 @@ def run(shared, capsys, monkeypatch):
 
 def words(file, endpoint, symbol, *more):
     known = ["--markets", LISTINGS[file]] if file in LISTINGS else []
-    return (file.partition("/")[0], endpoint, file, *(["--symbol", symbol] if symbol else []), *known, *more)
+    exchange = "velocity" if "/velocity_" in file else file.partition("/")[0]
+    return (exchange, endpoint, file, *(["--symbol", symbol] if symbol else []), *known, *more)
 
 
 @pytest.mark.parametrize(("file", "endpoint", "symbol", "rows"), ANSWERS)

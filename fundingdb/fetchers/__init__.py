@@ -28,6 +28,8 @@ BUILT_IN = {
     "backpack": "backpack:FETCHER",
     "pacifica": "pacifica:FETCHER",
     "grvt": "grvt:FETCHER",
+    "drift": "drift:DRIFT",
+    "velocity": "drift:VELOCITY",
 }
 
 

@@ -1,0 +1,440 @@
+"""Drift (perpetuals on Solana, frozen) and Velocity, its successor: two exchanges, one API. Datasheet and pure functions.
+
+Sources   drift-labs/v2-teacher (Data API), drift-docs-v2 (funding rates), data.velocity.exchange/openapi.json; answers
+          recorded February, April and September 2026. Read 2026-11-22.
+State     drift: last payment 2026-04-01 18:00Z, frozen after an exploit: history only, all markets delisted. Its
+          API answered for old days in June 2026, 403 without the headers Origin and Referer. velocity: since
+          2026-07-01, collateral USDT, few markets, tiny volume; no headers needed.
+Ask       GET, no key. Limits are not published: one request a second here. 403 is a closed door, no rate limit.
+Envelope  {"success": true, "records" or "markets": [...], "meta": {"nextPage"}}.
+Markets   /stats/markets, marketType perp or spot (they share indices). *-BET and *-PREDICT are no perpetuals.
+Unit      history: MONEY per base unit and hour, decimal text: rate = fundingRate / oraclePriceTwap. Current:
+          PERCENT per hour as each side's INCOME: rate = -fundingRate.long / 100. Positive rate: longs pay shorts.
+          Legacy answers (/fundingRates?marketName=, 30 days, gone) write integers: fundingRate / 1e9, prices / 1e6,
+          known by a price without a point.
+Interval  1 hour for all: `interval_from` is declared. Updates are lazy: an hour can be missing, the next payment
+          then covers more; nothing is filled in.
+Clock     `ts`, seconds, up to about a minute after the hour and more when lazy: floored to the hour.
+History   /market/{symbol}/fundingRates/{yyyy}/{mm}/{dd}: one UTC day, newest first; meta.nextPage leads on.
+          Sides are apart in fundingRateLong and Short where the pool caps one: fundingRate is kept.
+Price     markPriceTwap and oraclePriceTwap; per contract unit, divided by the multiplier.
+Size      openInterest {long, -short}, contract units: the larger one. /contracts counts both sides: halved.
+Symbol    SOL-PERP; 1M and 1K before capitals are multiples (1MBONK, 1KWEN). quoteAsset USDC (drift), USDT (velocity).
+Cap       none told; a rate beyond 0.05 is refused as another unit.
+Unknown   how far back days reach; whether a day without payments can be 404 (then it counts as failed, not as
+          empty); the scale of the S3 archive to 2025-01-08, which is not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from fundingdb.errors import BadCall
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Days,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, refused
+from fundingdb.fetchers.rows import (
+    funding_rows,
+    market_row,
+    market_rows,
+    snapshot_row,
+    snapshot_rows,
+)
+from fundingdb.identity import identify
+from fundingdb.schema import FUNDING
+from fundingdb.window import from_ms, next_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.errors import FundingdbError
+    from fundingdb.window import Window
+
+FROZEN = datetime(2026, 4, 1, 18, tzinfo=UTC)  # drift's last payment
+_ABSURD = 0.05  # fraction per hour
+_HISTORY, _STATS, _CONTRACTS = "/market/{symbol}/fundingRates/{day}", "/stats/markets", "/contracts"
+_SUFFIX = "-PERP"
+_STATUS = {
+    "initialized": "prelisted",
+    "active": "active",
+    "fundingPaused": "inactive",
+    "ammPaused": "inactive",
+    "fillPaused": "inactive",
+    "withdrawPaused": "inactive",
+    "reduceOnly": "reduce_only",
+    "settlement": "delisted",
+    "delisted": "delisted",
+}
+
+
+class _Payment(msgspec.Struct, rename="camel"):
+    symbol: str
+    ts: int
+    funding_rate: str
+    oracle_price_twap: str
+    mark_price_twap: str
+
+
+class _Legacy(msgspec.Struct, rename="camel"):
+    ts: str
+    funding_rate: str
+    oracle_price_twap: str
+    mark_price_twap: str
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    next_page: str | None = None
+
+
+class _Page(msgspec.Struct):
+    success: bool
+    records: list[_Payment]
+    meta: _Meta | None = None
+
+
+class _LegacyPage(msgspec.Struct, rename="camel"):
+    funding_rates: list[_Legacy]
+
+
+class _Sides(msgspec.Struct):
+    long: str
+    short: str
+
+
+class _Leverage(msgspec.Struct):
+    max: float
+
+
+class _Limits(msgspec.Struct):
+    leverage: _Leverage | None = None
+
+
+class _Any(msgspec.Struct, rename="camel"):
+    symbol: str
+    market_type: str
+
+
+class _Stats(msgspec.Struct, rename="camel"):
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    status: str
+    oracle_price: str
+    mark_price: str
+    open_interest: _Sides
+    funding_rate: _Sides
+    limits: _Limits | None = None
+
+
+class _List(msgspec.Struct):
+    success: bool
+    markets: list[_Any]
+
+
+class _Contract(msgspec.Struct):
+    ticker_id: str
+    product_type: str
+    index_price: str
+    open_interest: str
+    next_funding_rate: str
+    next_funding_rate_timestamp: str
+
+
+class _Contracts(msgspec.Struct):
+    contracts: list[_Contract]
+
+
+@dataclass(frozen=True, slots=True)
+class _Venue:
+    """One of the two, and how its answers are read."""
+
+    name: str
+    quote: str
+    delisted_at: datetime | None
+
+    # --- history
+
+    def history(self, body: bytes, asked: Asked) -> pl.DataFrame:
+        """FUNDING rows by time, of `asked.market` or else of the one market the records name; maybe none.
+
+        Legacy rows name no market: `asked.market` must (BadCall without it).
+        """
+        value = decode(body, self.name, _HISTORY)
+        reader = Reader(self.name, _HISTORY)
+        legacy = isinstance(value, dict) and "fundingRates" in value
+        if legacy:
+            rows = shaped(value, _LegacyPage, self.name, _HISTORY).funding_rates
+            stamps = [self._written(reader, row.ts) for row in rows]
+        else:
+            page = self.page(value)
+            rows, stamps = page.records, [reader.seconds({"ts": row.ts}, "ts") for row in page.records]
+        if not rows:
+            return FUNDING.empty().drop("month")
+        market = asked.market
+        if not legacy:
+            names = {row.symbol for row in rows if isinstance(row, _Payment)}
+            market = market or self.market(min(names))
+            if others := names - {market.symbol}:
+                raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+        if market is None:
+            raise BadCall(
+                f"{self.name}: a legacy answer does not name its market; give it (parse ... --symbol SOL-PERP)"
+            )
+        paid = [self._payment(reader, row, ts * 1000, market) for row, ts in zip(rows, stamps, strict=True)]
+        return funding_rows(market, asked, {name: [row[name] for row in paid] for name in paid[0]}, hours=1.0)
+
+    def page(self, value: Any) -> _Page:
+        """The records of an answer, proven good."""
+        page = shaped(value, _Page, self.name, _HISTORY)
+        if not page.success:
+            raise Reader(self.name, _HISTORY).bad("success", "is false")
+        return page
+
+    def next_cursor(self, body: bytes) -> str | None:
+        """The token of the next page of a day."""
+        meta = self.page(decode(body, self.name, _HISTORY)).meta
+        return meta.next_page if meta else None
+
+    @staticmethod
+    def _written(reader: Reader, ts: str) -> int:
+        if not (ts.isascii() and ts.isdigit()):
+            raise reader.bad("ts", "is not a time in Unix seconds, as text", ts)
+        return reader.seconds({"ts": int(ts)}, "ts")
+
+    @staticmethod
+    def _payment(reader: Reader, row: _Payment | _Legacy, stamp: int, market: Market) -> dict[str, Any]:
+        money = reader.finite("fundingRate", row.funding_rate)
+        oracle = counted(reader, "oraclePriceTwap", row.oracle_price_twap, market.symbol)
+        mark = counted(reader, "markPriceTwap", row.mark_price_twap, market.symbol)
+        written = money
+        if raw := "." not in row.oracle_price_twap:
+            money, oracle, mark = money / 1e9, oracle / 1e6, mark / 1e6
+        # a bare 0 is the same number in both
+        if any(
+            ("." not in text) != raw and figure
+            for text, figure in ((row.funding_rate, written), (row.mark_price_twap, mark))
+        ):
+            raise reader.bad(
+                "oraclePriceTwap", "is an integer beside decimals, or a decimal beside integers", row
+            )
+        if not oracle:
+            raise reader.bad("oraclePriceTwap", f"of {market.symbol} is zero: no rate can be had of it")
+        return {
+            "funding_time": stamp - stamp % HOUR_MS,
+            "reported_time": stamp,
+            "funding_rate": bounded(reader, "fundingRate", money / oracle, _ABSURD, market.symbol),
+            "native_rate": written,
+            "mark_price": mark / market.multiplier or None,  # a price of 0 is none
+            "index_price": oracle / market.multiplier,
+        }
+
+    # --- current
+
+    def current(self, body: bytes, asked: Asked) -> pl.DataFrame:
+        """SNAPSHOTS rows of the perpetuals that trade, from /stats/markets or /contracts: estimates of the running hour."""
+        value = decode(body, self.name, _STATS)
+        if isinstance(value, dict) and "contracts" in value:
+            found = shaped(value, _Contracts, self.name, _CONTRACTS).contracts
+            rows = [self._of_contract(row, asked) for row in found if row.product_type == "PERP"]
+            return snapshot_rows([row for row in rows if row is not None])
+        trading = [row for row in self._perpetuals(value) if _STATUS[row.status] in ("active", "reduce_only")]
+        return snapshot_rows([self._of_stats(row, asked) for row in trading])
+
+    def _perpetuals(self, value: Any) -> list[_Stats]:
+        reader = Reader(self.name, _STATS)
+        every = shaped(value, _List, self.name, _STATS)
+        if not every.success:
+            raise reader.bad("success", "is false")
+        if not every.markets:
+            raise reader.bad("markets", "is empty: no market at all")
+        rows = []
+        for i, one in enumerate(every.markets):
+            if one.market_type not in ("perp", "spot"):
+                raise reader.bad("marketType", f"of {one.symbol} is neither perp nor spot", one.market_type)
+            if one.market_type == "perp" and one.symbol.endswith(_SUFFIX):
+                row = shaped(value["markets"][i], _Stats, self.name, _STATS, f"markets[{i}]")
+                if row.status not in _STATUS:
+                    raise reader.bad(
+                        "status", f"of {row.symbol} is not one of {', '.join(_STATUS)}", row.status
+                    )
+                if f"{row.base_asset}{_SUFFIX}" != row.symbol or not row.base_asset:
+                    raise reader.bad("baseAsset", f"of {row.symbol} is another name", row.base_asset)
+                rows.append(row)
+        return rows
+
+    def _of_stats(self, row: _Stats, asked: Asked) -> dict[str, Any]:
+        reader = Reader(self.name, _STATS)
+        market = self.market(row.symbol)
+        income, written = hundredth(reader, "fundingRate.long", row.funding_rate.long)
+        reader.finite("fundingRate.short", row.funding_rate.short)
+        mark = counted(reader, "markPrice", row.mark_price, row.symbol)
+        longs = counted(reader, "openInterest.long", row.open_interest.long, row.symbol)
+        shorts = -reader.finite("openInterest.short", row.open_interest.short) + 0.0
+        if shorts < 0:
+            raise reader.bad(
+                "openInterest.short", f"of {row.symbol} is not negative", row.open_interest.short
+            )
+        units = max(longs, shorts)
+        known = {
+            "funding_rate": bounded(reader, "fundingRate.long", -income, _ABSURD, row.symbol),
+            "interval_hours": 1.0,
+            "native_rate": written,
+            "rate_step": 1e-8,
+            "next_funding_time": next_hour(asked.at),
+            "mark_price": mark / market.multiplier or None,
+            "index_price": counted(reader, "oraclePrice", row.oracle_price, row.symbol) / market.multiplier
+            or None,
+            "open_interest": units * market.multiplier,
+            "open_interest_usd": units * mark if mark else None,
+        }
+        return snapshot_row(market, asked.at, known)
+
+    def _of_contract(self, row: _Contract, asked: Asked) -> dict[str, Any] | None:
+        reader = Reader(self.name, _CONTRACTS)
+        if not row.ticker_id.endswith(_SUFFIX):
+            return None
+        market = self.market(row.ticker_id)
+        rate, written = hundredth(reader, "next_funding_rate", row.next_funding_rate)
+        due = row.next_funding_rate_timestamp
+        if not (due.isascii() and due.isdigit()):
+            raise reader.bad("next_funding_rate_timestamp", "is not a time in Unix ms, as text", due)
+        stamp = reader.ms({"next_funding_rate_timestamp": int(due)}, "next_funding_rate_timestamp")
+        both = counted(reader, "open_interest", row.open_interest, row.ticker_id)
+        index = counted(reader, "index_price", row.index_price, row.ticker_id)
+        known = {
+            "funding_rate": bounded(reader, "next_funding_rate", rate, _ABSURD, row.ticker_id),
+            "interval_hours": 1.0,
+            "native_rate": written,
+            "rate_step": 1e-8,
+            "next_funding_time": from_ms(stamp - stamp % HOUR_MS),
+            "index_price": index / market.multiplier or None,
+            "open_interest": both / 2 * market.multiplier,
+        }
+        return snapshot_row(market, asked.at, known)
+
+    # --- markets
+
+    def markets(self, body: bytes, asked: Asked) -> pl.DataFrame:
+        """MARKETS rows of the perpetuals; those of a frozen exchange are delisted."""
+        rows = []
+        for row in self._perpetuals(decode(body, self.name, _STATS)):
+            if row.quote_asset != self.quote:
+                told = f"of {row.symbol} is not {self.quote}"
+                raise Reader(self.name, _STATS).bad("quoteAsset", told, row.quote_asset)
+            leverage = row.limits.leverage.max if row.limits and row.limits.leverage else None
+            known = {
+                "collateral": self.quote,
+                "max_leverage": leverage or None,
+                "status": "delisted" if self.delisted_at else _STATUS[row.status],
+                "delisted_at": self.delisted_at,
+            }
+            rows.append(market_row(self.market(row.symbol), asked, known))
+        return market_rows(rows)
+
+    def market(self, symbol: str) -> Market:
+        """The market of a symbol alone; raises BadCall for a name that is not BASE-PERP."""
+        asset = symbol.removesuffix(_SUFFIX)
+        if not symbol.endswith(_SUFFIX) or not asset:
+            told = f"{self.name}: {symbol!r} is no market name; names look like SOL-PERP"
+            raise BadCall(f"{told} (fundingdb markets {self.name})")
+        what = identify(self.name, asset)
+        status = "delisted" if self.delisted_at else "active"
+        return Market(
+            self.name,
+            symbol,
+            what.base,
+            self.quote,
+            what.asset_class,
+            what.multiplier,
+            status=status,
+            interval_hours=1.0,
+            delisted_at=self.delisted_at,
+        )
+
+
+def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
+    if not market.symbol.strip("."):
+        raise BadCall(f"{market.exchange}: {market.symbol!r} is no market name; names look like SOL-PERP")
+    path = f"/market/{quote(market.symbol, safe='')}/fundingRates/{window.start:%Y/%m/%d}"
+    return Request(_HISTORY, path, params=() if cursor is None else (("page", cursor),))
+
+
+def _ask_stats(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_STATS, _STATS)]
+
+
+def _ask_nothing(_markets: Sequence[Market]) -> list[Request]:
+    return []
+
+
+def _refusal(name: str, status: int, body: bytes) -> FundingdbError | None:
+    return refused(name, status, body, "it allows; how much that is, it does not publish")
+
+
+def _headers(_env: object) -> dict[str, str]:
+    return {"Origin": "https://app.drift.trade", "Referer": "https://app.drift.trade"}
+
+
+def _history(venue: _Venue, depth: str) -> History:
+    return History(
+        paging=Days(),
+        request=_ask_history,
+        parse=venue.history,
+        next_cursor=venue.next_cursor,
+        depth=depth,
+    )
+
+
+_DRIFT = _Venue("drift", "USDC", FROZEN)
+_VELOCITY = _Venue("velocity", "USDT", None)
+
+DRIFT = Fetcher(
+    exchange="drift",
+    version=1,
+    base_url="https://data.api.drift.trade",
+    budget=Budget(scope="drift", capacity=60, per_seconds=60, concurrent=2),
+    markets=Round(_ask_stats, _DRIFT.markets),
+    current=Round(_ask_nothing, _DRIFT.current),
+    history=_history(_DRIFT, "day by day up to 2026-04-01 18:00Z; the oldest day is not told"),
+    market=_DRIFT.market,
+    refusal=partial(_refusal, "drift"),
+    headers=_headers,
+    unit="money per base unit and hour",
+    interval="1 h",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=10),
+)
+VELOCITY = Fetcher(
+    exchange="velocity",
+    version=1,
+    base_url="https://data.velocity.exchange",
+    budget=Budget(scope="velocity", capacity=60, per_seconds=60, concurrent=2),
+    markets=Round(_ask_stats, _VELOCITY.markets),
+    current=Round(_ask_stats, _VELOCITY.current),
+    history=_history(_VELOCITY, "day by day, at most to 2026-07-01 (launch)"),
+    market=_VELOCITY.market,
+    refusal=partial(_refusal, "velocity"),
+    unit="money per base unit and hour; percent for now",
+    interval="1 h",
+    checked="2026-11-22",
+    settle_delay=timedelta(minutes=10),
+)
