@@ -36,7 +36,8 @@ class Identity:
 _POWER_OF_TEN = re.compile(r"(1000|10000|100000|1000000)([A-Z][A-Z0-9]+)")
 _LOWER_K = re.compile(r"k([A-Z][A-Z0-9]*)")
 # Spelled by hand, since `1M` is no general rule: 1MBABYDOGE (Binance, Bybit), 1MBONK (ApeX).
-_MILLIONS = {"1MBABYDOGE": "BABYDOGE", "1MBONK": "BONK"}
+# The one trailing multiple is Bybit's SHIB1000USDT, index 0.008402 beside 0.00000841 of SHIBUSDT (January 2023).
+_SPELLED = {"1MBABYDOGE": ("BABYDOGE", 1e6), "1MBONK": ("BONK", 1e6), "SHIB1000": ("SHIB", 1e3)}
 # Drift and its successor write multiples as 1M or 1K before capitals: 1MBONK, 1MPEPE, 1KWEN, 1KMEW, 1KPUMP, 1KMON
 # (driftpy constants/perp_markets.py).
 _COUNTED = {"drift": re.compile(r"1([KM])([A-Z][A-Z0-9]+)")}
@@ -178,8 +179,8 @@ def _without_suffix(exchange: str, bare: str) -> tuple[str, str | None]:
 
 
 def _multiple(exchange: str, bare: str) -> tuple[str, float]:
-    if bare in _MILLIONS:
-        return _MILLIONS[bare], 1e6
+    if bare in _SPELLED:
+        return _SPELLED[bare]
     if bare in _CAPITAL_K.get(exchange, {}):
         return _CAPITAL_K[exchange][bare], 1e3
     if exchange in _COUNTED and (match := _COUNTED[exchange].fullmatch(bare)):

@@ -114,6 +114,16 @@ def test_markets_and_their_classes(saved):
     }
 
 
+def test_the_one_trailing_multiple_is_a_thousand_of_its_coin(saved):
+    body = json.loads(saved("instruments_linear"))
+    body["result"]["list"] = [{**body["result"]["list"][0], "symbol": "SHIB1000USDT", "baseCoin": "SHIB1000"}]
+    row = listed(body)["SHIB1000USDT"]
+    assert (row["base"], row["multiplier"]) == ("SHIB", 1000)
+    tickers = json.loads(saved("tickers_linear"))
+    tickers["result"]["list"][0] |= {"symbol": "SHIB1000USDT", "indexPrice": "0.008402"}
+    assert current(tickers)["SHIB1000USDT"]["index_price"] == pytest.approx(0.000008402)
+
+
 def test_an_empty_rate_is_none_and_zero_is_one(saved):
     body = json.loads(saved("tickers_linear"))
     body["result"]["list"][0] |= {"fundingRate": "", "fundingIntervalHour": "", "nextFundingTime": "0"}
