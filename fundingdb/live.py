@@ -69,7 +69,7 @@ class Feed:
     """One source's stream. `markets` asks what it lists, `wanted` picks from that, `on_bad` is given each refused frame.
 
     `stale_after` seconds without a rate, or `relist_after` seconds in all, and the connection is made anew. `failure` says
-    why nothing comes at present, None when all is well; `ready` is set once the first attempt is open or has failed.
+    why nothing comes at present, None when all is well; `ready` is set by the first rate, or when the first attempt has failed.
     """
 
     fetcher: Fetcher
@@ -158,7 +158,6 @@ class Feed:
             ) as socket:
                 for message in self.live.subscribe([self.listing[s] for s in sorted(self._chosen)]):
                     await socket.send(message)
-                self.ready.set()
                 await self._listen(socket)
         except InvalidStatus as refused:
             raise _meaning(where, refused.response.status_code) from None
@@ -216,6 +215,7 @@ class Feed:
         if not rows.height:
             return False
         self._bad_in_a_row, self._told_rates, self.failure = 0, True, None
+        self.ready.set()
         seen = self._taken.seen
         for row in rows.iter_rows(named=True):
             symbol, observed_at = row["symbol"], row["observed_at"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _TRADED = ("active", "reduce_only")
 _COLUMNS = {name: kind for name, kind in SNAPSHOTS.schema.items() if name != "month"}
-_READY_SECONDS = 15.0  # for this long the first write waits for sources that are slow to answer
+_READY_SECONDS = 15.0  # for this long at most the first tick waits for the first rate of each source
 
 
 @dataclass(slots=True)

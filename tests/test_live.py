@@ -22,6 +22,7 @@ from fundingdb.fetchers import fetcher, hyperliquid
 from fundingdb.fetchers.base import Asked
 from fundingdb.http import Engine
 from fundingdb.lake import Lake
+from fundingdb.live import Feed, Seen, Taken
 from fundingdb.rounds import Schedule
 from fundingdb.simulator import Fault, Faults, Simulator, World
 from fundingdb.streaming import Recorder
@@ -104,7 +105,7 @@ def home(tmp_path, monkeypatch):
 
 def assert_is_the_world(home: Home, exchange: str, columns):
     want = home.simulator.world.current(exchange).sort("symbol")
-    got = home.snapshots(exchange)
+    got = home.snapshots(exchange).group_by("symbol", maintain_order=True).last()
     assert got["symbol"].to_list() == want["symbol"].to_list()
     assert want.height > 4
     for column in columns:
@@ -122,11 +123,12 @@ FULL = ("funding_rate", "interval_hours", "next_funding_time", "mark_price", "in
 )
 def test_a_stream_writes_one_row_a_market_with_the_worlds_figures(home, exchange, columns):
     place = home()
-    assert place.stream(exchange) == {}
+    assert place.stream(exchange, count=2) == {}
     assert_is_the_world(place, exchange, columns)
-    (ledger,) = place.lake.scan("fetches").filter(pl.col("endpoint") == "current").collect().to_dicts()
-    assert (ledger["exchange"], ledger["outcome"]) == (exchange, "rows")
-    assert ledger["rows"] == place.snapshots().height == place.rows
+    assert [w.rows <= place.simulator.world.current(exchange).height for w in place.written] == [True, True]
+    ledger = place.lake.scan("fetches").filter(pl.col("endpoint") == "current").collect()
+    assert set(ledger.select("exchange", "outcome").rows()) == {(exchange, "rows")}
+    assert ledger["rows"].sum() == place.snapshots().height == place.rows
 
 
 def test_extended_tells_rates_alone_and_nothing_is_made_up(home):
@@ -139,14 +141,14 @@ def test_extended_tells_rates_alone_and_nothing_is_made_up(home):
 def test_beyond_the_bound_of_subscriptions_hyperliquid_is_read_by_position(home, monkeypatch):
     monkeypatch.setattr(hyperliquid, "_SUBSCRIPTIONS", 3)
     place = home()
-    assert place.stream("hyperliquid") == {}
+    assert place.stream("hyperliquid", count=2) == {}
     assert [m["subscription"]["type"] for m in place.heard("hyperliquid")] == ["allDexsAssetCtxs"]
     assert_is_the_world(place, "hyperliquid", FULL)
 
 
 def test_tokens_narrow_what_is_subscribed_and_kept(home):
     place = home()
-    assert place.stream(tokens=["kaito", "kPEPE"]) == {}
+    assert place.stream(tokens=["kaito", "kPEPE"], count=2) == {}
     got = set(place.snapshots().select("exchange", "symbol").rows())
     assert got == {
         ("extended", "KAITO-USD"),
@@ -305,6 +307,45 @@ def test_an_error_of_the_stream_is_told_in_its_own_words():
     frame = b'{"error":{"code":30005,"message":"Invalid Channel"}}'
     with pytest.raises(BadPayload, match="Invalid Channel"):
         fetcher("lighter").live.parse(frame, Asked(at=NOW))
+
+
+def test_a_connection_is_renewed_with_a_fresh_list_of_markets_now_and_then():
+    lists, one = [], fetcher("lighter")
+
+    async def markets():
+        lists.append(len(lists))
+        return {"BTC": replace(one.market("BTC"), native_id="1")}
+
+    async def work():
+        def wanted(listing):
+            return list(listing.values())
+
+        feed = Feed(one, one.live, markets, wanted, lists.append, env=simulator.env(), relist_after=0.1)
+        task = asyncio.create_task(feed.run())
+        while len(lists) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        return feed
+
+    with Simulator(running_world(), live=True, period=0.02) as simulator:
+        feed = asyncio.run(asyncio.wait_for(work(), 15))
+    assert feed.failure is None
+    assert feed.take().reconnects >= 2
+    assert lists == [0, 1, 2]
+
+
+def test_what_could_not_be_written_comes_again_unless_newer_was_seen():
+    def seen(rate):
+        return Seen({"funding_rate": rate}, NOW, b"")
+
+    feed = Feed(fetcher("lighter"), fetcher("lighter").live, None, None, None)
+    feed._taken = Taken({"BTC": seen(1.0), "ETH": seen(2.0)})
+    taken = feed.take()
+    assert not feed.waiting
+    feed._taken.seen["BTC"] = seen(3.0)
+    feed.give_back(taken)
+    assert {s: x.row["funding_rate"] for s, x in feed.take().seen.items()} == {"BTC": 3.0, "ETH": 2.0}
 
 
 # --- the verb

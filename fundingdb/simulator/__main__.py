@@ -16,10 +16,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="of the world and its faults")
     parser.add_argument("--faults", action="store_true", help="a gentle mix of faults")
     parser.add_argument("--limits", action="store_true", help="hold the exchanges' rate limits")
+    parser.add_argument("--live", action="store_true", help="serve the exchanges' streams too")
     args = parser.parse_args()
     faults = Faults.some(args.seed) if args.faults else Faults()
     try:
-        with Simulator(World(args.seed), faults, port=args.port, limits=args.limits) as simulator:
+        with Simulator(
+            World(args.seed), faults, port=args.port, limits=args.limits, live=args.live
+        ) as simulator:
             for key, value in simulator.env().items():
                 sys.stdout.write(f"export {key}={value}\n")
             sys.stdout.flush()
