@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXCHANGES = ("extended", "lighter", "hyperliquid")
 TOKENS = ("KAITO", "IP", "GRASS", "ZEC", "APT", "SUI", "TRUMP", "LDO", "OP", "PEPE")
+_SETTLED = timedelta(minutes=30)  # the world has stamps up to 25 minutes late
 _MARK = "simulated.txt"  # tells a demo warehouse from one that must not be deleted
 
 
@@ -82,7 +83,7 @@ class Demo:
         """Run it; `say` hears of the steps. Raises BadCall for a folder that is not a demo's."""
         self._clear()
         begin = datetime.now(UTC)
-        stop = due(begin, timedelta(minutes=2))
+        stop = due(begin, _SETTLED)
         window = Window(floor_hour(stop) - timedelta(days=self.days), stop)
         world = World(start=window.start - timedelta(days=2))
         with Simulator(world, faults=Faults.some()) as simulator:

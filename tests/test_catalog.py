@@ -52,7 +52,7 @@ def rows_of(capsys, verb, warehouse, *words):
 
 
 @pytest.fixture
-def now_lake(tmp_path):
+def now_lake(tmp_path_factory):
     """Two exchanges up to the last full hour, which does not end within the test; KAITO on one only."""
     left = 3600 - datetime.now(UTC).timestamp() % 3600
     if left < 30:
@@ -62,7 +62,7 @@ def now_lake(tmp_path):
     rows += [paid("bybit", h, 3e-5, symbol="BTCUSDT") for h in range(last - 5, last + 1)]
     rows += [paid("bybit", last, 3e-5, base="KAITO", symbol="KAITO")]
     return fill(
-        tmp_path / "now",
+        tmp_path_factory.mktemp("now"),
         rows,
         [asked("aster", last - 5, last + 1, "rows", at=last)],
         [market("aster")],

@@ -13,10 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fundingdb.http import Engine
-
 from fundingdb.collector import Collector
 from fundingdb.fetchers import fetcher
+from fundingdb.http import Engine
 from fundingdb.lake import Lake
 from fundingdb.simulator import Simulator, World
 from fundingdb.window import Window
