@@ -183,6 +183,21 @@ def test_the_large_real_file_reads_as_one_answer_a_symbol(shared):
         assert found["funding_time"].dt.truncate("1h").equals(found["funding_time"])
 
 
+def test_four_real_years_of_bitcoin_are_eight_hours_apart(shared):
+    real = json.loads(
+        (shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json").read_bytes()
+    )
+    body = [paid(row["funding_rate"], row["time"]) for row in real]
+    rows = history(body)
+    assert rows.height == 4377
+    assert set(rows["funding_time"].diff().drop_nulls()) == {8 * HOUR}
+    assert rows["funding_rate"].to_list() == [float(row["funding_rate"]) for row in real]
+    exchange = Exchange(body)
+    first, last = rows["funding_time"].min(), rows["funding_time"].max()
+    assert walked(exchange, Window(first, last + HOUR)).height == 4377
+    assert len(exchange.asked) == 5
+
+
 # --- paging
 
 
@@ -387,7 +402,6 @@ def test_an_estimate_beyond_the_cap_of_its_market_is_refused(saved):
     [
         ({"lastFundingRate": ""}, "finite"),
         ({"lastFundingRate": 0.0001}, "lastFundingRate"),
-        ({"nextFundingTime": 0}, "milliseconds"),
         ({"nextFundingTime": 1789315200}, "milliseconds"),
         ({"nextFundingTime": 1789315200001}, "full hour"),
         ({"time": 1789308896}, "milliseconds"),
@@ -399,6 +413,31 @@ def test_one_bad_estimate_spoils_the_answer(saved, change, told):
     body[0] |= change
     with pytest.raises(BadPayload, match=told):
         current(body)
+
+
+def test_where_no_payment_is_due_zero_is_no_rate(shared):
+    body = (shared / "data/raw/binance/premiumIndex_excerpt_2025-10-04.json").read_bytes()
+    dead = next(row["symbol"] for row in json.loads(body) if row["nextFundingTime"] == 0)
+    assert dead == "BALUSDT"
+    assert set(current(body)) == {row["symbol"] for row in json.loads(body)} - {dead}
+    market = Market("binance", dead, "BAL", "USDT", "crypto")
+    row = current(body, markets={dead: market})[dead]
+    assert (row["funding_rate"], row["next_funding_time"], row["mark_price"]) == (None, None, 1.25343333)
+
+
+def test_real_answers_of_other_days_are_read(shared):
+    raw = shared / "data/raw"
+    rows = current((raw / "binance/premiumIndex_BTC_ETH_2026-09-04.json").read_bytes())
+    assert rows["ETHUSDT"]["funding_rate"] == 0.0001
+    assert rows["ETHUSDT"]["next_funding_time"] == datetime(2026, 9, 4, 8, tzinfo=UTC)
+    infos = (raw / "binance/fundingInfo_excerpt_2025-10-04.json").read_bytes()
+    hours = current(infos, endpoint="fundingInfo")
+    assert {s: r["interval_hours"] for s, r in hours.items()} == {
+        r["symbol"]: float(r["fundingIntervalHours"]) for r in json.loads(infos)
+    }
+    old = (raw / "aster/fundingInfo_excerpt_2025-09-25.json").read_bytes()  # its caps are null
+    assert set(current(old, ASTER, endpoint="fundingInfo")) == {r["symbol"] for r in json.loads(old)}
+    assert current((raw / "aster/premiumIndex_excerpt_2025-09-25.json").read_bytes(), ASTER)
 
 
 # --- markets

@@ -225,6 +225,15 @@ def test_a_listing_that_no_table_knows_is_refused_by_name(saved, change, told):
         listed(body)
 
 
+def test_a_real_week_is_eight_hours_apart(shared):
+    body = (shared / "data/raw/bybit/funding_history_BTCUSDT_2026-08-28_2026-09-04.json").read_bytes()
+    rows = history(body)
+    assert rows.height == 20
+    assert set(rows["funding_time"].diff().drop_nulls()) == {8 * HOUR}
+    assert rows.item(-1, "funding_rate") == 0.00007352
+    assert rows.item(-1, "funding_time") == datetime(2026, 9, 4, tzinfo=UTC)
+
+
 # --- paging
 
 

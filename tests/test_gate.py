@@ -221,6 +221,15 @@ def test_one_bad_ticker_spoils_the_answer(saved, change, told):
         current(body)
 
 
+def test_a_real_week_is_eight_hours_apart(shared):
+    body = (shared / "data/raw/gate/funding_rate_BTC_USDT_2026-08-28_2026-09-04.json").read_bytes()
+    rows = history(body)
+    assert rows.height == 20
+    assert set(rows["funding_time"].diff().drop_nulls()) == {8 * HOUR}
+    assert rows.item(-1, "funding_rate") == 0.000052
+    assert rows.item(-1, "funding_time") == datetime(2026, 9, 4, tzinfo=UTC)
+
+
 # --- paging
 
 

@@ -8,7 +8,8 @@ Markets   /exchangeInfo (status; `contractStatus` on COIN-M) and /fundingInfo (i
           TRADIFI_PERPETUAL are perpetuals; dated contracts are none; PENDING_TRADING has contract type "". A symbol of
           fundingInfo that exchangeInfo does not list (Aster's GNSUSD) is no market.
 Unit      fraction of notional per interval, text, 8 decimals (rate_step 1e-8), "0" for zero on Aster. Positive: longs
-          pay shorts. `lastFundingRate` is the running estimate for `nextFundingTime`, not the last rate.
+          pay shorts. `lastFundingRate` is the running estimate for `nextFundingTime`, not the last rate;
+          where that time is 0 (dated and delisted symbols) nothing is due and "0.00000000" is no rate.
 Interval  fundingInfo tells today's (1, 2, 4, 8 h) and history nothing: rows of history have none, interval_from is
           unknown. A market that fundingInfo does not list has none either; on COIN-M it lists nothing at all.
 Clock     ms. History stamps 0-9 ms after the hour: funding_time is the hour; more than a minute off is refused.
@@ -279,7 +280,7 @@ def _parse_current(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     for premium in shaped(value, list[_Premium], venue.name, endpoint):
         market = _trading(venue, premium.symbol, asked)
         reader.ms({"time": premium.time}, "time")
-        if market is not None:
+        if market is not None and (asked.markets or premium.next_funding_time):
             rows.append(_snapshot(reader, premium, market, asked))
     return snapshot_rows(rows)
 
@@ -294,21 +295,20 @@ def _trading(venue: _Venue, symbol: str, asked: Asked) -> Market | None:
 
 
 def _snapshot(reader: Reader, premium: _Premium, market: Market, asked: Asked) -> dict[str, Any]:
-    rate = reader.finite("lastFundingRate", premium.last_funding_rate)
-    if abs(rate) > (market.rate_cap or _ABSURD):
-        told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or _ABSURD:g} per interval"
-        raise reader.bad("lastFundingRate", told)
-    due = reader.ms({"nextFundingTime": premium.next_funding_time}, "nextFundingTime")
-    if due % _HOUR_MS:
-        raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
-    known = {
-        "funding_rate": rate,
-        "native_rate": rate,
+    known: dict[str, Any] = {
         "rate_step": RATE_STEP,
-        "next_funding_time": from_ms(due),
         "mark_price": _price(reader, "markPrice", premium.mark_price, market),
         "index_price": _price(reader, "indexPrice", premium.index_price, market),
     }
+    if premium.next_funding_time:
+        due = reader.ms({"nextFundingTime": premium.next_funding_time}, "nextFundingTime")
+        if due % _HOUR_MS:
+            raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
+        rate = reader.finite("lastFundingRate", premium.last_funding_rate)
+        if abs(rate) > (market.rate_cap or _ABSURD):
+            told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or _ABSURD:g} per interval"
+            raise reader.bad("lastFundingRate", told)
+        known |= {"funding_rate": rate, "native_rate": rate, "next_funding_time": from_ms(due)}
     return snapshot_row(market, asked.at, known)
 
 
