@@ -147,10 +147,15 @@ def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | No
         asked = Window(start, stop)
         pages = _by_cursor(asked, step, newest_first=False)
         ask = next(pages, None)
+        inside = False
         while ask is not None:
             page = yield ask
-            if any(not midnight <= t < midnight + 24 * HOUR for t in page.times):
+            inside = inside or any(midnight <= t < midnight + 24 * HOUR for t in page.times)
+            older = any(t < midnight for t in page.times)
+            if any(t >= midnight + 24 * HOUR for t in page.times) or (older and not inside):
                 raise WalkNotProven(_text(asked, "rows of another day"))
+            if older:
+                break  # newest first: the cursor has led on into the day before
             try:
                 ask = pages.send(page)
             except StopIteration:

@@ -228,6 +228,22 @@ def test_rows_of_another_day_prove_nothing():
         walked(Deaf(THERE), Window(FULL - 100 * HOUR, FULL))
 
 
+def test_a_cursor_that_leads_on_into_the_day_before_ends_the_day():
+    class Flowing(Days24):
+        def answer(self, request):
+            self.asked.append(request.path[-10:])
+            there = [t for t in self.stamps if f"{t:%Y/%m/%d}" <= self.asked[-1]]
+            first = int(dict(request.params).get("page", "p0")[1:])
+            some = [paid(ts=int(t.timestamp())) for t in there[first : first + self.cap]]
+            return text(page(*some, cursor=f"p{first + self.cap}"))
+
+    window = Window(FULL - 60 * HOUR, FULL + HOUR)
+    for cap in (24, 20, 7):
+        answerer = Flowing(THERE, cap)
+        assert walked(answerer, window) == sorted(t for t in THERE if t >= window.start)
+        assert len(answerer.asked) <= 3 * (24 // cap + 1)
+
+
 # --- corruption
 
 

@@ -125,7 +125,7 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """One UTC day an answer, all of it, in as many pages as the answer names cursors."""
+    """One UTC day an answer, all of it, newest first, in as many pages as the answer names cursors."""
 
 
 Paging = Forward | Backward | Fixed | Cursor | Offset | Days
