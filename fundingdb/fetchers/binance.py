@@ -1,7 +1,7 @@
 """Binance USD-M (`binance`), Binance COIN-M (`binance-coinm`) and Aster (`aster`): one shape, three exchanges.
 
-Pages     developers.binance.com derivatives market data (USD-M, COIN-M), docs.asterdex.com; read 2026-11-22. Recorded
-          answers of 10 to 14 September 2026; COIN-M is documented, never recorded.
+Pages     developers.binance.com derivatives market data (Get-Funding-Rate-History and its neighbours, USD-M and COIN-M),
+          docs.asterdex.com; 2026-11-22. Recorded answers of September 2026; COIN-M is documented, never recorded.
 Ask       GET, no key. fundingRate and fundingInfo share 500 requests in 5 minutes and IP; the rest has 2,400 weight a
           minute, which a round never nears. 451 from the US, 403 from some clouds, 418 is a ban after many 429.
 Markets   /exchangeInfo (status; `contractStatus` on COIN-M) and /fundingInfo (interval, caps). PERPETUAL and
@@ -14,7 +14,8 @@ Interval  fundingInfo tells today's (1, 2, 4, 8 h) and history nothing: rows of 
           unknown. A market that fundingInfo does not list has none either; on COIN-M it lists nothing at all.
 Clock     ms. History stamps 0-9 ms after the hour: funding_time is the hour; more than a minute off is refused.
 History   /fundingRate: oldest first from startTime, at most 1,000, both bounds inclusive. It is asked from an hour
-          before the window, so that no page's end can part two payments of one instant.
+          before the window, so that no page's end can part two payments of one instant. It is said to reach back to the
+          listing (BTCUSDT: rows from September 2019 exist).
 Special   a stock's dividend is a second payment at one instant: `rateType` Special on Binance (since August 2026),
           unmarked on Aster, where of two rows at one instant the later is the special one.
 Price     markPrice per contract unit ("" on old rows, none on Aster): divided by the multiplier.
@@ -72,7 +73,7 @@ CAP = 1000
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
-_ABSURD = 0.1  # fraction per interval; the largest cap ever published is 0.04
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",

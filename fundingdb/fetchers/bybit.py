@@ -1,7 +1,7 @@
 """Bybit, linear perpetuals (USDT, USDC): the datasheet, and pure functions over it.
 
-Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), read 2026-11-22. Recorded
-          answers of 10 to 13 September 2026. The inverse book is not read.
+Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded answers
+          of September 2026. The inverse book is not read.
 Ask       GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
 Envelope  {"retCode": 0, "retMsg", "result": {"list": [...]}}: `retCode` counts, errors come with HTTP 200 too.
 Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is ours,
@@ -12,6 +12,7 @@ Interval  ticker `fundingIntervalHour` (hours, text), instrument `fundingInterva
 Clock     ms as text. History stamps stand on the hour; more than a minute after it is refused.
 History   /funding/history?category&symbol&startTime&endTime&limit: newest first; at most 200 rows, a wider window
           silently gives its newest 200. Both bounds are inclusive, startTime alone is refused.
+          It is said to reach back to the listing; nobody has measured it.
 Empty     fundingRate "" is no rate: dated contracts stand in the same tickers ("", "", nextFundingTime "0").
 Size      singleOpenInterest is one side, in contract units (coins; 1000BONK times 1000); openInterest counts both sides,
           exactly twice that, and is halved where the other is missing. Values are in the quote coin, taken as dollars.
@@ -67,7 +68,7 @@ RATE_STEP = 1e-8
 CAP = 200
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
-_ABSURD = 0.1  # fraction per interval; caps seen end at 0.04
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "Trading": "active",
     "PreLaunch": "prelisted",

@@ -1,7 +1,7 @@
 """Gate, perpetuals settled in USDT: the datasheet, and pure functions over it.
 
-Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), read 2026-11-22. Recorded
-          answers of 10 to 13 September 2026. The coin-settled book (/futures/btc) is not read.
+Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), 2026-11-22. Recorded answers
+          of September 2026. The coin-settled book (/futures/btc) is not read.
 Ask       GET, no key. 200 requests in 10 s by endpoint and address.
 Envelope  none: lists. An error is an object {"label", "message"} with a status of 400 or more.
 Markets   /contracts, all in one answer: `status` trading, `in_delisting` false, `is_pre_market` false trade. A pre-market
@@ -67,7 +67,7 @@ CAP = 1000
 _HOUR = 3600
 _NEAR = 60  # seconds that a stamp may be off its hour
 _FIRST, _LAST = 1_262_304_000, 4_102_444_800  # 2010 .. 2100
-_ABSURD = 0.1  # fraction per interval; caps seen end at 0.03
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "trading": "active",
     "prelaunch": "prelisted",

@@ -1,7 +1,7 @@
 """OKX perpetual swaps, linear and inverse: the datasheet, and pure functions over it.
 
-Pages     www.okx.com/docs-v5 public data (funding rate, funding rate history, instruments, mark price), read 2026-11-22.
-          Recorded answers of 10 to 13 September 2026.
+Pages     www.okx.com/docs-v5 public data (funding rate, funding rate history, instruments, mark price), 2026-11-22. Recorded
+          answers of September 2026.
 Ask       GET, no key. History 10 requests in 2 s by address and instrument; here 10 in 2 s by address for all.
 Envelope  {"code": "0", "data": [...], "msg"}: `code` counts; a refusal for too many requests may be HTTP 200 with 50011.
 Markets   /instruments?instType=SWAP, `state` live. Names are BASE-QUOTE-SWAP with USDT, USDC or USD; base and quote come
@@ -71,7 +71,7 @@ RATE_STEP = 1e-16
 CAP = 100
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
-_ABSURD = 0.1  # fraction per interval; caps seen end at 0.04
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.01
 _SWAP = re.compile(r"([A-Z0-9]+)-(USDT|USDC|USD)-SWAP")
 _STATUS = {"live": "active", "preopen": "prelisted", "suspend": "inactive", "test": "inactive"}
 _CLASSES = {"1": "crypto", "3": "equity", "4": "commodity", "5": "fx"}
