@@ -155,9 +155,7 @@ def _reads_only(con: duckdb.DuckDBPyConnection, query: str) -> None:
         raise BadCall(f"{kinds[0]} is refused: this only reads (SELECT, FROM, WITH, DESCRIBE, SHOW, EXPLAIN)")
 
 
-def pinned(
-    warehouse: Path, version: int | datetime | None
-) -> tuple[dict[str, list[Path]], datetime | None]:
+def pinned(warehouse: Path, version: int | datetime | None) -> tuple[dict[str, list[Path]], datetime | None]:
     """Table -> the absolute paths of the Parquet files that count in that version, and when it was committed."""
     from fundingdb.lake import Lake  # noqa: PLC0415, TID251 - deltalake loads in 0.2 s; only the file list is read
 

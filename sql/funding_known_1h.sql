@@ -12,10 +12,10 @@
 -- column:    funding_rate   | double                   | fraction of notional per interval; positive: longs pay shorts
 -- column:    rate_1h        | double                   | fraction of notional per hour
 -- check:     funding_time <= hour_at
--- check:     hour_at < funding_time + 1.25 * interval_hours * interval '1 hour'
+-- check:     hour_at < funding_time + interval_hours * interval '1 hour'
 -- check:     epoch(hour_at) % 3600 = 0
--- why:       The last settled rate that could be known at each full hour: no look-ahead. An hour without one is
---            absent, and so is an hour after the last commit of the lake.
+-- why:       The last settled rate that could be known at each full hour: no look-ahead, none older than its own
+--            interval. An hour without one is absent, and so is an hour after the last commit of the lake.
 select
     exchange, symbol, base, quote, asset_class,
     timestamp with time zone '1970-01-01 00:00:00+00' + hour * interval '1 hour' as hour_at,
@@ -25,7 +25,7 @@ from (
         exchange, symbol, base, quote, asset_class, funding_time, interval_hours, funding_rate, rate_1h,
         unnest(range(
             cast(ceil(epoch(known_from) / 3600) as bigint),
-            cast(ceil(epoch(least(known_until, lake_as_of())) / 3600) as bigint)
+            cast(ceil(epoch(least(known_until, known_from + interval_hours * interval '1 hour', lake_as_of())) / 3600) as bigint)
         )) as hour
     from funding_ranges
 ) as known

@@ -143,7 +143,9 @@ def test_the_step_of_derivatives_is_what_binance_shows_there(real):
 
 def test_shib_costs_the_same_everywhere_once_multiples_are_taken_out(real):
     shib = frame(real, RAW_AT).filter((pl.col("base") == "SHIB") & (pl.col("exchange") != "okx"))
-    assert shib.height == 5  # of them Deepcoin's 1000SHIBUSDT, whose index_id is plain SHIB
+    assert (
+        shib.height == 6
+    )  # of them Bybit's SHIB1000USDT and Deepcoin's 1000SHIBUSDT, whose index_id is plain SHIB
     assert shib["index_price"].max() / shib["index_price"].min() < 1.01
 
 

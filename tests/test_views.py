@@ -281,11 +281,13 @@ def test_a_spread_by_hand():
     assert sorted(pairs.fetchall()) == [("b", "a"), ("b", "c"), ("c", "a")]
 
 
-def test_a_rate_is_known_until_the_next_or_a_quarter_beyond_its_interval():
+def test_a_rate_is_known_until_the_next_and_at_full_hours_not_beyond_its_interval():
     con = in_memory([paid("a", h, 1e-5 + h, 8.0) for h in (0, 8, 24)])
     at = "select hour_at from funding_known_1h where epoch(funding_time) = {} order by 1"
     assert hours(con, at.format(int(T0.timestamp()))) == list(range(8))
-    assert hours(con, at.format(int((T0 + 8 * HOUR).timestamp()))) == list(range(8, 18))
+    assert hours(con, at.format(int((T0 + 8 * HOUR).timestamp()))) == list(range(8, 16))
+    until = con.sql("select known_until from funding_ranges order by known_from").pl()["known_until"]
+    assert [(u - T0) / HOUR for u in until] == [8, 18, 34]  # a quarter of the interval for late publication
 
 
 def test_a_payment_of_unknown_interval_ends_the_range_before_it_and_has_none():
@@ -472,7 +474,7 @@ def test_what_is_known_at_an_hour_is_the_last_payment_not_older_than_it_may_be(p
             if (
                 before
                 and before[-1]["interval_hours"]
-                and at < before[-1]["funding_time"] + 1.25 * before[-1]["interval_hours"] * HOUR
+                and at < before[-1]["funding_time"] + before[-1]["interval_hours"] * HOUR
             ):
                 want.add((*series, at, before[-1]["funding_rate"]))
     con = in_memory(rows)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from fundingdb.http import Engine
 
 from fundingdb.collector import Collector
 from fundingdb.fetchers import fetcher
+from fundingdb.http import Engine
 from fundingdb.lake import Lake
 from fundingdb.simulator import Simulator, World
 
@@ -34,6 +34,7 @@ def collect(
 
     async def run():
         env = {**os.environ, **simulator.env()}
+
         def clock() -> datetime:
             return now or simulator.world.now()
 

@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 
 HELP = "the best spreads now, or at an instant: long where funding is lowest, short where it is highest"
 EXAMPLE = "fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --top 10"
-# `known_from <= at < known_until` as in funding_known_1h, at the asked instants only; ties by name, as best_spreads
+# the validity of funding_known_1h, at the asked instants only; ties by name, as best_spreads
 _QUERY = """
 with known as (
     select r.asset_class, r.base, i.known_at, r.exchange, r.symbol, r.rate_1h
     from funding_ranges as r
     inner join (select unnest($instants) as known_at) as i on r.known_from <= i.known_at and i.known_at < r.known_until
+        and i.known_at < r.known_from + r.interval_hours * interval '1 hour'
     where list_contains($exchanges, r.exchange) and ($bases is null or list_contains($bases, r.base))
 ),
 counted as (
