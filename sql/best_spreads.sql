@@ -105,19 +105,31 @@ per_exchange as (
     from many_hours
     group by asset_class, base, hour, exchange
 ),
+per_hour as (
+    select
+        asset_class, base, hour, count(*) as exchanges,
+        min({'rate': cast(low.rate as double), 'exchange': cast(exchange as varchar), 'symbol': cast(low.symbol as varchar)}) as low,
+        max({'rate': cast(high.rate as double), 'exchange': cast(exchange as varchar), 'symbol': cast(high.symbol as varchar)}) as high
+    from per_exchange
+    group by asset_class, base, hour
+    having count(*) > 1
+),
+-- one exchange holds both ends: the best pair is looked for among all
 paired as (
     select
-        l.asset_class, l.base, l.hour,
-        count(*) over (partition by l.asset_class, l.base, l.hour) as pairs,
+        l.asset_class, l.base, l.hour, per_hour.exchanges,
         l.exchange as long_exchange, l.low.symbol as long_symbol, l.low.rate as low,
         h.exchange as short_exchange, h.high.symbol as short_symbol, h.high.rate as high,
         row_number() over (
             partition by l.asset_class, l.base, l.hour
             order by h.high.rate - l.low.rate desc, l.exchange, h.exchange desc
         ) as place
-    from per_exchange as l
+    from per_hour
+    inner join per_exchange as l
+        on l.asset_class = per_hour.asset_class and l.base = per_hour.base and l.hour = per_hour.hour
     inner join per_exchange as h
         on h.asset_class = l.asset_class and h.base = l.base and h.hour = l.hour and h.exchange <> l.exchange
+    where per_hour.low.exchange = per_hour.high.exchange
 ),
 chosen as (
     select
@@ -135,10 +147,12 @@ chosen as (
         on short_listed.exchange = short_code.exchange
         and short_listed.asset_class = once.asset_class and short_listed.base = once.base
     union all
-    -- n exchanges make n * (n - 1) ordered pairs
     select
-        asset_class, base, hour, cast(round((1 + sqrt(1 + 4 * pairs)) / 2) as bigint),
-        long_exchange, long_symbol, short_exchange, short_symbol, low, high
+        asset_class, base, hour, exchanges, low.exchange, low.symbol, high.exchange, high.symbol, low.rate, high.rate
+    from per_hour
+    where low.exchange <> high.exchange
+    union all
+    select asset_class, base, hour, exchanges, long_exchange, long_symbol, short_exchange, short_symbol, low, high
     from paired
     where place = 1
 )

@@ -27,9 +27,10 @@ YEAR = "hour_at >= '2025-03-31 00:00:00+00'"
 
 def series(short: bool) -> pl.DataFrame:
     percent, yearly = pl.col("fundingRate_percent") / 100, pl.col("fundingRate_annualized") / 876_000
-    at = pl.col("timestamp").cast(pl.Datetime("us", "UTC"))
-    rows = pl.read_parquet(SOURCE).sort("generated_at").unique(["timestamp", "coin"], keep="first")
+    at = pl.col("timestamp").cast(pl.Datetime("us", "UTC")).dt.truncate("1h")  # on the grid, as in the lake
+    rows = pl.read_parquet(SOURCE).sort("generated_at")
     rows = rows.select(at=at, coin="coin", rate=pl.coalesce(percent, yearly)).sort("coin", "at")
+    rows = rows.unique(["coin", "at"], keep="first", maintain_order=True)
     return rows.filter(pl.col("at") >= datetime(2026, 2, 20, tzinfo=UTC)) if short else rows
 
 
