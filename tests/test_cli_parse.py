@@ -102,6 +102,8 @@ ANSWERS = [
     ("drift/velocity_market_fundingRates_BTC-PERP.json", "history", None, 3),
     ("drift/velocity_stats_markets.json", "current", None, 1),
     ("drift/velocity_stats_markets.json", "markets", None, 1),
+    ("variational/metadata_stats.json", "current", None, 5),  # a swap is none
+    ("variational/metadata_stats.json", "markets", None, 5),
 ]
 LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
 # file, endpoint, --symbol, exit code, part of the message
@@ -123,6 +125,7 @@ NO_ANSWERS = [
     ("extended/funding_BTC-USD.json", "history", "ETH-USD", 1, "asked was"),
     ("hyperliquid/metaAndAssetCtxs.json", "current", "BTCC", 2, "did you mean BTC?"),
     ("coingecko/derivatives.json", "history", None, 2, "no funding history"),
+    ("variational/metadata_stats.json", "history", "BTC", 2, "no funding history"),
 ]
 
 

@@ -329,6 +329,14 @@ SAMPLES = [
         None,
         ("instrument", "base", "quote", "kind", "funding_interval_hours", "adjusted_funding_rate_cap"),
     ),
+    Case(
+        "variational",
+        "current",
+        "metadata_stats.json",
+        None,
+        ("listings", "ticker", "mark_price", "funding_rate", "funding_interval_s", "long_open_interest"),
+    ),
+    Case("variational", "markets", "metadata_stats.json", None, ("ticker", "funding_interval_s")),
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])
 TIMES = ("T", "ts", "nextFundingRate", "timestamp", "time", "createdAt", "created_at", "funding_timestamp")

@@ -30,6 +30,7 @@ BUILT_IN = {
     "grvt": "grvt:FETCHER",
     "drift": "drift:DRIFT",
     "velocity": "drift:VELOCITY",
+    "variational": "variational:FETCHER",
 }
 
 
