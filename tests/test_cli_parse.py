@@ -104,8 +104,15 @@ ANSWERS = [
     ("drift/velocity_stats_markets.json", "markets", None, 1),
     ("variational/metadata_stats.json", "current", None, 5),  # a swap is none
     ("variational/metadata_stats.json", "markets", None, 5),
+    ("edgex-v2/getFundingRatePage_30000001.json", "history", "BTCUSDC", 2),
+    ("edgex-v2/getLatestFundingRate.json", "current", None, 3),  # one is hidden
+    ("edgex-v2/getMetaData.json", "markets", None, 4),
 ]
-LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
+LISTINGS = {  # who trades
+    "backpack/markPrices.json": "backpack/markets.json",
+    "edgex-v2/getLatestFundingRate.json": "edgex-v2/getMetaData.json",
+}
+EXCHANGES = {"edgex-v2": "edgex"}  # id, where the folder has another name
 # file, endpoint, --symbol, exit code, part of the message
 NO_ANSWERS = [
     *((f"{x}/errors.json", e, None, 1, x) for x in ("extended", "hyperliquid") for e in TABLES),
@@ -126,6 +133,8 @@ NO_ANSWERS = [
     ("hyperliquid/metaAndAssetCtxs.json", "current", "BTCC", 2, "did you mean BTC?"),
     ("coingecko/derivatives.json", "history", None, 2, "no funding history"),
     ("variational/metadata_stats.json", "history", "BTC", 2, "no funding history"),
+    ("edgex-v2/contract-labels.json", "markets", None, 1, "getMetaData"),  # names tabs of a page, no markets
+    ("edgex-v2/getFundingRatePage_30000001.json", "history", None, 2, "--symbol BTCUSDC"),
 ]
 
 
@@ -143,7 +152,8 @@ def run(shared, capsys, monkeypatch):
 
 def words(file, endpoint, symbol, *more):
     known = ["--markets", LISTINGS[file]] if file in LISTINGS else []
-    exchange = "velocity" if "/velocity_" in file else file.partition("/")[0]
+    folder = file.partition("/")[0]
+    exchange = "velocity" if "/velocity_" in file else EXCHANGES.get(folder, folder)
     return (exchange, endpoint, file, *(["--symbol", symbol] if symbol else []), *known, *more)
 
 

@@ -31,6 +31,7 @@ BUILT_IN = {
     "drift": "drift:DRIFT",
     "velocity": "drift:VELOCITY",
     "variational": "variational:FETCHER",
+    "edgex": "edgex:FETCHER",
 }
 
 
