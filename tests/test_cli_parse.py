@@ -107,10 +107,14 @@ ANSWERS = [
     ("edgex-v2/getFundingRatePage_30000001.json", "history", "BTCUSDC", 2),
     ("edgex-v2/getLatestFundingRate.json", "current", None, 3),  # one is hidden
     ("edgex-v2/getMetaData.json", "markets", None, 4),
+    ("nado/contracts.json", "current", None, 4),  # two don't trade
+    ("nado/funding_rate_history_2.json", "history", "BTC-PERP_USDT0", 4),
+    ("nado/symbols.json", "markets", None, 6),
 ]
 LISTINGS = {  # who trades
     "backpack/markPrices.json": "backpack/markets.json",
     "edgex-v2/getLatestFundingRate.json": "edgex-v2/getMetaData.json",
+    "nado/contracts.json": "nado/symbols.json",
 }
 EXCHANGES = {"edgex-v2": "edgex"}  # id, where the folder has another name
 # file, endpoint, --symbol, exit code, part of the message
@@ -135,6 +139,7 @@ NO_ANSWERS = [
     ("variational/metadata_stats.json", "history", "BTC", 2, "no funding history"),
     ("edgex-v2/contract-labels.json", "markets", None, 1, "getMetaData"),  # names tabs of a page, no markets
     ("edgex-v2/getFundingRatePage_30000001.json", "history", None, 2, "--symbol BTCUSDC"),
+    ("nado/funding_rate_history_2.json", "history", None, 2, "--symbol BTC-PERP_USDT0"),
 ]
 
 

@@ -42,10 +42,12 @@ PLAIN = {
     "drift": "SOL-PERP",
     "velocity": "BTC-PERP",
     "edgex": "BTCUSDC",
+    "nado": "BTC-PERP_USDT0",
 }
 LISTINGS = {  # recorded, where an answer does not tell who trades
     ("backpack", "current"): "markets.json",
     ("edgex", "current"): "getMetaData.json",
+    ("nado", "current"): "symbols.json",
 }
 RUNNING = {"backpack"}  # their history begins with a payment that is still to come
 FOLDERS = {"velocity": "drift", "edgex": "edgex-v2"}  # of recorded answers, where it is not the exchange's id
@@ -367,6 +369,21 @@ SAMPLES = [
             "fundingMaxRate",
         ),
     ),
+    Case(
+        "nado",
+        "history",
+        "funding_rate_history_2.json",
+        "BTC-PERP_USDT0",
+        ("funding_rates", "product_id", "timestamp", "funding_rate_x18"),
+    ),
+    Case(
+        "nado",
+        "current",
+        "contracts.json",
+        None,
+        ("ticker_id", "product_type", "mark_price", "funding_rate", "next_funding_rate_timestamp"),
+    ),
+    Case("nado", "markets", "symbols.json", None, ("status", "data", "symbols", "type", "trading_status")),
     Case("variational", "markets", "metadata_stats.json", None, ("ticker", "funding_interval_s")),
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])

@@ -32,6 +32,7 @@ BUILT_IN = {
     "velocity": "drift:VELOCITY",
     "variational": "variational:FETCHER",
     "edgex": "edgex:FETCHER",
+    "nado": "nado:FETCHER",
 }
 
 

@@ -47,6 +47,7 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     json: Any = None
     cost: float = 1.0
+    base_url: str | None = None  # of this request alone, where an exchange has more than one host
 
 
 @dataclass(frozen=True, slots=True)
