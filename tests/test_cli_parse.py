@@ -110,11 +110,14 @@ ANSWERS = [
     ("nado/contracts.json", "current", None, 4),  # two don't trade
     ("nado/funding_rate_history_2.json", "history", "BTC-PERP_USDT0", 4),
     ("nado/symbols.json", "markets", None, 6),
+    ("paradex/markets.json", "markets", None, 1),  # an option is none
+    ("paradex/markets_summary.json", "current", None, 1),
 ]
 LISTINGS = {  # who trades
     "backpack/markPrices.json": "backpack/markets.json",
     "edgex-v2/getLatestFundingRate.json": "edgex-v2/getMetaData.json",
     "nado/contracts.json": "nado/symbols.json",
+    "paradex/markets_summary.json": "paradex/markets.json",
 }
 EXCHANGES = {"edgex-v2": "edgex"}  # id, where the folder has another name
 # file, endpoint, --symbol, exit code, part of the message
@@ -140,6 +143,7 @@ NO_ANSWERS = [
     ("edgex-v2/contract-labels.json", "markets", None, 1, "getMetaData"),  # names tabs of a page, no markets
     ("edgex-v2/getFundingRatePage_30000001.json", "history", None, 2, "--symbol BTCUSDC"),
     ("nado/funding_rate_history_2.json", "history", None, 2, "--symbol BTC-PERP_USDT0"),
+    ("paradex/markets_summary.json", "history", "BTC-USD-PERP", 2, "no funding history"),
 ]
 
 

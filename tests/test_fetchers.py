@@ -48,6 +48,7 @@ LISTINGS = {  # recorded, where an answer does not tell who trades
     ("backpack", "current"): "markets.json",
     ("edgex", "current"): "getMetaData.json",
     ("nado", "current"): "symbols.json",
+    ("paradex", "current"): "markets.json",
 }
 RUNNING = {"backpack"}  # their history begins with a payment that is still to come
 FOLDERS = {"velocity": "drift", "edgex": "edgex-v2"}  # of recorded answers, where it is not the exchange's id
@@ -384,6 +385,8 @@ SAMPLES = [
         ("ticker_id", "product_type", "mark_price", "funding_rate", "next_funding_rate_timestamp"),
     ),
     Case("nado", "markets", "symbols.json", None, ("status", "data", "symbols", "type", "trading_status")),
+    Case("paradex", "current", "markets_summary.json", None, ("results", "symbol")),
+    Case("paradex", "markets", "markets.json", None, ("results", "symbol", "asset_kind")),
     Case("variational", "markets", "metadata_stats.json", None, ("ticker", "funding_interval_s")),
 ]
 EVERY = pytest.mark.parametrize("case", SAMPLES, ids=["-".join((*c[:3], *c.keys[:1])) for c in SAMPLES])

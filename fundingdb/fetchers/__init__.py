@@ -33,6 +33,7 @@ BUILT_IN = {
     "variational": "variational:FETCHER",
     "edgex": "edgex:FETCHER",
     "nado": "nado:FETCHER",
+    "paradex": "paradex:FETCHER",
 }
 
 
