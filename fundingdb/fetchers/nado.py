@@ -329,5 +329,6 @@ FETCHER = Fetcher(
     unit="fraction per hour times 1e18; per 24 h for now",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

@@ -239,5 +239,6 @@ FETCHER = Fetcher(
     unit="fraction per 8 h (by market)",
     interval="none: accrues all the time, given per 1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

@@ -172,5 +172,6 @@ FETCHER = Fetcher(
     unit="fraction per year",
     interval="1, 4 or 8 h, by market",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )
