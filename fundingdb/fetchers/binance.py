@@ -472,7 +472,7 @@ def _error_of(body: bytes) -> tuple[str | None, str]:
     return str(answer["code"]), str(answer.get("msg", ""))[:200]
 
 
-def _fetcher(venue: _Venue) -> Fetcher:
+def _fetcher(venue: _Venue, evidence: str) -> Fetcher:
     return Fetcher(
         exchange=venue.name,
         version=1,
@@ -491,9 +491,10 @@ def _fetcher(venue: _Venue) -> Fetcher:
         unit="fraction per interval",
         interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
         checked="2026-11-22",
+        evidence=evidence,
     )
 
 
-FETCHER = _fetcher(_USD_M)
-COIN_M = _fetcher(_COIN_M)
-ASTER = _fetcher(_ASTER)
+FETCHER = _fetcher(_USD_M, "recorded; special payments reconstructed")
+COIN_M = _fetcher(_COIN_M, "documented")
+ASTER = _fetcher(_ASTER, "recorded; special payments documented")

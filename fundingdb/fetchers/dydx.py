@@ -233,5 +233,6 @@ FETCHER = Fetcher(
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

@@ -422,5 +422,6 @@ FETCHER = Fetcher(
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded; stream documented",
     settle_delay=timedelta(minutes=10),  # one payment of a thousand was stamped 559 s after its hour
 )

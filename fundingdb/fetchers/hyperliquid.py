@@ -490,5 +490,6 @@ FETCHER = Fetcher(
     unit="fraction per hour; per 8 hours before 2023-06-08 00:30Z",
     interval="1 h; 8 h before 2023-06-08 00:30Z",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),  # one payment of twelve thousand was stamped 111 s after its hour
 )

@@ -370,4 +370,5 @@ FETCHER = Fetcher(
     unit="fraction per interval",
     interval="1, 2, 4, 6 or 8 h, moves by market; history does not tell it",
     checked="2026-11-22",
+    evidence="recorded",
 )
