@@ -68,7 +68,9 @@ class Healer:
         if len(spans) > _NAMED:
             spans = [(min(start for start, _ in spans), max(stop for _, stop in spans))]
         near = pl.any_horizontal(pl.col("funding_time").is_between(*s, closed="left") for s in spans)
-        months = pl.any_horizontal(pl.col("month").is_between(f"{a:%Y-%m}", f"{b:%Y-%m}") for a, b in spans)
+        months = pl.any_horizontal(
+            pl.col("month").is_between(pl.lit(f"{a:%Y-%m}"), pl.lit(f"{b:%Y-%m}")) for a, b in spans
+        )
         who = [pl.col(c).is_in(wanted[c].unique().to_list()) for c in MARKET]
         found = self.lake.scan(FUNDING.name).filter(*who, months, near).collect()
         exact = found.join(wanted, on=list(MARKET)).filter(

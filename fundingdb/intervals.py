@@ -95,11 +95,14 @@ def _runs(rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Win
 def _found(runs: pl.DataFrame) -> pl.DataFrame:
     """_row and _hours (null: not known) of rows by run and time."""
     gap = (pl.col("funding_time").diff() / timedelta(hours=1)).cast(pl.Float64)
-    gaps = runs.with_columns(_gap=pl.when(pl.col("_run") == pl.col("_run").shift()).then(gap)).with_columns(
-        _stretch=pl.struct("_run", "_gap").rle_id(),
-        _listed=pl.when(pl.col("_gap").is_in(HOURS)).then("_gap"),
+    gaps = (
+        runs.with_columns(_gap=pl.when(pl.col("_run") == pl.col("_run").shift()).then(gap))
+        .with_columns(
+            _stretch=pl.struct("_run", "_gap").rle_id(),
+            _listed=pl.when(pl.col("_gap").is_in(HOURS)).then("_gap"),
+        )
+        .with_columns(_before=pl.col("_listed").shift())
     )
-    equal = pl.len().over("_stretch")
-    before = pl.col("_listed").shift().first().over("_stretch")
+    equal, before = pl.len().over("_stretch"), pl.col("_before").first().over("_stretch")
     sure = (equal >= _SURE) | ((equal == _SHORTER) & (before > pl.col("_gap")))
     return gaps.select("_row", _hours=pl.when(sure.fill_null(value=False)).then("_listed"))
