@@ -15,6 +15,7 @@ import polars as pl
 from fundingdb import catalog, ledger
 from fundingdb.asking import Source
 from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
+from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
 from fundingdb.listing import choose, market_of, remembered
 from fundingdb.quarantine import keep
@@ -116,8 +117,8 @@ class Collector:
         report = Report()
         listed = await self._list(fetchers, report)
         chosen = choose({f.exchange: m for f, m in listed}, tokens)
-        jobs = {f.exchange: self._jobs(f, chosen[f.exchange], window, report) for f, _ in listed}
         batch = _Batch(self, report)
+        jobs = {f.exchange: self._jobs(f, chosen[f.exchange], window, batch) for f, _ in listed}
         try:
             await asyncio.gather(*(self._fetch(f, jobs[f.exchange], batch) for f, _ in listed))
         finally:
@@ -168,7 +169,7 @@ class Collector:
             batch.note(self._failed(report, Ask.of(fetcher, "*", "current"), error))
             return
         trading = [m for m in mine if m.status in {"active", "reduce_only"}]
-        await self._fetch(fetcher, self._due_jobs(fetcher, trading, report), batch)
+        await self._fetch(fetcher, self._due_jobs(fetcher, trading, batch), batch)
 
     async def _list(
         self, fetchers: Sequence[Fetcher], report: Report
@@ -185,15 +186,18 @@ class Collector:
                 listed.append((fetcher, markets))
         return listed
 
-    def _spans(self, fetcher: Fetcher) -> dict[str, list[Window]]:
+    def _spans(self, fetcher: Fetcher, batch: _Batch) -> dict[str, list[Window]]:
         mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.exchange)
-        return ledger.covered(self.lake.scan("fetches").filter(mine).collect())
+        fetches = self.lake.scan("fetches").filter(mine).collect()
+        spans = ledger.covered(fetches)
+        batch.healer.learn(fetcher.exchange, fetcher.exchange, spans)
+        return spans
 
     def _jobs(
-        self, fetcher: Fetcher, markets: Iterable[Market], window: Window, report: Report
+        self, fetcher: Fetcher, markets: Iterable[Market], window: Window, batch: _Batch
     ) -> list[tuple[Market, Window]]:
         stop = min(window.stop, ledger.due(self.now(), fetcher.settle_delay))
-        spans = self._spans(fetcher)
+        spans = self._spans(fetcher, batch)
         jobs: list[tuple[Market, Window]] = []
         for market in markets:
             start = window.start
@@ -203,14 +207,14 @@ class Collector:
                 continue
             left = ledger.missing(Window(start, stop), spans.get(market.symbol, []))
             jobs += [(market, w) for w in left]
-            report.covered += not left
+            batch.report.covered += not left
         return jobs
 
     def _due_jobs(
-        self, fetcher: Fetcher, markets: Iterable[Market], report: Report
+        self, fetcher: Fetcher, markets: Iterable[Market], batch: _Batch
     ) -> list[tuple[Market, Window]]:
         stop = ledger.due(self.now(), fetcher.settle_delay)
-        spans = self._spans(fetcher)
+        spans = self._spans(fetcher, batch)
         jobs: list[tuple[Market, Window]] = []
         for market in markets:
             done = spans.get(market.symbol, [])
@@ -218,7 +222,7 @@ class Collector:
             if start < stop:
                 left = ledger.missing(Window(start, stop), done)
                 jobs += [(market, w) for w in left]
-                report.covered += not left
+                batch.report.covered += not left
         return jobs
 
     async def _fetch(self, fetcher: Fetcher, jobs: list[tuple[Market, Window]], batch: _Batch) -> None:
@@ -271,6 +275,7 @@ class _Batch:
 
     def __init__(self, collector: Collector, report: Report) -> None:
         self.collector, self.report = collector, report
+        self.healer = Healer(collector.lake)
         self._frames: list[pl.DataFrame] = []
         self._ledger: list[pl.DataFrame] = []
         self._rows = 0
@@ -324,7 +329,7 @@ class _Batch:
     def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
         lake = self.collector.lake
         if frames and sum(f.height for f in frames):
-            done = lake.upsert("funding", pl.concat(frames))
+            done = lake.upsert("funding", self.healer.healed(pl.concat(frames), pl.concat(rows)))
             self.report.inserted += done.inserted
             self.report.restated += done.restated
             self.report.unchanged += done.unchanged

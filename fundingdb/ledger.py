@@ -111,11 +111,18 @@ def covered(fetches: pl.DataFrame) -> dict[str, list[Window]]:
         & (fetches["window_start"] < fetches["window_stop"])
     ).sort("symbol", "window_start")
     for symbol, start, stop in rows.select("symbol", "window_start", "window_stop").iter_rows():
-        mine = spans.setdefault(symbol, [])
-        if mine and start <= mine[-1].stop:
-            mine[-1] = Window(mine[-1].start, max(stop, mine[-1].stop))
+        spans.setdefault(symbol, []).append(Window(start, stop))
+    return {symbol: joined(windows) for symbol, windows in spans.items()}
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """The same spans in order, those that overlap or touch made one."""
+    spans: list[Window] = []
+    for window in sorted(windows):
+        if spans and window.start <= spans[-1].stop:
+            spans[-1] = Window(spans[-1].start, max(window.stop, spans[-1].stop))
         else:
-            mine.append(Window(start, stop))
+            spans.append(window)
     return spans
 
 

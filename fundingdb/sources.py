@@ -20,6 +20,7 @@ from fundingdb.collector import Collector
 from fundingdb.errors import BadCall, FundingdbError, UnknownName
 from fundingdb.fetchers import fetcher
 from fundingdb.http import Engine
+from fundingdb.intervals import observed
 from fundingdb.lake import Lake, Upserted, default_warehouse
 from fundingdb.ledger import due
 from fundingdb.listing import choose, market_of
@@ -112,8 +113,9 @@ class BaseFundingDataSource:
     ) -> pl.DataFrame:
         """Settled rates of `token` (base or symbol) with start <= funding_time < end: FUNDING rows in order of time.
 
-        `end` defaults to the last settlement surely published. Empty means that the source proved it has none. Raises BadCall
-        for a source without history, UnknownName, BadWindow.
+        `end` defaults to the last settlement surely published. Intervals that the source does not tell are found where their
+        neighbours show them (`fundingdb.intervals`), so never for the first row. Empty means that the source proved it has
+        none. Raises BadCall for a source without history, UnknownName, BadWindow.
         """
         return await self._history(
             [token], instant(start, "start"), None if end is None else instant(end, "end")
@@ -196,7 +198,7 @@ class BaseFundingDataSource:
         markets = choose({self.name: await self._known()}, tokens)[self.name]
         source = Source(self.fetcher, self.engine)
         got = await asyncio.gather(*(source.history(m, window) for m in markets))
-        frames = [g.frame for g in got]
+        frames = [observed(g.frame) for g in got]
         return pl.concat([FUNDING.empty(), *frames]).sort("symbol", "funding_time")
 
 

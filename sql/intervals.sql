@@ -9,11 +9,16 @@
 -- column:    first_time              | timestamp with time zone | first settlement of the span, UTC
 -- column:    last_time               | timestamp with time zone | last settlement of the span, UTC, inclusive
 -- column:    payments                | bigint                   | regular payments in the span
--- column:    previous_interval_hours | double                   | hours in the span before; null = unknown or the first span
--- column:    change                  | varchar                  | first, shorter, longer, or unclear (an unknown interval beside it)
+-- column:    previous_interval_hours | double                   | hours in the last span before whose hours are known; null = none
+-- column:    change                  | varchar                  | first (no known hours before), shorter, longer, none (the
+--                                                                 same hours, an unknown payment between), or unknown
 -- check:     first_time <= last_time
 -- check:     payments > 0
--- why:       The interval is dated data, not a constant of an exchange: one row per span in which it stays the same.
+-- check:     (change = 'unknown') = (interval_hours is null)
+-- check:     (change = 'shorter') = coalesce(interval_hours < previous_interval_hours, false)
+-- check:     (change = 'longer') = coalesce(interval_hours > previous_interval_hours, false)
+-- why:       The interval is dated data, not a constant of an exchange: one row per span in which it stays the same. The
+--            changes are the rows where change is shorter or longer; between two rhythms a payment can fit neither.
 with marked as (
     select
         exchange, symbol, base, asset_class, funding_time, interval_hours,
@@ -43,14 +48,33 @@ spans as (
         count(*) as payments
     from numbered
     group by exchange, symbol, span
+),
+counted as (
+    select
+        exchange, symbol, base, asset_class, interval_hours, first_time, last_time, payments,
+        count(interval_hours) over (
+            partition by exchange, symbol order by span rows between unbounded preceding and current row
+        ) as known
+    from spans
+),
+told as (
+    select exchange, symbol, interval_hours, known
+    from counted
+    where interval_hours is not null
 )
 select
-    exchange, symbol, base, asset_class, interval_hours, first_time, last_time, payments,
-    lag(interval_hours) over (partition by exchange, symbol order by span) as previous_interval_hours,
+    counted.exchange, counted.symbol, counted.base, counted.asset_class, counted.interval_hours,
+    counted.first_time, counted.last_time, counted.payments,
+    told.interval_hours as previous_interval_hours,
     case
-        when span = 1 then 'first'
-        when interval_hours < lag(interval_hours) over (partition by exchange, symbol order by span) then 'shorter'
-        when interval_hours > lag(interval_hours) over (partition by exchange, symbol order by span) then 'longer'
-        else 'unclear'
+        when counted.interval_hours is null then 'unknown'
+        when told.interval_hours is null then 'first'
+        when counted.interval_hours < told.interval_hours then 'shorter'
+        when counted.interval_hours > told.interval_hours then 'longer'
+        else 'none'
     end as change
-from spans
+from counted
+left join told
+    on told.exchange = counted.exchange
+   and told.symbol = counted.symbol
+   and told.known = case when counted.interval_hours is null then counted.known else counted.known - 1 end

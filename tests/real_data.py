@@ -74,3 +74,32 @@ def hyperliquid_all(shared: Path) -> pl.DataFrame:
             fetched_at="generated_at",
         )
     )
+
+
+def binance_without_intervals(shared: Path) -> pl.DataFrame:
+    """293 symbols of Binance USD-M, at most their last 200 settlements each: 58,330 rows, source `import`.
+
+    The file tells no interval, so all are null. Stamps trail the settlement by up to 17 ms and are snapped to its hour.
+    """
+    rows = pl.read_parquet(shared / "data/large/binance_usdm_symbols_0-L_2026-01_2026-03.parquet")
+    reported = (pl.col("timestamp") * 1000).cast(pl.Datetime("us", "UTC"))
+    return FUNDING.check(
+        rows.select(
+            exchange=pl.lit("binance"),
+            source=pl.lit("import"),
+            symbol="symbol",
+            base=pl.col("symbol").str.replace("USD[TC]$", ""),
+            quote=pl.col("symbol").str.slice(-4),
+            asset_class=pl.lit("crypto"),
+            funding_time=reported.dt.truncate("1h"),
+            interval_hours=pl.lit(None, pl.Float64),
+            interval_from=pl.lit("unknown"),
+            funding_rate="funding_rate",
+            rate_type=pl.lit("regular"),
+            native_rate="funding_rate",
+            mark_price=pl.lit(None, pl.Float64),
+            index_price=pl.lit(None, pl.Float64),
+            reported_time=reported,
+            fetched_at=pl.lit(datetime(2026, 3, 20, 5, tzinfo=UTC), pl.Datetime("us", "UTC")),
+        )
+    )

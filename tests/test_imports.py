@@ -19,6 +19,8 @@ RANK = {
     "quarantine": 6,
     "loaded": 7,
     "rounds": 3,
+    "intervals": 3,
+    "healing": 8,
     "fetchers": 4,
     "paging": 5,
     "budget": 5,

@@ -325,6 +325,25 @@ def test_intervals_are_dated_spans(world):
     assert got == [(8.0, 6, None, "first"), (4.0, 7, 8.0, "shorter")]
 
 
+def test_a_change_of_interval_is_told_across_an_unknown_payment(tmp_path):
+    hours = [None, 1.0, 1.0, None, 4.0, None, 4.0, 8.0, None]
+    warehouse = fill(tmp_path, [paid("a", h, 1e-5, told) for h, told in enumerate(hours)])
+    with catalog.connect(warehouse) as con:
+        got = con.sql(
+            "select interval_hours, previous_interval_hours, change from intervals order by first_time"
+        ).fetchall()
+    assert got == [
+        (None, None, "unknown"),
+        (1.0, None, "first"),
+        (None, 1.0, "unknown"),
+        (4.0, 1.0, "longer"),
+        (None, 4.0, "unknown"),
+        (4.0, 4.0, "none"),
+        (8.0, 4.0, "longer"),
+        (None, 8.0, "unknown"),
+    ]
+
+
 def test_gaps_have_four_different_reasons(tmp_path):
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     last = int((now - T0) / HOUR)

@@ -1,0 +1,96 @@
+"""Intervals of walked rows, found together with the rows that the lake holds beside them. Reads the lake, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb import intervals, ledger
+from fundingdb.intervals import MARKET, REACH
+from fundingdb.schema import FUNDING, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from fundingdb.lake import Lake  # noqa: TID251 - only read here; the collector writes
+    from fundingdb.window import Window
+
+_NAMED = 8  # spans of time asked for one by one; more of them are read as one
+
+
+@dataclass(slots=True)
+class Healer:
+    """Knows what is proven whole, market by market, and finds intervals by it.
+
+    A span that another process proves meanwhile is not seen: its neighbours stay null until a later row stands beside them.
+    """
+
+    lake: Lake
+    _proven: dict[tuple[str, str, str], list[Window]] = field(default_factory=dict)
+
+    def learn(self, exchange: str, source: str, proven: Mapping[str, Sequence[Window]]) -> None:
+        """Take spans, by symbol, in which no row is missing from the lake or from the rows to be healed."""
+        for symbol, spans in proven.items():
+            market = (exchange, source, symbol)
+            self._proven[market] = ledger.joined([*self._proven.get(market, ()), *spans])
+
+    def healed(self, rows: pl.DataFrame, walked: pl.DataFrame) -> pl.DataFrame:
+        """FUNDING rows just walked, their null intervals filled, and the stored rows beside them whose interval they show.
+
+        `walked`: the ledger rows of the walks, learned first. Where every row has its interval nothing is read.
+        """
+        mine: dict[tuple[str, str, str], list[Window]] = {}
+        for who, fetches in walked.partition_by("exchange", "source", as_dict=True).items():
+            exchange, source = map(str, who)
+            spans = ledger.covered(fetches)
+            self.learn(exchange, source, spans)
+            mine |= {(exchange, source, symbol): windows for symbol, windows in spans.items()}
+        if not intervals.unknown(rows):
+            return rows
+        open_ = rows.filter(pl.col("interval_hours").is_null()).select(MARKET).unique()
+        wanted = [m for m in open_.iter_rows() if m in self._proven]
+        proven = {m: self._proven[m] for m in wanted}
+        edges = [(*m, *edge) for m in wanted for w in mine.get(m, ()) for edge in _beside(w, proven[m])]
+        stored = self._stored(edges).join(rows, on=list(FUNDING.key), how="anti")
+        told = intervals.observed(pl.concat([rows, stored]), proven)
+        return pl.concat([told.head(rows.height), _changed(stored, told.tail(stored.height), rows)])
+
+    def _stored(self, edges: list[tuple[str, str, str, datetime, datetime]]) -> pl.DataFrame:
+        """The rows of the lake at these edges (market, start, stop), stop exclusive."""
+        if not edges:
+            return FUNDING.empty()
+        schema = {**dict.fromkeys(MARKET, pl.String()), "_start": TIME, "_stop": TIME}
+        wanted = pl.DataFrame(edges, schema=schema, orient="row").unique()
+        spans = wanted.select("_start", "_stop").unique().rows()
+        if len(spans) > _NAMED:
+            spans = [(min(start for start, _ in spans), max(stop for _, stop in spans))]
+        near = pl.any_horizontal(pl.col("funding_time").is_between(*s, closed="left") for s in spans)
+        months = pl.any_horizontal(
+            pl.col("month").is_between(pl.lit(f"{a:%Y-%m}"), pl.lit(f"{b:%Y-%m}")) for a, b in spans
+        )
+        who = [pl.col(c).is_in(wanted[c].unique().to_list()) for c in MARKET]
+        found = self.lake.scan(FUNDING.name).filter(*who, months, near).collect()
+        exact = found.join(wanted, on=list(MARKET)).filter(
+            pl.col("funding_time").is_between(pl.col("_start"), pl.col("_stop"), closed="left")
+        )
+        return exact.select(FUNDING.columns.keys()).unique(FUNDING.key, maintain_order=True)
+
+
+def _beside(walked: Window, proven: list[Window]) -> list[tuple[datetime, datetime]]:
+    """The proven spans that touch a walked one, as far as its rows can tell."""
+    around = next(span for span in proven if span.start <= walked.start and walked.stop <= span.stop)
+    before = (max(around.start, walked.start - REACH), walked.start)
+    after = (walked.stop, min(around.stop, walked.stop + REACH))
+    return [(start, stop) for start, stop in (before, after) if start < stop]
+
+
+def _changed(old: pl.DataFrame, new: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Those of `new`, row by row the same as `old`, with another interval; one that replaces hours is learned now."""
+    before, after = old["interval_hours"], new["interval_hours"]
+    learned = pl.lit(rows["fetched_at"].max(), TIME)
+    return new.with_columns(
+        fetched_at=pl.when(before.is_not_null()).then(learned).otherwise("fetched_at")
+    ).filter(after.ne_missing(before))

@@ -1,0 +1,108 @@
+"""The interval of a payment, found from its neighbours where the source does not tell it. Pure.
+
+The hours of a payment are the hours since the settlement before it. The gap between two neighbouring regular rows of one
+(exchange, source, symbol) says so only where a walk has proven that no row is missing between them, and even then an
+exchange may have left out a settlement, which makes a gap longer and never shorter. So a gap counts when it is 1, 2, 4,
+6, 8, 12 or 24 hours and one of
+
+- three or more equal gaps in a row, or
+- two equal gaps in a row, right after a longer gap that is itself on this list (the market began to pay more often).
+
+All other rows keep null: the first of a run, the first two after a change to longer hours while they are the newest, a
+step from one rhythm to the next that fits neither, the row after a hole. That is never wrong while of three neighbouring
+gaps at least one is free of holes and no settlement is left out within two of a change. A row that comes late, or more
+neighbours, can turn null into hours, and so heal rows that are there already.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.schema import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fundingdb.window import Window
+
+HOURS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
+REACH = 6 * timedelta(hours=HOURS[-1])
+"""Rows farther from a new row than this keep their interval: it changes the evidence of three gaps, each judged by three."""
+MARKET = ("exchange", "source", "symbol")
+_SURE = 3  # equal gaps in a row
+_SHORTER = 2  # equal gaps in a row after a longer one
+
+
+def unknown(rows: pl.DataFrame) -> bool:
+    """Whether any regular row has no interval."""
+    return rows["interval_hours"].has_nulls() and not rows.filter(_open()).is_empty()
+
+
+def observed(
+    rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Window]] | None = None
+) -> pl.DataFrame:
+    """The FUNDING rows, in their order, with interval_hours and interval_from (observed) where neighbours tell them.
+
+    `proven`: by (exchange, source, symbol) the spans, disjoint and in order, in which no row is missing; rows outside them
+    have no neighbours. None: the rows of each market are whole. Intervals that a source told stay as they are, an observed
+    one becomes another when a row that came late shows it. Special payments are nobody's neighbours and stay null.
+    """
+    if rows.is_empty() or not unknown(rows):
+        return rows
+    found = _found(_runs(rows, proven))
+    both = rows.with_row_index("_row").join(found, on="_row", how="left", maintain_order="left")
+    new = pl.col("_hours").is_not_null() & (_open() | (pl.col("interval_from") == "observed"))
+    return both.with_columns(
+        interval_hours=pl.when(new).then("_hours").otherwise("interval_hours"),
+        interval_from=pl.when(new).then(pl.lit("observed")).otherwise("interval_from"),
+    ).select(rows.columns)
+
+
+def _open() -> pl.Expr:
+    return pl.col("interval_hours").is_null() & (pl.col("rate_type") == "regular")
+
+
+def _runs(rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Window]] | None) -> pl.DataFrame:
+    """_row, _run and funding_time of the regular rows inside proven spans, by run and time."""
+    regular = (
+        rows.with_row_index("_row")
+        .filter(pl.col("rate_type") == "regular")
+        .select("_row", *MARKET, "funding_time")
+    )
+    if proven is None:
+        told = regular.with_columns(_run=pl.struct(MARKET).rank("dense"))
+        return told.select("_row", "_run", "funding_time").sort("_run", "funding_time")
+    spans = pl.DataFrame(
+        [(*market, w.start, w.stop) for market, windows in proven.items() for w in windows],
+        schema={**dict.fromkeys(MARKET, pl.String()), "_start": TIME, "_stop": TIME},
+        orient="row",
+    ).with_row_index("_run")
+    near = regular.sort("funding_time").join_asof(
+        spans.sort("_start"),
+        left_on="funding_time",
+        right_on="_start",
+        by=list(MARKET),
+        strategy="backward",
+        check_sortedness=False,  # both just sorted
+    )
+    inside = near.filter(pl.col("funding_time") < pl.col("_stop"))
+    return inside.select("_row", "_run", "funding_time").sort("_run", "funding_time")
+
+
+def _found(runs: pl.DataFrame) -> pl.DataFrame:
+    """_row and _hours (null: not known) of rows by run and time."""
+    gap = (pl.col("funding_time").diff() / timedelta(hours=1)).cast(pl.Float64)
+    gaps = (
+        runs.with_columns(_gap=pl.when(pl.col("_run") == pl.col("_run").shift()).then(gap))
+        .with_columns(
+            _stretch=pl.struct("_run", "_gap").rle_id(),
+            _listed=pl.when(pl.col("_gap").is_in(HOURS)).then("_gap"),
+        )
+        .with_columns(_before=pl.col("_listed").shift())
+    )
+    equal, before = pl.len().over("_stretch"), pl.col("_before").first().over("_stretch")
+    sure = (equal >= _SURE) | ((equal == _SHORTER) & (before > pl.col("_gap")))
+    return gaps.select("_row", _hours=pl.when(sure.fill_null(value=False)).then("_listed"))
