@@ -43,6 +43,19 @@ def fetchers(names: list[str], *, history: bool = False) -> list[Fetcher]:
     return [f for f in found if f.history is not None]
 
 
+def bridged(names: list[str] | None) -> list[Fetcher]:
+    """The fetchers of these exchanges through ccxt.
+
+    Raises BadCall where none is named and for one that is not on the list, MissingExtra.
+    """
+    from fundingdb.bridge import bridged as through
+    from fundingdb.bridge import names as known
+
+    if not names:
+        raise BadCall(f"--source ccxt: name the exchanges; on the list are {', '.join(known())}")
+    return [through(n) for n in dict.fromkeys(names)]
+
+
 def window(args: Namespace) -> Window:
     """The window of --days, --since and --until; raises BadWindow for reversed, future or double-stated ones."""
     from fundingdb.window import HOUR, Window, floor_hour, instant
