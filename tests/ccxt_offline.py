@@ -39,7 +39,11 @@ IDS: dict[str, dict[str, str]] = {
     "xt": {"BTC/USDT:USDT": "btc_usdt"},
 }
 
-INFO = {"bybit": {"fundingInterval": "480"}, "paradex": {"funding_period_hours": "8"}, "nado": {"ticker_id": "BTC-PERP_USDT0"}}
+INFO = {
+    "bybit": {"fundingInterval": "480"},
+    "paradex": {"funding_period_hours": "8"},
+    "nado": {"ticker_id": "BTC-PERP_USDT0"},
+}
 
 
 def markets(exchange: Any, ids: dict[str, str]) -> list[dict[str, Any]]:

@@ -51,7 +51,9 @@ def tested_version() -> str:
     try:
         found = version("ccxt")
     except PackageNotFoundError:
-        raise MissingExtra("the source ccxt needs an optional package: pip install 'fundingdb[ccxt]'") from None
+        raise MissingExtra(
+            "the source ccxt needs an optional package: pip install 'fundingdb[ccxt]'"
+        ) from None
     numbers = tuple(int(n) for n in re.findall(r"\d+", found)[:3])
     low, high = (tuple(map(int, end.split("."))) for end in TESTED)
     if not low <= numbers <= high:
@@ -90,7 +92,9 @@ class Caller:
             except Exception as error:  # noqa: BLE001 - ccxt raises many kinds, a changed answer even TypeError
                 raise meaning(ccxt, self._name, call, error) from None
         if not rows and call == HISTORY and has_rows(raw):
-            raise BadPayload(self._name, f"ccxt {call}", "rows", "ccxt shows none of the rows that the answer has")
+            raise BadPayload(
+                self._name, f"ccxt {call}", "rows", "ccxt shows none of the rows that the answer has"
+            )
         follow = self._venue.past.follow if call == HISTORY else ""
         envelope = {
             "ccxt": ccxt.__version__,

@@ -80,7 +80,12 @@ def _settled(reader: Reader, stamp: int, *, floor: bool) -> int:
 
 
 def _rate(
-    reader: Reader, info: dict[str, Any], name: str, row: dict[str, Any], scale: float, over: str | None = None
+    reader: Reader,
+    info: dict[str, Any],
+    name: str,
+    row: dict[str, Any],
+    scale: float,
+    over: str | None = None,
 ) -> tuple[float, float]:
     """(fraction, raw figure); raises BadPayload when ccxt's own figure is another one."""
     native = _figure(reader, info, name)
@@ -100,11 +105,7 @@ def _rate(
 
 
 def _figure(reader: Reader, info: dict[str, Any], name: str) -> float:
-    outer, _, inner = name.partition(".")
-    if inner:
-        info, name = reader.get(info, outer, dict), inner
-    value = reader.get(info, name, str, int, float)
-    return reader.finite(name, value)
+    return reader.finite(name, reader.get(info, name, str, int, float))
 
 
 def _period(
@@ -147,9 +148,7 @@ def current(name: str, rules: Now, venue: Venue, body: bytes, asked: Asked) -> p
             continue
         info = reader.get(row, "info", dict)
         given: dict[str, Any] = {"source": SOURCE}
-        outer, _, inner = rules.rate.partition(".")
-        raw = info.get(outer)
-        raw = raw.get(inner) if inner and isinstance(raw, dict) else raw
+        raw = info.get(rules.rate)
         hours, _ = _period(reader, rules.period, info, row.get("timestamp"))
         given["interval_hours"] = hours or None
         if raw not in (None, "") and row.get("fundingRate") is not None:
@@ -200,7 +199,9 @@ def markets(name: str, venue: Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     for row in found:
         twin = seen.setdefault(row["symbol"], row["native_id"])
         if twin != row["native_id"]:
-            raise reader.bad("id", f"two markets ({twin}, {row['native_id']}) share one symbol", row["symbol"])
+            raise reader.bad(
+                "id", f"two markets ({twin}, {row['native_id']}) share one symbol", row["symbol"]
+            )
     return market_rows(found)
 
 

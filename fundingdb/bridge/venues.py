@@ -104,12 +104,21 @@ def _pages(name: str, limit: int | None, **params: Any) -> Callable[[Window, str
 def _orderly(span: Window, cursor: str | None) -> Span:
     start, last = span.ms
     # never `until`: ccxt divides it by 1000 here and the venue answers nothing
-    return None, None, {"start_t": start - _SLACK_MS, "end_t": last, "page": int(cursor or _PAGE), "size": 500}
+    return (
+        None,
+        None,
+        {"start_t": start - _SLACK_MS, "end_t": last, "page": int(cursor or _PAGE), "size": 500},
+    )
 
 
 def _hibachi(span: Window, cursor: str | None) -> Span:
     start, last = span.seconds
-    params = {"startTime": start - _SLACK_MS // 1000, "endTime": last, "limit": 100, "offset": int(cursor or 0)}
+    params = {
+        "startTime": start - _SLACK_MS // 1000,
+        "endTime": last,
+        "limit": 100,
+        "offset": int(cursor or 0),
+    }
     return None, None, params
 
 
@@ -271,9 +280,7 @@ VENUES: dict[str, Venue] = {
     "pacifica": Venue(
         "pacifica",
         "recorded",
-        Past(
-            Cursor(newest_first=True), _pacifica, "funding_rate", _HOURLY, follow="next_cursor", floor=True
-        ),
+        Past(Cursor(newest_first=True), _pacifica, "funding_rate", _HOURLY, follow="next_cursor", floor=True),
         Now("funding", period=_HOURLY),
     ),
     "grvt": Venue(
@@ -294,7 +301,7 @@ VENUES: dict[str, Venue] = {
         "recorded",
         Past(Offset(), _hibachi, "fundingRate", _HOURLY),
         Now(
-            "fundingRateEstimation.estimatedFundingRate",
+            "estimatedFundingRate",
             (("fetch_funding_rate", {}),),
             _HOURLY,
             single=True,

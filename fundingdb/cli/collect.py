@@ -16,7 +16,11 @@ EXAMPLE = "fundingdb collect --source extended --source coingecko --every 1h --f
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--source", action="append", default=[], metavar="NAME", help="repeatable (default: all sources); ccxt asks the --exchanges"
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeatable (default: all sources); ccxt asks the --exchanges",
     )
     parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko, ccxt)")
     parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
