@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fundingdb.bridge.calls import Caller
 from fundingdb.bridge.venues import VENUES, Venue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 CLOCK_MS = 1_790_000_000_000  # the recorder's
 # ccxt's symbol -> the exchange's own name, as the recorded requests and answers have it

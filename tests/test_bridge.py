@@ -58,7 +58,7 @@ def read(name, entry):
     return SNAPSHOTS.check(fetcher.current.parse(body, Asked(AT, None, markets, request)))
 
 
-def paid(symbol, at, rate, hours, evidence, native=None):
+def paid(symbol, at, rate, hours, evidence, *, native=None):
     return {
         "symbol": symbol,
         "funding_time": utc(at),
@@ -69,7 +69,7 @@ def paid(symbol, at, rate, hours, evidence, native=None):
     }
 
 
-def coming(symbol, rate, hours, due, mark=None, index=None, native=None):
+def coming(symbol, rate, hours, due, mark=None, index=None, native=None):  # noqa: PLR0917 - rows of a table
     return {
         "symbol": symbol,
         "funding_rate": rate,

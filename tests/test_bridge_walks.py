@@ -12,11 +12,13 @@ pytest.importorskip("ccxt")
 
 from ccxt_offline import CLOCK_MS, caller
 
+from fundingdb.asking import Source
 from fundingdb.bridge import bridged
 from fundingdb.cli import main
 from fundingdb.collector import Collector
 from fundingdb.http import Engine
 from fundingdb.lake import Lake
+from fundingdb.listing import market_of
 from fundingdb.window import Window, from_ms
 
 HOUR_MS = 3_600_000
@@ -306,7 +308,7 @@ VENUES = [
 ]
 
 
-def through(monkeypatch, name, symbol, theirs, answerer, world):
+def through(monkeypatch, name, symbol, theirs, answerer, world):  # noqa: PLR0917 - a row of VENUES
     """The venue's fetcher with the answerer as its exchange."""
 
     def answer(url, _method, body):
@@ -337,20 +339,31 @@ def test_every_venue_of_the_list_is_walked_here():
 
 
 @pytest.mark.parametrize("one", VENUES, ids=lambda v: v[0])
-def test_a_walk_through_ccxt_brings_every_row_into_the_lake(tmp_path, monkeypatch, one):
+def test_a_walk_through_ccxt_brings_every_row(monkeypatch, one):
     name, symbol, theirs, answerer, every, (hours, evidence) = one
     days = 100
     world = World(every, days)
     fetcher = through(monkeypatch, name, symbol, theirs, answerer, world)
     window = Window(NOW.replace(minute=0, second=0) - timedelta(days=days - 10), NOW)
-    report = collect(tmp_path, fetcher, window)
-    assert not report.failures
-    rows = Lake(tmp_path).scan("funding").collect().sort("funding_time")
+
+    async def work():
+        async with Engine(now=lambda: NOW) as engine:
+            (market,) = map(market_of, (await Source(fetcher, engine).markets()).frame.iter_rows(named=True))
+            return await Source(fetcher, engine).history(market, window)
+
+    rows = asyncio.run(work()).frame
     expected = [t for t in world.times if window.start <= from_ms(t) < window.stop]
     assert rows["funding_time"].to_list() == [from_ms(t) for t in expected]
     assert rows["funding_rate"].to_list() == pytest.approx([rate(t) for t in expected], rel=1e-9, abs=1e-15)
     assert rows.select("exchange", "source", "symbol").unique().rows() == [(name, "ccxt", symbol)]
     assert rows.select("interval_hours", "interval_from").unique().rows() == [(hours, evidence)]
+
+
+def test_the_ledger_names_the_version_of_ccxt_and_what_is_proven_is_not_asked_again(tmp_path, monkeypatch):
+    world = World(8, 40)
+    fetcher = through(monkeypatch, "xt", "btc_usdt", "BTC/USDT:USDT", xt, world)
+    window = Window(from_ms(LAST - 30 * 24 * HOUR_MS), NOW)
+    assert not collect(tmp_path, fetcher, window).failures
     fetches = Lake(tmp_path).scan("fetches").filter(pl.col("endpoint") == "history").collect()
     assert fetches["source"].to_list() == ["ccxt"]
     assert fetches["fetcher_version"].item().endswith("ccxt 4.5.90")

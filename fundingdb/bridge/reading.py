@@ -79,7 +79,7 @@ def _settled(reader: Reader, stamp: int, *, floor: bool) -> int:
     return nearest
 
 
-def _rate(
+def _rate(  # noqa: PLR0917 - one figure, its field, ccxt's row and the two ways to scale it
     reader: Reader,
     info: dict[str, Any],
     name: str,
