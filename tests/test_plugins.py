@@ -26,6 +26,7 @@ AT = datetime(2026, 2, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The environment of a process that has the example package, built and installed by pip without a network."""
+    pytest.importorskip("pip")  # environments made by uv have none
     home = tmp_path_factory.mktemp("plugin")
     shutil.copytree(EXAMPLE, home / "source")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
