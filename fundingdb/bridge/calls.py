@@ -92,9 +92,9 @@ class Caller:
             except Exception as error:  # noqa: BLE001 - ccxt raises many kinds, a changed answer even TypeError
                 raise meaning(ccxt, self._name, call, error) from None
         if not rows and call == HISTORY and has_rows(raw):
-            raise BadPayload(
-                self._name, f"ccxt {call}", "rows", "ccxt shows none of the rows that the answer has"
-            )
+            bad = BadPayload(self._name, call, "rows", "ccxt shows none of the rows that the answer has")
+            bad.body = msgspec.json.encode(raw)
+            raise bad
         follow = self._venue.past.follow if call == HISTORY else ""
         envelope = {
             "ccxt": ccxt.__version__,
@@ -168,7 +168,7 @@ def meaning(ccxt: Any, name: str, call: str, error: Exception) -> FundingdbError
     code = int(status[1]) if status else None
     body = re.sub(r"\S*://\S+", "(address)", text)
     body = " ".join(body.split())[:160]
-    where = f"{name} ccxt {call}: {type(error).__name__}"
+    where = f"{name} {call}: ccxt's {type(error).__name__}"
     said = f"{where}{f' (status {code})' if code else ''}: {body}"
     if code in (401, 403, 451) or (code != 429 and re.search(r"<!doctype|<html", text, re.IGNORECASE)):
         return Refused(f"{said}; blocked by place or firewall: not asked again")
@@ -180,4 +180,4 @@ def meaning(ccxt: Any, name: str, call: str, error: Exception) -> FundingdbError
         return BadCall(said)
     if isinstance(error, ccxt.ExchangeError):
         return Refused(said)
-    return BadPayload(name, f"ccxt {call}", "(answer)", f"ccxt can't read it: {type(error).__name__}")
+    return BadPayload(name, call, "(answer)", f"ccxt can't read it: {type(error).__name__}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 
 from fundingdb.errors import BadPlugin, FundingdbError, SchemaError
-from fundingdb.fetchers.base import Budget, Fetcher, History, Market, Paging, Request, Round
+from fundingdb.fetchers.base import Budget, Fetcher, History, Live, Market, Paging, Request, Round
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def loaded(entry: EntryPoint) -> Fetcher:
     who = _package(entry)
     try:
         found = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadPlugin(who, f"it can be imported ({type(error).__name__}: {error})") from error
     _keeps(who, entry.name, found)
     return _guarded(who, found)
@@ -75,6 +76,10 @@ def _keeps(who: str, name: str, found: Any) -> None:
             text="next_cursor is a function or None",
         )
         rule(kept=isinstance(past.depth, str) and bool(past.depth), text="history.depth says how far back")
+    rule(kept=found.live is None or isinstance(found.live, Live), text="live is a Live or None")
+    rule(kept=found.source is None and found.call is None, text="source and call are left to fundingdb")
+    delay = found.settle_delay
+    rule(kept=isinstance(delay, timedelta) and delay >= timedelta(0), text="settle_delay is a timedelta")
     for part in ("market", "refusal", "headers", "told_at"):
         rule(kept=callable(getattr(found, part)), text=f"{part} is a function")
     for part in ("unit", "interval", "checked"):
@@ -96,6 +101,7 @@ def _guarded(who: str, found: Fetcher) -> Fetcher:
             more=_watched(who, f"{which}.more", one.more, _a(Request, None)),
         )
 
+    live = found.live
     past = found.history
     if past is not None:
         following = past.next_cursor
@@ -113,6 +119,8 @@ def _guarded(who: str, found: Fetcher) -> Fetcher:
         market=_watched(who, "market", found.market, _a(Market)),
         refusal=_watched(who, "refusal", found.refusal, _a(FundingdbError, None)),
         headers=_watched(who, "headers", found.headers, _a(dict)),
+        told_at=_watched(who, "told_at", found.told_at, _a(datetime, None)),
+        live=live and replace(live, parse=_watched(who, "live.parse", live.parse, _rows(SNAPSHOTS, name))),
     )
 
 
