@@ -193,7 +193,7 @@ class Engine:
             )
         name = f"FUNDINGDB_{re.sub('[^A-Z0-9]', '_', fetcher.exchange.upper())}_URL"
         own = self._env.get(name)
-        base = (own or _base_for(fetcher, self._env)).rstrip("/")
+        base = (own or request.base_url or _base_for(fetcher, self._env)).rstrip("/")
         try:
             url = httpx.URL(base + path)
         except httpx.InvalidURL:

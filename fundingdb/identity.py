@@ -64,6 +64,9 @@ _SUFFIXES = {"extended": {"_24_5": "equity"}, "backpack": {".US": "equity"}}
 # coin GAS is another thing.
 # dydx, capture of 2026-09: EUR-USD has the oracle price 1.161447835, the euro in dollars.
 # binance, bitget, gate, variational: CAT is Caterpillar (817 dollars, September 2026), the coin is 1000CAT.
+# edgex: EURUSDC is the euro in dollars (1.169), JPYUSDC the yen in dollars (0.00649, the inverse of USDJPY; September
+# 2026); /contract-labels of that month: XAU, XAG, CL, BZ, COPPER, NATGAS, XPD, XPT are its commodities, BZ is Brent.
+# nado: shares by the feed reference of its docs (September 2026): PENG at 50.84 is Penguin Solutions.
 # aster: RTX is RateX (0.72 dollars, symbolType 0, September 2026); Raytheon is RTX elsewhere (199 on Gate).
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     **{exchange: {"CAT": ("equity", "CAT")} for exchange in ("binance", "bitget", "gate", "variational")},
@@ -82,6 +85,12 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "km": {"EUR": ("fx", "EURUSD")},
     "dydx": {"EUR": ("fx", "EURUSD")},
+    "nado": {name: ("equity", name) for name in ("BBX", "PENG", "ZHIPU")},
+    "edgex": {
+        "BZ": ("commodity", "BRENT"),
+        "EUR": ("fx", "EURUSD"),
+        "JPY": ("fx", "JPYUSD"),
+    },
     "flx": {
         "GAS": ("commodity", "NATGAS"),
         "OIL": ("commodity", "OIL"),
@@ -103,8 +112,9 @@ DEXES: dict[str, str] = {
     "hyna": "crypto",
 }
 
-# Names for one thing: the metals, by ounce.
+# Names for one thing: the metals, by ounce; US crude (September 2026: WTI 97.34 on dYdX, CL 97.47 on Aster).
 _ALIASES = {
+    ("commodity", "WTI"): "CL",
     ("commodity", "GOLD"): "XAU",
     ("commodity", "SILVER"): "XAG",
     ("commodity", "PLATINUM"): "XPT",

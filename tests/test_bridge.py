@@ -316,6 +316,7 @@ def test_a_multiple_is_parsed_once_and_by_us():
         ("bitmart", "needed|to add one"),
         ("phemex", "fundingRate8hSymbol; needed: a recorded answer"),
         ("binanceusdm", "called 'binance' here"),
+        ("hyperliquid", "has a fetcher of its own: leave out --source ccxt"),
     ],
 )
 def test_an_exchange_that_is_not_on_the_list_is_refused_with_what_would_be_needed(name, words):

@@ -102,8 +102,24 @@ ANSWERS = [
     ("drift/velocity_market_fundingRates_BTC-PERP.json", "history", None, 3),
     ("drift/velocity_stats_markets.json", "current", None, 1),
     ("drift/velocity_stats_markets.json", "markets", None, 1),
+    ("variational/metadata_stats.json", "current", None, 5),  # a swap is none
+    ("variational/metadata_stats.json", "markets", None, 5),
+    ("edgex-v2/getFundingRatePage_30000001.json", "history", "BTCUSDC", 2),
+    ("edgex-v2/getLatestFundingRate.json", "current", None, 3),  # one is hidden
+    ("edgex-v2/getMetaData.json", "markets", None, 4),
+    ("nado/contracts.json", "current", None, 4),  # two don't trade
+    ("nado/funding_rate_history_2.json", "history", "BTC-PERP_USDT0", 4),
+    ("nado/symbols.json", "markets", None, 6),
+    ("paradex/markets.json", "markets", None, 1),  # an option is none
+    ("paradex/markets_summary.json", "current", None, 1),
 ]
-LISTINGS = {"backpack/markPrices.json": "backpack/markets.json"}  # who trades
+LISTINGS = {  # who trades
+    "backpack/markPrices.json": "backpack/markets.json",
+    "edgex-v2/getLatestFundingRate.json": "edgex-v2/getMetaData.json",
+    "nado/contracts.json": "nado/symbols.json",
+    "paradex/markets_summary.json": "paradex/markets.json",
+}
+EXCHANGES = {"edgex-v2": "edgex"}  # id, where the folder has another name
 # file, endpoint, --symbol, exit code, part of the message
 NO_ANSWERS = [
     *((f"{x}/errors.json", e, None, 1, x) for x in ("extended", "hyperliquid") for e in TABLES),
@@ -123,6 +139,11 @@ NO_ANSWERS = [
     ("extended/funding_BTC-USD.json", "history", "ETH-USD", 1, "asked was"),
     ("hyperliquid/metaAndAssetCtxs.json", "current", "BTCC", 2, "did you mean BTC?"),
     ("coingecko/derivatives.json", "history", None, 2, "no funding history"),
+    ("variational/metadata_stats.json", "history", "BTC", 2, "no funding history"),
+    ("edgex-v2/contract-labels.json", "markets", None, 1, "getMetaData"),  # names tabs of a page, no markets
+    ("edgex-v2/getFundingRatePage_30000001.json", "history", None, 2, "--symbol BTCUSDC"),
+    ("nado/funding_rate_history_2.json", "history", None, 2, "--symbol BTC-PERP_USDT0"),
+    ("paradex/markets_summary.json", "history", "BTC-USD-PERP", 2, "no funding history"),
 ]
 
 
@@ -140,7 +161,8 @@ def run(shared, capsys, monkeypatch):
 
 def words(file, endpoint, symbol, *more):
     known = ["--markets", LISTINGS[file]] if file in LISTINGS else []
-    exchange = "velocity" if "/velocity_" in file else file.partition("/")[0]
+    folder = file.partition("/")[0]
+    exchange = "velocity" if "/velocity_" in file else EXCHANGES.get(folder, folder)
     return (exchange, endpoint, file, *(["--symbol", symbol] if symbol else []), *known, *more)
 
 

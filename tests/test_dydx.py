@@ -84,7 +84,7 @@ def test_a_closed_market_with_a_rate_gives_no_snapshot(payloads):
     listed = markets(body)
     assert (listed["EUR-USD"]["base"], listed["EUR-USD"]["asset_class"]) == ("EURUSD", "fx")
     assert (listed["EUR-USD"]["status"], listed["WTI-USD"]["status"]) == ("delisted", "active")
-    assert (listed["WTI-USD"]["base"], listed["WTI-USD"]["asset_class"]) == ("WTI", "commodity")
+    assert (listed["WTI-USD"]["base"], listed["WTI-USD"]["asset_class"]) == ("CL", "commodity")
 
 
 def test_markets_settle_in_usdc_each_hour(payloads):

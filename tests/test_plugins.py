@@ -56,6 +56,8 @@ def test_an_installed_package_is_listed_and_parses_a_saved_answer(installed):
         1.0,
     )
     assert second["funding_rate"] == -0.00002
+    done = command(installed, "exchanges", "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["exchange"] == "example"
     code = "from fundingdb.fetchers import names, fetcher; print(names()[-1], fetcher('example').unit)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=installed, capture_output=True, text=True, check=True
@@ -210,4 +212,8 @@ def test_the_command_line_ends_with_wrong_usage_for_a_broken_package_only(packag
     answer.write_text(json.dumps(ANSWER))
     assert main(["parse", "example", "history", str(answer), "--symbol", "BTC-PERP"]) == 2
     assert "plugin badly-made 0.1" in capsys.readouterr().err
+    assert main(["exchanges", "--json"]) == 0
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == len(fetchers.BUILT_IN)
+    assert "left out: plugin badly-made 0.1" in told.err
     assert main(["sql", "select 1 as one", "--json", "--warehouse", str(tmp_path)]) == 0

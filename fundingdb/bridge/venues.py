@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fundingdb.errors import BadCall, UnknownName
+from fundingdb.fetchers import BUILT_IN
 from fundingdb.fetchers.base import Backward, Cursor, Fixed, Forward, Offset
 from fundingdb.window import to_ms
 
@@ -345,8 +346,11 @@ def venue(name: str) -> Venue:
     for ours, rules in VENUES.items():
         if rules.kind == name:
             raise BadCall(f"ccxt's {name} is called {ours!r} here")
+    own = "; it has a fetcher of its own: leave out --source ccxt" if name in BUILT_IN else ""
     if name in _LACKS:
-        raise BadCall(f"{name} is not taken through ccxt: {_LACKS[name]}; needed: {_NEEDED}")
+        raise BadCall(f"{name} is not taken through ccxt: {_LACKS[name]}; needed: {_NEEDED}{own}")
+    if own:
+        raise BadCall(f"{name} is not taken through ccxt, needed: {_NEEDED}{own}")
     raise UnknownName(
         "exchange", name, VENUES, f"(through ccxt only venues on the list are taken; to add one: {_NEEDED})"
     )

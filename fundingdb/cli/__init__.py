@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "demo",
+    "exchanges",
     "markets",
     "backfill",
     "collect",
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for help."""
     raw = argparse.RawDescriptionHelpFormatter
     root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=raw)
-    root.add_argument("--version", action="version", version=f"fundingdb {__version__}")
+    root.add_argument("-V", "--version", action="version", version=f"fundingdb {__version__}")
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     for name in VERBS:
         verb = import_module(f"fundingdb.cli.{name}")

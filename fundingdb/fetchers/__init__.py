@@ -30,6 +30,10 @@ BUILT_IN = {
     "grvt": "grvt:FETCHER",
     "drift": "drift:DRIFT",
     "velocity": "drift:VELOCITY",
+    "variational": "variational:FETCHER",
+    "edgex": "edgex:FETCHER",
+    "nado": "nado:FETCHER",
+    "paradex": "paradex:FETCHER",
 }
 
 

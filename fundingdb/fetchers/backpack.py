@@ -286,7 +286,7 @@ FETCHER = Fetcher(
     markets=Round(_ask_markets, _parse_markets),
     current=Round(_ask_current, _parse_current),
     history=History(
-        paging=Offset(),
+        paging=Offset(cap=LIMIT),
         request=_ask_history,
         parse=_parse_history,
         depth="to the market's listing (2025-01); rows up to 2025-08-21 00:00Z come without interval",
@@ -297,5 +297,6 @@ FETCHER = Fetcher(
     unit="fraction per interval",
     interval="1 h (8 h before 2025-08-20, not told)",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

@@ -47,6 +47,7 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     json: Any = None
     cost: float = 1.0
+    base_url: str | None = None  # of this request alone, where an exchange has more than one host
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,14 @@ class Cursor:
     """
 
     newest_first: bool = False
+    cap: int | None = None  # rows of one page, for people
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
     """No bounds at all: rows newest first, counted from the newest; the cursor given to `request` is that count."""
+
+    cap: int | None = None  # rows of one page, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,9 @@ class Fetcher:
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
     checked: str = ""  # day the datasheet was checked
+    evidence: str = (
+        ""  # what the reading of its figures rests on: recorded, documented or inferred; then exceptions
+    )
     settle_delay: timedelta = timedelta(minutes=2)  # a payment is surely published this long after its time
     source: str | None = None  # who tells of `exchange`, where it is another than the exchange itself
     by: str = ""  # name and version of what else its figures hang on, for the ledger

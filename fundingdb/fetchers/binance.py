@@ -58,6 +58,7 @@ from fundingdb.fetchers.rows import (
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
@@ -192,9 +193,9 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
         rows = shaped(decode(body, venue.name, "fundingRate"), list[_Payment], venue.name, "fundingRate")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or _symbol_market(venue, rows[0].symbol)
-    if others := {row.symbol for row in rows} - {market.symbol}:
-        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(
+        reader, asked, ("symbol", [row.symbol for row in rows]), partial(_symbol_market, venue)
+    )
     stamps = [row.funding_time for row in rows]
     for stamp in (min(stamps), max(stamps)):
         if not _FIRST_MS <= stamp < _LAST_MS:
@@ -471,7 +472,7 @@ def _error_of(body: bytes) -> tuple[str | None, str]:
     return str(answer["code"]), str(answer.get("msg", ""))[:200]
 
 
-def _fetcher(venue: _Venue) -> Fetcher:
+def _fetcher(venue: _Venue, evidence: str) -> Fetcher:
     return Fetcher(
         exchange=venue.name,
         version=1,
@@ -490,9 +491,10 @@ def _fetcher(venue: _Venue) -> Fetcher:
         unit="fraction per interval",
         interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
         checked="2026-11-22",
+        evidence=evidence,
     )
 
 
-FETCHER = _fetcher(_USD_M)
-COIN_M = _fetcher(_COIN_M)
-ASTER = _fetcher(_ASTER)
+FETCHER = _fetcher(_USD_M, "recorded; special payments reconstructed")
+COIN_M = _fetcher(_COIN_M, "documented")
+ASTER = _fetcher(_ASTER, "recorded; special payments documented")

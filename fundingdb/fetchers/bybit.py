@@ -45,12 +45,12 @@ from fundingdb.fetchers.base import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
-    decimals,
-    funding_rows,
+    late_stamped_rows,
     market_row,
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
@@ -67,7 +67,6 @@ NAME = "bybit"
 RATE_STEP = 1e-8
 CAP = 200
 _HOUR_MS = 3_600_000
-_LATE_MS = 60_000
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "Trading": "active",
@@ -162,25 +161,17 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     rows = shaped(_rows(body, endpoint), list[_Payment], NAME, endpoint, "list")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(rows[0].symbol)
-    if others := {row.symbol for row in rows} - {market.symbol}:
-        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(reader, asked, ("symbol", [row.symbol for row in rows]), symbol_market)
     stamps = [_ms(reader, "fundingRateTimestamp", row.funding_rate_timestamp) for row in rows]
-    if late := [t for t in stamps if t % _HOUR_MS > _LATE_MS]:
-        raise reader.bad("fundingRateTimestamp", "is not within a minute after a full hour", late[0])
-    rates = decimals(reader, "fundingRate", [row.funding_rate for row in rows])
-    if absurd := [r for r in rates if abs(r) > _ABSURD]:
-        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {_ABSURD:g} per interval")
-    measured = {
-        "funding_time": [t - t % _HOUR_MS for t in stamps],
-        "reported_time": stamps,
-        "funding_rate": rates,
-        "native_rate": rates,
-        "mark_price": [None] * len(rows),
-        "interval_hours": [None] * len(rows),
-        "interval_from": ["unknown"] * len(rows),
-    }
-    return funding_rows(market, asked, measured, hours=1.0)
+    rates = [row.funding_rate for row in rows]
+    return late_stamped_rows(
+        reader,
+        asked,
+        market,
+        stamps=("fundingRateTimestamp", stamps),
+        rates=("fundingRate", rates),
+        bound=_ABSURD,
+    )
 
 
 # --- current
@@ -386,4 +377,5 @@ FETCHER = Fetcher(
     unit="fraction per interval",
     interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
     checked="2026-11-22",
+    evidence="recorded",
 )

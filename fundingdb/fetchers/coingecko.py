@@ -416,4 +416,5 @@ FETCHER = Fetcher(
     unit="percent per payment of the exchange itself",
     interval="the exchange's own, not told",
     checked="2026-11-22",
+    evidence="documented; /derivatives recorded in 2023",
 )

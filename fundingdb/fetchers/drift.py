@@ -421,6 +421,7 @@ DRIFT = Fetcher(
     unit="money per base unit and hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=10),
 )
 VELOCITY = Fetcher(
@@ -436,5 +437,6 @@ VELOCITY = Fetcher(
     unit="money per base unit and hour; percent for now",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=10),
 )

@@ -50,6 +50,7 @@ from fundingdb.fetchers.rows import (
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
@@ -122,9 +123,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     rows = shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY).historical_funding
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(rows[0].ticker)
-    if others := {row.ticker for row in rows} - {market.symbol}:
-        raise reader.bad("ticker", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(reader, asked, ("ticker", [row.ticker for row in rows]), symbol_market)
     stamps = [iso_ms(reader, "effectiveAt", row.effective_at, zone="Z") for row in rows]
     rates = [
         bounded(reader, "rate", r, _ABSURD, market.symbol)
@@ -234,5 +233,6 @@ FETCHER = Fetcher(
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

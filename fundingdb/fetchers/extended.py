@@ -50,6 +50,7 @@ from fundingdb.fetchers.rows import (
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import Identity, identify
 from fundingdb.schema import FUNDING
@@ -191,10 +192,8 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(rows[0].m)
+    market = the_market(reader, asked, ("m", [row.m for row in rows]), symbol_market)
     stamps = [row.T for row in rows]
-    if others := {row.m for row in rows} - {market.symbol}:
-        raise reader.bad("m", f"is {min(others)!r}, asked was {market.symbol!r}")
     if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
         raise reader.bad(
             "T", "is not a time in Unix milliseconds", max(stamps, key=lambda t: abs(t - _FIRST_MS))
@@ -423,5 +422,6 @@ FETCHER = Fetcher(
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded; stream documented",
     settle_delay=timedelta(minutes=10),  # one payment of a thousand was stamped 559 s after its hour
 )

@@ -371,4 +371,5 @@ FETCHER = Fetcher(
     unit="fraction per interval",
     interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
     checked="2026-11-22",
+    evidence="recorded",
 )

@@ -56,6 +56,7 @@ from fundingdb.fetchers.rows import (
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
@@ -158,9 +159,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         rows = shaped(value, list[_Payment], NAME, "fundingHistory")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(rows[0].coin)
-    if others := {row.coin for row in rows} - {market.symbol}:
-        raise reader.bad("coin", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(reader, asked, ("coin", [row.coin for row in rows]), symbol_market)
     stamps = [row.time for row in rows]
     times = _on_the_grid(reader, stamps)
     decimals(reader, "premium", [row.premium for row in rows if row.premium is not None])
@@ -491,5 +490,6 @@ FETCHER = Fetcher(
     unit="fraction per hour; per 8 hours before 2023-06-08 00:30Z",
     interval="1 h; 8 h before 2023-06-08 00:30Z",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),  # one payment of twelve thousand was stamped 111 s after its hour
 )

@@ -480,5 +480,6 @@ FETCHER = Fetcher(
     unit="percent per hour, unsigned with a direction (/fundings); fraction per 8 hours (/funding-rates)",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=2),
 )

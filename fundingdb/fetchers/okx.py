@@ -49,12 +49,12 @@ from fundingdb.fetchers.base import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
-    decimals,
-    funding_rows,
+    late_stamped_rows,
     market_row,
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
@@ -70,7 +70,6 @@ NAME = "okx"
 RATE_STEP = 1e-16
 CAP = 100
 _HOUR_MS = 3_600_000
-_LATE_MS = 60_000
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.01
 _SWAP = re.compile(r"([A-Z0-9]+)-(USDT|USDC|USD)-SWAP")
 _STATUS = {"live": "active", "preopen": "prelisted", "suspend": "inactive", "test": "inactive"}
@@ -143,25 +142,12 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     rows = shaped(_rows(body, endpoint), list[_Payment], NAME, endpoint, "data")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(rows[0].inst_id)
-    if others := {row.inst_id for row in rows} - {market.symbol}:
-        raise reader.bad("instId", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(reader, asked, ("instId", [row.inst_id for row in rows]), symbol_market)
     stamps = [_ms(reader, "fundingTime", row.funding_time) for row in rows]
-    if late := [t for t in stamps if t % _HOUR_MS > _LATE_MS]:
-        raise reader.bad("fundingTime", "is not within a minute after a full hour", late[0])
-    rates = decimals(reader, "realizedRate", [row.realized_rate for row in rows])
-    if absurd := [r for r in rates if abs(r) > _ABSURD]:
-        raise reader.bad("realizedRate", f"{market.symbol}: {absurd[0]:g} is beyond {_ABSURD:g} per interval")
-    measured = {
-        "funding_time": [t - t % _HOUR_MS for t in stamps],
-        "reported_time": stamps,
-        "funding_rate": rates,
-        "native_rate": rates,
-        "mark_price": [None] * len(rows),
-        "interval_hours": [None] * len(rows),
-        "interval_from": ["unknown"] * len(rows),
-    }
-    return funding_rows(market, asked, measured, hours=1.0)
+    rates = [row.realized_rate for row in rows]
+    return late_stamped_rows(
+        reader, asked, market, stamps=("fundingTime", stamps), rates=("realizedRate", rates), bound=_ABSURD
+    )
 
 
 # --- current
@@ -384,4 +370,5 @@ FETCHER = Fetcher(
     unit="fraction per interval",
     interval="1, 2, 4, 6 or 8 h, moves by market; history does not tell it",
     checked="2026-11-22",
+    evidence="recorded",
 )

@@ -269,7 +269,7 @@ FETCHER = Fetcher(
     markets=Round(_ask_markets, _parse_markets),
     current=Round(_ask_current, _parse_current),
     history=History(
-        paging=Cursor(newest_first=True),
+        paging=Cursor(newest_first=True, cap=LIMIT),
         request=_ask_history,
         parse=_parse_history,
         next_cursor=_next_cursor,
@@ -280,5 +280,6 @@ FETCHER = Fetcher(
     unit="fraction per hour",
     interval="1 h",
     checked="2026-11-22",
+    evidence="recorded",
     settle_delay=timedelta(minutes=5),
 )

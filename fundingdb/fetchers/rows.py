@@ -10,11 +10,13 @@ import polars as pl
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from fundingdb.fetchers.base import Asked, Market, Reader
 
+_HOUR_MS = 3_600_000
+_LATE_MS = 60_000
 _PLAIN = frozenset("0123456789+-.eE")
 
 
@@ -66,6 +68,50 @@ def funding_rows(
         else:
             columns.append(pl.Series(name, [same.get(name)], dtype).new_from_index(0, len(times)))
     return pl.DataFrame(columns)
+
+
+def late_stamped_rows(
+    reader: Reader,
+    asked: Asked,
+    market: Market,
+    *,
+    stamps: tuple[str, Sequence[int]],
+    rates: tuple[str, Sequence[str]],
+    bound: float,
+) -> pl.DataFrame:
+    """FUNDING rows by time of payments stamped up to a minute after their hour, whose interval is not told.
+
+    `stamps` (Unix ms) and `rates` (text, fraction per interval) each come with the name of their field. Raises BadPayload for
+    a stamp off the hour, a figure that is no number, and a rate beyond `bound`.
+    """
+    field, times = stamps
+    if late := [t for t in times if t % _HOUR_MS > _LATE_MS]:
+        raise reader.bad(field, "is not within a minute after a full hour", late[0])
+    name, texts = rates
+    figures = decimals(reader, name, texts)
+    if absurd := [r for r in figures if abs(r) > bound]:
+        raise reader.bad(name, f"{market.symbol}: {absurd[0]:g} is beyond {bound:g} per interval")
+    measured = {
+        "funding_time": [t - t % _HOUR_MS for t in times],
+        "reported_time": times,
+        "funding_rate": figures,
+        "native_rate": figures,
+        "mark_price": [None] * len(times),
+        "interval_hours": [None] * len(times),
+        "interval_from": ["unknown"] * len(times),
+    }
+    return funding_rows(market, asked, measured, hours=1.0)
+
+
+def the_market(
+    reader: Reader, asked: Asked, named: tuple[str, Sequence[str]], by_symbol: Callable[[str], Market]
+) -> Market:
+    """The market asked for, else the one that all rows name; raises BadPayload when a row names another."""
+    field, symbols = named
+    market = asked.market or by_symbol(symbols[0])
+    if others := set(symbols) - {market.symbol}:
+        raise reader.bad(field, f"is {min(others)!r}, asked was {market.symbol!r}")
+    return market
 
 
 _FUNDING = {name: dtype for name, dtype in FUNDING.schema.items() if name != "month"}

@@ -1,0 +1,244 @@
+"""Paradex (perpetuals on its own chain): the datasheet, and pure functions over it.
+
+Sources   docs.paradex.trade/api/prod/markets (get-markets, get-markets-summary, get-funding-data); answers recorded
+          2026-09-04 and 2026-09-11. Read 2026-11-22.
+Ask       GET, no key. No limit of public calls is recorded; 60 a minute kept.
+Markets   /markets (4 MB): asset_kind PERP; options stand beside them. No status field: what is listed trades.
+Unit      fraction of notional per funding_period_hours of /markets (8, on one market 24; 0 on options), text, up to 14
+          decimals; the market's funding_multiplier is inside. rate = funding_rate / funding_period_hours, per hour.
+          Positive: longs pay shorts.
+Interval  none: funding accrues all the time, a position pays when it is touched. Snapshots are given per 1 hour;
+          interval_hours (and rate_cap) of the listing are the period that the exchange declares for its figure.
+Clock     ms. created_at is when the summary was made. There is no next payment.
+Current   /markets/summary?market=ALL (2 MB): funding_rate of perpetuals. "" on options, whose future_funding_rate is that of
+          another market and is not read. The period stands in /markets alone: the markets must be known.
+History   none is given. /funding/data holds samples, one in 1 to 5 seconds, never payments. A position pays by the change
+          of funding_index (USDC per contract unit): an hour's rate would be that change over the mark. The recorded
+          answers hold one sample and no mark beside it. It shows that funding_premium is funding_rate in money (6.29431
+          / 0.00007785743 = 80,844 USDC); that the index grows by premium / period each hour, when it is written and
+          what a changed period does to it, no two recorded samples show. What is not proven is no settled rate.
+Price     mark_price, underlying_price (the index) per contract unit: divided by the multiplier.
+Size      open_interest is contract units, one side; dollars are it times mark. volume_24h is dollars.
+Cap       max_funding_rate: fraction per period. A rate beyond twice it is refused as another unit.
+Symbol    BASE-USD-PERP, paid in settlement_currency (USDC): that is the quote. kPEPE, kBONK, kSHIB, kFLOKI are 1000
+          tokens.
+Class     tag RWA: no coin, the kind is not told: tables of identity.py, and one that they lack is joined with nothing
+          (base RWA:NAME). All others are coins, PAXG too.
+Unknown   see History; the limits; whether a market that is paused stays listed.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Fetcher,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.clocks import bounded, counted, refused
+from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.identity import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.errors import FundingdbError
+    from fundingdb.identity import Identity
+
+NAME = "paradex"
+QUOTE = "USDC"
+_ABSURD = 0.2  # fraction per period
+_CURRENT, _MARKETS = "/markets/summary", "/markets"
+_SUFFIX = "-USD-PERP"
+_MOST_HOURS = 24
+
+
+class _Name(msgspec.Struct):
+    symbol: str
+
+
+class _Summaries(msgspec.Struct):
+    results: list[_Name]
+
+
+class _Summary(msgspec.Struct):
+    symbol: str
+    mark_price: str
+    underlying_price: str
+    open_interest: str
+    funding_rate: str
+    volume_24h: str
+
+
+class _Kind(msgspec.Struct):
+    symbol: str
+    asset_kind: str
+
+
+class _Kinds(msgspec.Struct):
+    results: list[_Kind]
+
+
+class _Listing(msgspec.Struct):
+    symbol: str
+    base_currency: str
+    quote_currency: str
+    settlement_currency: str
+    funding_period_hours: int
+    max_funding_rate: str
+    tags: list[str] | None = None
+
+
+# --- current
+
+
+def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_CURRENT, _CURRENT, params=(("market", "ALL"),))]
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of the perpetuals that `asked.markets` knows: the running rate, per hour.
+
+    Raises BadCall without known markets: the answer does not tell over how many hours its rates are stated.
+    """
+    reader = Reader(NAME, _CURRENT)
+    value = decode(body, NAME, _CURRENT)
+    names = shaped(value, _Summaries, NAME, _CURRENT).results
+    if not names:
+        raise reader.bad("results", "is empty: no market at all")
+    if not asked.markets:
+        raise BadCall(
+            "paradex: the summary does not tell over how many hours a rate is stated; the answer of /markets is needed"
+            " (parse ... --markets FILE)"
+        )
+    rows = []
+    for i, name in enumerate(names):
+        market = asked.markets.get(name.symbol)
+        if market is not None and market.status == "active":  # options have other fields
+            row = shaped(value["results"][i], _Summary, NAME, _CURRENT, f"results[{i}]")
+            rows.append(_snapshot(reader, row, market, asked))
+    return snapshot_rows(rows)
+
+
+def _snapshot(reader: Reader, row: _Summary, market: Market, asked: Asked) -> dict[str, Any]:
+    period, native, rate = market.interval_hours, None, None
+    if row.funding_rate:
+        native = reader.finite("funding_rate", row.funding_rate)
+        most = min(_ABSURD, 2 * market.rate_cap) if market.rate_cap else _ABSURD
+        native = bounded(reader, "funding_rate", native, most, row.symbol)
+        rate = None if period is None else native / period
+    mark = counted(reader, "mark_price", row.mark_price, row.symbol)
+    index = counted(reader, "underlying_price", row.underlying_price, row.symbol)
+    units = counted(reader, "open_interest", row.open_interest, row.symbol)
+    known = {
+        "funding_rate": rate,
+        "interval_hours": None if rate is None else 1.0,
+        "native_rate": native,
+        "mark_price": mark / market.multiplier or None,  # a price of 0 is none
+        "index_price": index / market.multiplier or None,
+        "open_interest": units * market.multiplier,
+        "open_interest_usd": units * mark if mark else None,
+        "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.symbol),
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+# --- markets
+
+
+def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_MARKETS, _MARKETS)]
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals; no options."""
+    reader = Reader(NAME, _MARKETS)
+    value = decode(body, NAME, _MARKETS)
+    kinds = shaped(value, _Kinds, NAME, _MARKETS).results
+    rows = []
+    for i, kind in enumerate(kinds):
+        if kind.asset_kind == "PERP":
+            row = shaped(value["results"][i], _Listing, NAME, _MARKETS, f"results[{i}]")
+            market = _listed(reader, row)
+            rows.append(market_row(market, asked, {"collateral": row.settlement_currency}))
+    if not rows:
+        raise reader.bad("asset_kind", "names no perpetual at all")
+    return market_rows(rows)
+
+
+def _listed(reader: Reader, row: _Listing) -> Market:
+    if row.symbol != f"{row.base_currency}-{row.quote_currency}-PERP" or not row.base_currency:
+        told = f"is not made of base {row.base_currency!r} and quote {row.quote_currency!r}"
+        raise reader.bad("symbol", told, row)
+    period = row.funding_period_hours
+    if not 0 <= period <= _MOST_HOURS:
+        raise reader.bad(
+            "funding_period_hours", f"of {row.symbol} is not between 0 and {_MOST_HOURS}", period
+        )
+    if not row.settlement_currency:
+        raise reader.bad("settlement_currency", f"of {row.symbol} is empty")
+    what = _identity(row)
+    return Market(
+        exchange=NAME,
+        symbol=row.symbol,
+        base=what.base,
+        quote=row.settlement_currency,
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        interval_hours=float(period) or None,
+        rate_cap=counted(reader, "max_funding_rate", row.max_funding_rate, row.symbol) or None,
+    )
+
+
+def _identity(row: _Listing) -> Identity:
+    if row.tags is None:
+        return identify(NAME, row.base_currency)
+    if "RWA" in row.tags:
+        return identify(NAME, f"RWA:{row.base_currency}")
+    return identify(NAME, row.base_currency, asset_class="crypto")
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone: its period is unknown. Raises BadCall for a name that is not BASE-USD-PERP."""
+    asset = symbol.removesuffix(_SUFFIX)
+    if not symbol.endswith(_SUFFIX) or not asset:
+        raise BadCall(
+            f"paradex: {symbol!r} is no market name; names look like BTC-USD-PERP (fundingdb markets paradex)"
+        )
+    what = identify(NAME, asset)
+    return Market(NAME, symbol, what.base, QUOTE, what.asset_class, what.multiplier)
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    return refused(NAME, status, body, "it allows from this address")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://api.prod.paradex.trade/v1",
+    budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=2),
+    markets=Round(_ask_markets, _parse_markets),
+    current=Round(_ask_current, _parse_current),
+    history=None,
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per 8 h (by market)",
+    interval="none: accrues all the time, given per 1 h",
+    checked="2026-11-22",
+    evidence="recorded",
+    settle_delay=timedelta(minutes=5),
+)

@@ -1,0 +1,177 @@
+"""Variational Omni (perpetuals quoted by its own pool): the datasheet, and pure functions over it.
+
+Sources   docs.variational.io, read-only API (metadata/stats); an answer recorded 2026-09-13. Read 2026-11-22.
+Ask       GET /metadata/stats, no key: everything in one answer. 10 requests in 10 s.
+History   none at all: what nobody has recorded is gone. Snapshots only.
+Markets   `listings`; no status field: what is listed trades. A listing with funding_interval_s 0 is a swap, which
+          pays no funding, not a funding of 0: no row.
+Unit      fraction PER YEAR of 365 days, text, 6 decimals, trailing zeros cut: rate = funding_rate *
+          funding_interval_s / 31,536,000. Positive: longs pay shorts. 0.1095 at 4 h is 0.00005; STORJ showed -85.536623
+          at 1 h, which is -0.98 % an hour.
+Interval  funding_interval_s of the listing, seconds: 1, 4 or 8 h, copied from other exchanges. interval_hours.
+Clock     none. quotes.updated_at is the age of a quote, not of the rate: observed_at is the instant of receipt, the
+          next payment is not told.
+Price     mark_price per contract unit: divided by the multiplier. No index.
+Size      open_interest.long_ and short_open_interest are dollars (BTC: 79,488,330 at a price of 77,229), the users'
+          longs and shorts apart. The pool stands against each of them, so one side of the whole is their sum (the top
+          of the answer tells twice that). Tokens are not told. volume_24h is dollars.
+Step      1e-6 a year, over the interval.
+Cap       none told; a rate beyond 0.1 per interval is refused as another unit.
+Symbol    `ticker`, bare; quote and collateral USDC, not in the payload. 1000PEPE and 1000000MOG are multiples,
+          OPN_OPINION and RE_ETH whole names.
+Class     not in the payload (`name` is prose): tables of identity.py.
+Unknown   when the next payment is due; the body of a 429.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fundingdb.errors import BadCall
+from fundingdb.fetchers.base import (
+    Asked,
+    Budget,
+    Fetcher,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+    shaped,
+)
+from fundingdb.fetchers.clocks import bounded, counted, refused
+from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.identity import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from fundingdb.errors import FundingdbError
+
+NAME = "variational"
+QUOTE = "USDC"
+_STATS = "/metadata/stats"
+_YEAR_S = 31_536_000  # 365 days
+_HOUR_S = 3600
+_LONGEST_S = 24 * _HOUR_S
+_STEP_A_YEAR = Decimal("1e-6")
+_ABSURD = 0.1  # fraction per interval
+
+
+class _Sides(msgspec.Struct):
+    long_open_interest: str
+    short_open_interest: str
+
+
+class _Listing(msgspec.Struct):
+    ticker: str
+    mark_price: str
+    volume_24h: str
+    open_interest: _Sides
+    funding_rate: str
+    funding_interval_s: int
+
+
+class _Stats(msgspec.Struct):
+    listings: list[_Listing]
+
+
+def _ask(_markets: Sequence[Market]) -> list[Request]:
+    return [Request(_STATS, _STATS)]
+
+
+def _perpetuals(body: bytes) -> list[_Listing]:
+    """The listings that pay funding."""
+    reader = Reader(NAME, _STATS)
+    listings = shaped(decode(body, NAME, _STATS), _Stats, NAME, _STATS).listings
+    for row in listings:
+        seconds = row.funding_interval_s
+        if seconds % _HOUR_S or not 0 <= seconds <= _LONGEST_S:
+            told = f"of {row.ticker} is no whole number of hours up to 24, in seconds"
+            raise reader.bad("funding_interval_s", told, seconds)
+        if not row.ticker:
+            raise reader.bad("ticker", "is empty", row)
+    found = [row for row in listings if row.funding_interval_s]
+    if not found:
+        raise reader.bad("listings", "holds no perpetual at all")
+    return found
+
+
+def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+    """SNAPSHOTS rows of all perpetuals: the running rate, per interval."""
+    return snapshot_rows([_snapshot(row, asked) for row in _perpetuals(body)])
+
+
+def _snapshot(row: _Listing, asked: Asked) -> dict[str, Any]:
+    reader = Reader(NAME, _STATS)
+    market = _listed(row)
+    yearly = reader.finite("funding_rate", row.funding_rate)
+    share = Decimal(row.funding_interval_s) / _YEAR_S
+    rate = float(Decimal(row.funding_rate) * share)
+    mark = counted(reader, "mark_price", row.mark_price, row.ticker)
+    sides = row.open_interest
+    known = {
+        "funding_rate": bounded(reader, "funding_rate", rate, _ABSURD, row.ticker),
+        "interval_hours": market.interval_hours,
+        "native_rate": yearly,
+        "rate_step": float(_STEP_A_YEAR * share),
+        "mark_price": mark / market.multiplier or None,  # a price of 0 is none
+        "open_interest_usd": counted(reader, "long_open_interest", sides.long_open_interest, row.ticker)
+        + counted(reader, "short_open_interest", sides.short_open_interest, row.ticker),
+        "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.ticker),
+    }
+    return snapshot_row(market, asked.at, known)
+
+
+def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+    """MARKETS rows of all perpetuals, each with its interval of now."""
+    return market_rows([market_row(_listed(row), asked, {"collateral": QUOTE}) for row in _perpetuals(body)])
+
+
+def _listed(row: _Listing) -> Market:
+    what = identify(NAME, row.ticker)
+    return Market(
+        exchange=NAME,
+        symbol=row.ticker,
+        base=what.base,
+        quote=QUOTE,
+        asset_class=what.asset_class,
+        multiplier=what.multiplier,
+        interval_hours=row.funding_interval_s / _HOUR_S,
+    )
+
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone: its interval is unknown, for it differs by market. Raises BadCall for an empty name."""
+    if not symbol.strip():
+        raise BadCall("variational: an empty name; names look like BTC (fundingdb markets variational)")
+    what = identify(NAME, symbol)
+    return Market(NAME, symbol, what.base, QUOTE, what.asset_class, what.multiplier)
+
+
+def _refusal(status: int, body: bytes) -> FundingdbError | None:
+    return refused(NAME, status, body, "10 requests in 10 seconds from this address")
+
+
+FETCHER = Fetcher(
+    exchange=NAME,
+    version=1,
+    base_url="https://omni-client-api.prod.ap-northeast-1.variational.io",
+    budget=Budget(scope=NAME, capacity=10, per_seconds=10, concurrent=2),
+    markets=Round(_ask, _parse_markets),
+    current=Round(_ask, _parse_current),
+    history=None,
+    market=symbol_market,
+    refusal=_refusal,
+    unit="fraction per year",
+    interval="1, 4 or 8 h, by market",
+    checked="2026-11-22",
+    evidence="recorded",
+    settle_delay=timedelta(minutes=5),
+)
