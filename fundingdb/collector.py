@@ -15,6 +15,7 @@ import polars as pl
 from fundingdb import catalog, ledger
 from fundingdb.asking import Source
 from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
+from fundingdb.fetchers import BUILT_IN
 from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
 from fundingdb.listing import choose, market_of, remembered
@@ -95,10 +96,10 @@ class Collector:
         """Ask what the source lists, keep it in `markets`, give it by symbol.
 
         A market that vanished keeps its row, as delisted. Rows of an aggregator are given but not kept: it spells
-        other exchanges' symbols its own way.
+        other exchanges' symbols its own way; nor those of a second source of an exchange that tells more itself.
         """
         got = await Source(fetcher, self.engine).markets()
-        if fetcher.history is None:
+        if fetcher.history is None or (fetcher.source and fetcher.exchange in BUILT_IN):
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
         old = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
         rows = MARKETS.check(remembered(got.frame, old, self.now()))
@@ -187,10 +188,10 @@ class Collector:
         return listed
 
     def _spans(self, fetcher: Fetcher, batch: _Batch) -> dict[str, list[Window]]:
-        mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.exchange)
+        mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.told_by)
         fetches = self.lake.scan("fetches").filter(mine).collect()
         spans = ledger.covered(fetches)
-        batch.healer.learn(fetcher.exchange, fetcher.exchange, spans)
+        batch.healer.learn(fetcher.exchange, fetcher.told_by, spans)
         return spans
 
     def _jobs(

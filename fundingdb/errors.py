@@ -7,7 +7,8 @@ FundingdbError
 |-- BadCall             fix the call
 |   |-- UnknownName     exchange, token, symbol, table, endpoint, view; with near matches
 |   |-- BadWindow       dates that don't exist, reversed or future windows, wrong clock unit
-|   `-- MissingExtra    an optional package is not installed
+|   |-- MissingExtra    an optional package is not installed
+|   `-- BadPlugin       another package's fetcher breaks its contract
 |-- BadData             fix the data
 |   |-- SchemaError     a frame does not fit its table; every reason is named
 |   `-- LakeError       the warehouse can't be used
@@ -89,6 +90,14 @@ class BadWindow(BadCall):
 
 class MissingExtra(BadCall):
     """An optional package is not installed."""
+
+
+class BadPlugin(BadCall):
+    """Another package's fetcher breaks its contract; names the package and the rule."""
+
+    def __init__(self, package: str, rule: str) -> None:
+        super().__init__(f"plugin {package}: breaks the rule: {rule}; repair it, or pip uninstall it")
+        self.package, self.rule = package, rule
 
 
 class BadData(FundingdbError):

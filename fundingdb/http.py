@@ -112,7 +112,7 @@ class Engine:
         LONGEST_PAUSE; what `fetcher.refusal` makes of the answer; Refused for other 3xx and 4xx; BadPayload for a body
         beyond MAX_BODY; BadCall for a request that can't be sent.
         """
-        prepared = self._prepare(fetcher, request)
+        prepared = None if fetcher.call else self._prepare(fetcher, request)
         limiter = self._limiter(fetcher)
         where = f"{fetcher.exchange} {request.endpoint}"
         tried = 0
@@ -120,7 +120,10 @@ class Engine:
             tried += 1
             async with limiter.turn(request.cost):
                 began = self._clock()
-                got = await self._try(fetcher, prepared, where)
+                if prepared is None:
+                    got = await self._call(fetcher, request, where)
+                else:
+                    got = await self._try(fetcher, prepared, where)
                 received, seconds = self._now(), self._clock() - began
             if isinstance(got, _Said):
                 return Answer(got.body, received, seconds, tried)
@@ -143,6 +146,20 @@ class Engine:
             return lost, httpx.Headers()
         error = self._meaning(fetcher, where, said)
         return said if error is None else (error, said.headers)
+
+    async def _call(
+        self, fetcher: Fetcher, request: Request, where: str
+    ) -> _Said | tuple[FundingdbError, httpx.Headers]:
+        """As `_try`, for a fetcher that asks by itself."""
+        if fetcher.call is None:
+            raise BadCall(f"{where}: has no call of its own")
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                return _Said(200, httpx.Headers(), await fetcher.call(request))
+        except TimeoutError:
+            return Unreachable(f"{where}: time-out"), httpx.Headers()
+        except FundingdbError as error:
+            return error, httpx.Headers()
 
     async def _rest(self, limiter: Limiter, error: FundingdbError, wait: float | None, tried: int) -> None:
         """Back off: the whole scope when the exchange said so, else this request alone."""

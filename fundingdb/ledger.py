@@ -30,11 +30,13 @@ class Ask:
     endpoint: str
     window: Window | None
     version: str
+    source: str
 
     @classmethod
     def of(cls, fetcher: Fetcher, symbol: str, endpoint: str, window: Window | None = None) -> Self:
         """An ask of `fetcher`."""
-        return cls(fetcher.exchange, symbol, endpoint, window, f"{__version__}/{fetcher.version}")
+        version = f"{__version__}/{fetcher.version}{f' {fetcher.by}' if fetcher.by else ''}"
+        return cls(fetcher.exchange, symbol, endpoint, window, version, fetcher.told_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _row(
 ) -> pl.DataFrame:
     row = {
         "exchange": ask.exchange,
-        "source": ask.exchange,
+        "source": ask.source,
         "symbol": ask.symbol,
         "endpoint": ask.endpoint,
         "window_start": ask.window.start if ask.window else None,

@@ -33,6 +33,7 @@ def fetcher(base_url="https://api.test/v1", refusal=None, **more):
         "exchange": "testex",
         "base_url": base_url,
         "base_for": None,
+        "call": None,
         "budget": Budget("testex", 1000, 60, 8),
         "headers": lambda env: {"x-key": env["TEST_KEY"]} if "TEST_KEY" in env else {},
         "refusal": refusal or (lambda status, body: None),
@@ -458,3 +459,30 @@ def test_many_requests_fill_the_budget_and_the_server_never_counts_more():
     assert len(hits) == 300
     assert 2.0 <= took <= 2 * 300 / 100  # 2.4 to 3.2 s seen; the bound leaves room for a busy machine
     assert max(sum(t <= u < t + 1.0 for u in hits) for t in hits) <= 100
+
+
+def test_a_fetcher_that_asks_by_itself_has_budget_retries_and_times_of_the_engine():
+    replies = [Unreachable("okx ccxt fetch: lost"), RateLimited("okx ccxt fetch: slower", 3.0), b"not json"]
+    asked = []
+
+    async def call(request):
+        asked.append(request)
+        reply = replies[len(asked) - 1]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    answer, clock, seen = ask((200, b"{}"), who=fetcher(call=call, base_url=""))
+    assert (answer.body, answer.tries, answer.received_at) == (b"not json", 3, NOW)
+    assert clock.now >= 3.0
+    assert not seen
+    assert asked == [R, R, R]
+
+
+def test_what_such_a_fetcher_refuses_is_told_once():
+    async def call(_request):
+        raise Refused("okx ccxt fetch: blocked by place")
+
+    error, _, _ = ask((200, b"{}"), who=fetcher(call=call, base_url=""))
+    assert isinstance(error, Refused)
+    assert "blocked by place" in str(error)

@@ -25,6 +25,7 @@ RANK = {
     "paging": 5,
     "budget": 5,
     "http": 6,
+    "bridge": 6,
     "lake": 5,
     "catalog": 6,
     "provider": 8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,19 @@ def words(text: str | None) -> list[str] | None:
 
 
 def fetchers(names: list[str], *, history: bool = False) -> list[Fetcher]:
-    """The fetchers of these ids (none given: all); with `history`, those that have one.
+    """The fetchers of these ids (none given: all that are usable, the others told on stderr); with `history`, those that have
+    one.
 
     Raises UnknownName; BadCall for a source named without history.
     """
-    from fundingdb.fetchers import fetcher
-    from fundingdb.fetchers import names as known
+    from fundingdb.fetchers import fetcher, usable
 
-    found = [fetcher(n) for n in dict.fromkeys(names or known())]
+    if names:
+        found = [fetcher(n) for n in dict.fromkeys(names)]
+    else:
+        found, broken = usable()
+        for error in broken:
+            sys.stderr.write(f"left out: {error}\n")
     if not history:
         return found
     for one in found:
@@ -41,6 +47,19 @@ def fetchers(names: list[str], *, history: bool = False) -> list[Fetcher]:
                 f"{one.exchange} has no funding history: use 'fundingdb collect --source {one.exchange}'"
             )
     return [f for f in found if f.history is not None]
+
+
+def bridged(names: list[str] | None) -> list[Fetcher]:
+    """The fetchers of these exchanges through ccxt.
+
+    Raises BadCall where none is named and for one that is not on the list, MissingExtra.
+    """
+    from fundingdb.bridge import bridged as through
+    from fundingdb.bridge import names as known
+
+    if not names:
+        raise BadCall(f"--source ccxt: name the exchanges; on the list are {', '.join(known())}")
+    return [through(n) for n in dict.fromkeys(names)]
 
 
 def window(args: Namespace) -> Window:

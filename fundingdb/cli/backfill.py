@@ -15,6 +15,11 @@ EXAMPLE = "fundingdb backfill extended lighter --tokens KAITO,IP,BTC --days 90"
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all that have a history")
+    parser.add_argument(
+        "--source",
+        choices=["ccxt"],
+        help="ask the exchanges through ccxt: a second source, or exchanges without a fetcher (pip install 'fundingdb[ccxt]')",
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--tokens", metavar="A,B", help="these, by base (KAITO) or symbol (KAITO-USD)")
     which.add_argument("--all", action="store_true", help="every market")
@@ -29,13 +34,14 @@ def run(args: Namespace) -> int:
     """Backfill, print a summary."""
     import asyncio
 
-    from fundingdb.cli.asked import fetchers, window, words
+    from fundingdb.cli.asked import bridged, fetchers, window, words
     from fundingdb.cli.progress import Bars, summary
     from fundingdb.collector import Collector, Report
     from fundingdb.http import Engine
     from fundingdb.lake import Lake
 
-    sources, span, tokens = fetchers(args.exchange, history=True), window(args), words(args.tokens)
+    sources = bridged(args.exchange) if args.source else fetchers(args.exchange, history=True)
+    span, tokens = window(args), words(args.tokens)
     lake = Lake(args.warehouse)
 
     async def work(bars: Bars) -> Report:

@@ -16,9 +16,13 @@ EXAMPLE = "fundingdb collect --source extended --source coingecko --every 1h --f
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--source", action="append", default=[], metavar="NAME", help="repeatable (default: all sources)"
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeatable (default: all sources); ccxt asks the --exchanges",
     )
-    parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko)")
+    parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko, ccxt)")
     parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
     parser.add_argument(
         "--every", default="1h", metavar="SPAN", help="one round each SPAN of the clock (default 1h)"
@@ -32,7 +36,7 @@ def run(args: Namespace) -> int:
     import asyncio
     from datetime import timedelta
 
-    from fundingdb.cli.asked import fetchers, hours, words
+    from fundingdb.cli.asked import bridged, fetchers, hours, words
     from fundingdb.cli.progress import facts, tell_failures
     from fundingdb.collector import Collector, Report
     from fundingdb.errors import BadCall
@@ -42,10 +46,14 @@ def run(args: Namespace) -> int:
 
     if args.count is not None and args.count < 1:
         raise BadCall(f"--count {args.count}: must be at least 1")
-    sources = fetchers(args.source)
+    through = "ccxt" in args.source
+    own = [name for name in args.source if name != "ccxt"]
+    sources = fetchers(own) if own or not through else []
     every = timedelta(hours=hours(args.every))
     span = timedelta(hours=hours(args.span)) if args.span else None
     exchanges, tokens = words(args.exchanges), words(args.tokens)
+    if through:
+        sources += bridged(exchanges)
     lake = Lake(args.warehouse)
     codes: list[int] = []
 

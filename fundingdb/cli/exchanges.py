@@ -55,14 +55,23 @@ def table() -> pl.DataFrame:
     or the oldest of what was asked. limit: what fundingdb keeps to. evidence: what the reading of the figures rests on,
     beginning with recorded, documented or inferred; null: not stated.
     """
+    import sys
+
     import polars as pl
 
-    from fundingdb.fetchers import fetcher, names
+    from fundingdb.cli.asked import fetchers
+    from fundingdb.errors import BadPlugin
 
     flags = {"current": pl.Boolean(), "live": pl.Boolean(), "cap": pl.Int64()}
     columns = [*_HEADS, "cap", "order"]
     schema = {name: flags.get(name, pl.String()) for name in columns}
-    return pl.DataFrame([_row(fetcher(name)) for name in names()], schema=schema, orient="row")
+    rows = []
+    for source in fetchers([]):
+        try:
+            rows.append(_row(source))
+        except BadPlugin as error:
+            sys.stderr.write(f"left out: {error}\n")
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def markdown() -> str:

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from fundingdb.errors import BadCall, UnknownName
+from fundingdb.errors import BadPlugin, UnknownName
 
 if TYPE_CHECKING:
     from fundingdb.fetchers.base import Fetcher
@@ -46,14 +46,27 @@ def names() -> tuple[str, ...]:
 
 @cache
 def fetcher(name: str) -> Fetcher:
-    """The fetcher of that id; raises UnknownName with near matches."""
+    """The fetcher of that id; raises UnknownName with near matches, BadPlugin for one that breaks its contract."""
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
         return getattr(import_module(f"fundingdb.fetchers.{module}"), attribute)
     if name not in names():
         raise UnknownName("exchange", name, names())
-    (entry,) = [e for e in entry_points(group="fundingdb.fetchers") if e.name == name][:1]
-    found: Fetcher = entry.load()
-    if found.exchange != name:
-        raise BadCall(f"plugin {entry.value}: calls itself {found.exchange!r}, its entry point {name!r}")
-    return found
+    from fundingdb.fetchers.plugins import loaded, twice  # noqa: PLC0415 - built-in ones need no polars here
+
+    first, *others = entry_points(group="fundingdb.fetchers", name=name)
+    if others:
+        raise twice([first, *others])
+    return loaded(first)
+
+
+def usable() -> tuple[list[Fetcher], list[BadPlugin]]:
+    """All fetchers that keep the contract, and what is wrong with the others."""
+    found: list[Fetcher] = []
+    broken: list[BadPlugin] = []
+    for name in names():
+        try:
+            found.append(fetcher(name))
+        except BadPlugin as error:
+            broken.append(error)
+    return found, broken

@@ -18,7 +18,7 @@ import msgspec
 from fundingdb.errors import BadPayload, FundingdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import polars as pl
 
@@ -212,6 +212,16 @@ class Fetcher:
         ""  # what the reading of its figures rests on: recorded, documented or inferred; then exceptions
     )
     settle_delay: timedelta = timedelta(minutes=2)  # a payment is surely published this long after its time
+    source: str | None = None  # who tells of `exchange`, where it is another than the exchange itself
+    by: str = ""  # name and version of what else its figures hang on, for the ledger
+    # How it asks where that is no plain HTTP: the body of the answer, else an error of fundingdb. The engine keeps its budget,
+    # retries and times; a bridge has its own connection.
+    call: Callable[[Request], Awaitable[bytes]] | None = None
+
+    @property
+    def told_by(self) -> str:
+        """The source of its rows."""
+        return self.source or self.exchange
 
 
 def decode(body: bytes, exchange: str, endpoint: str) -> Any:
