@@ -21,6 +21,7 @@ RANK = {
     "rounds": 3,
     "fetchers": 4,
     "paging": 5,
+    "importing": 5,
     "budget": 5,
     "http": 6,
     "lake": 5,
