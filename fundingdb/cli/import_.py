@@ -90,7 +90,8 @@ def run(args: Namespace) -> int:
     if not args.dry_run:
         done = lake.upsert("funding", pl.concat(one.rows for one in ready))
         catalog.rebuild(args.warehouse)
-    show(pl.DataFrame([_facts(one) for one in ready]), json=args.json)
+    facts = pl.DataFrame([_facts(one) for one in ready])
+    show(facts if args.json else facts.drop("evidence"), json=args.json)
     if done is None:
         sys.stderr.write("dry run: nothing was written\n")
     else:

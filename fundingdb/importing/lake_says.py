@@ -35,6 +35,14 @@ def _both(rows: pl.DataFrame, lake: pl.DataFrame, hour: str) -> pl.DataFrame:
     return rows.join(one, left_on=[by, hour], right_on=[by, "funding_time"], how="inner")
 
 
+def _constant(ratios: pl.Series, within: float) -> tuple[float, float]:
+    """The middle of the ratios, and the share of them that equals it."""
+    middle = ratios.median()
+    if not isinstance(middle, float) or middle == 0:
+        return 0.0, 0.0
+    return middle, (ratios / middle - 1).abs().is_between(0.0, within).to_list().count(True) / ratios.len()
+
+
 def zone(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[int | None, str]:
     """The offset in hours of the clock of rows (symbol, stamp, value), if the lake proves it, and why (not)."""
     if lake.is_empty():
@@ -44,12 +52,8 @@ def zone(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[int | None, str]:
         at = (pl.col("stamp") - timedelta(hours=offset)).dt.truncate("1h")
         both = _both(rows.with_columns(_at=at), lake, "_at")
         if both.height >= _LEAST and both["theirs"].n_unique() >= _LEAST / 2:
-            ratio = both["value"] / both["theirs"]
-            middle = ratio.median()
-            alike = (
-                ((ratio / middle - 1).abs() < 1e-6).mean() if isinstance(middle, float) and middle else 0.0
-            )
-            found.append((float(alike or 0.0), offset, both.height))  # type: ignore[bad-argument-type]
+            _, alike = _constant(both["value"] / both["theirs"], 1e-6)
+            found.append((alike, offset, both.height))
     found.sort(reverse=True)
     if not found or found[0][0] < 0.95 or (len(found) > 1 and found[1][0] > 0.8):
         return None, "the lake's rows single out no zone"
@@ -97,11 +101,7 @@ def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> 
     share = float(both.select(_alike(pl.col("rate")).mean()).item())
     if share >= 0.5:
         return [f"{share:.1%} of {both.height:,} payments that the lake has too are equal"]
-    ratio = both["rate"] / both["theirs"]
-    middle = ratio.median()
-    constant = (
-        float(((ratio / middle - 1).abs() < 0.02).mean()) if isinstance(middle, float) and middle else 0.0
-    )  # type: ignore[bad-argument-type]
+    middle, constant = _constant(both["rate"] / both["theirs"], 0.02)
     row = both.filter(~_alike(pl.col("rate"))).row(0, named=True)
     where = f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M}: {row['rate']:g} here, {row['theirs']:g}"
     if constant >= 0.8:
@@ -112,7 +112,7 @@ def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> 
     later = rows.with_columns(_later=pl.col("hour") + timedelta(hours=1))
     moved = _both(later.filter(pl.col("rate") != 0), lake, "_later")
     ahead = float(moved.select(_alike(pl.col("rate")).mean()).item() or 0.0) if moved.height else 0.0
-    why = ", moved by an hour {:.0%} are: predicted rates".format(ahead) if ahead > 1.5 * share else ""
+    why = f", moved by an hour {ahead:.0%} are: predicted rates" if ahead > 1.5 * share else ""
     raise BadData(
         f"{where} in the lake: only {share:.0%} of {both.height:,} common payments of {exchange} are equal{why}"
     )

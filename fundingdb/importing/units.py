@@ -7,6 +7,7 @@ figures that are exactly this under one unit and under no other proves the unit,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -116,18 +117,23 @@ def told(mass: Mass) -> str:
     return f"{mass.share:.1%} of the non-zero rates ({mass.count:,}) are the base rate if the unit is {mass.unit.shown}"
 
 
-def proven(found: list[Mass], rows: pl.DataFrame) -> Unit | None:
+def proven(found: list[Mass], rows: pl.DataFrame, exchange: str) -> Unit | None:
     """The one unit that the mass at the base rate proves; None where it proves none."""
     if not found or found[0].share < _ENOUGH or found[0].count < _LEAST:
         return None
     first = found[0]
     for other in found[1:]:
-        if other.share > first.share / 5 and not _same(first.unit, other.unit, rows):
+        if other.share <= first.share / 5 or same(first.unit, other.unit, rows):
+            continue
+        # Fractions per interval and per 8 hours are one in 8-hour rows: the other rows decide.
+        mine, its = _at_base(first.unit, exchange), _at_base(other.unit, exchange)
+        alone, against = rows.select((mine & ~its).sum().alias("alone"), (its & ~mine).sum().alias("against")).row(0)
+        if alone <= 5 * against:
             return None
     return first.unit
 
 
-def _same(one: Unit, other: Unit, rows: pl.DataFrame) -> bool:
+def same(one: Unit, other: Unit, rows: pl.DataFrame) -> bool:
     """True where two units read these rows as the same rates."""
     ratio = (
         rows.filter(pl.col("value") != 0).select((one.fraction() / other.fraction() - 1).abs().max()).item()
@@ -140,7 +146,7 @@ def contradicted(given: Unit, found: list[Mass], rows: pl.DataFrame) -> Mass | N
     if not found or found[0].share < 0.1 or found[0].count < _LEAST:
         return None
     own = next((m.share for m in found if m.unit == given), 0.0)
-    return found[0] if own < found[0].share / 50 and not _same(given, found[0].unit, rows) else None
+    return found[0] if own < found[0].share / 50 and not same(given, found[0].unit, rows) else None
 
 
 def refuse_change(rows: pl.DataFrame, path: Path, exchange: str) -> None:
@@ -170,7 +176,8 @@ def refuse_change(rows: pl.DataFrame, path: Path, exchange: str) -> None:
 
 
 def _range(values: pl.Series) -> tuple[float, float]:
-    return values.min(), values.max()  # type: ignore[return-value]
+    ordered = values.sort()
+    return ordered[0], ordered[-1]
 
 
 def _refuse_moved_mass(chunks: pl.DataFrame, path: Path, exchange: str) -> None:
@@ -186,7 +193,7 @@ def _refuse_moved_mass(chunks: pl.DataFrame, path: Path, exchange: str) -> None:
         return
     by = flags.group_by("_chunk").agg(pl.len(), *(pl.col(u.name).sum() for u in strong)).sort("_chunk")
     labels = [label for row in by.iter_rows(named=True) for label in _label(row, strong)]
-    for (_, first), (chunk, second) in zip(labels, labels[1:], strict=False):
+    for (_, first), (chunk, second) in pairwise(labels):
         if first != second:
             near = flags.filter(pl.col("_chunk").is_between(chunk - 1, chunk))
             hours = (
