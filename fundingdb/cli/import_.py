@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb import catalog
     from fundingdb.cli.show import show
-    from fundingdb.importing import prepare
+    from fundingdb.importing import prepare, together
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
@@ -86,9 +86,9 @@ def run(args: Namespace) -> int:
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
-    done = None
+    rows, done = together(ready), None
     if not args.dry_run:
-        done = lake.upsert("funding", pl.concat(one.rows for one in ready))
+        done = lake.upsert("funding", rows)
         catalog.rebuild(args.warehouse)
     facts = pl.DataFrame([_facts(one) for one in ready])
     show(facts if args.json else facts.drop("evidence"), json=args.json)

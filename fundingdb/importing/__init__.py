@@ -4,6 +4,6 @@
 raises BadCall, what can't be right raises BadData; both name file, row and rule. Nothing is guessed.
 """
 
-from fundingdb.importing.plan import Prepared, Wanted, prepare
+from fundingdb.importing.plan import Prepared, Wanted, prepare, together
 
-__all__ = ["Prepared", "Wanted", "prepare"]
+__all__ = ["Prepared", "Wanted", "prepare", "together"]

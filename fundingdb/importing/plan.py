@@ -16,7 +16,7 @@ from fundingdb.importing.reading import ROW
 from fundingdb.schema import FUNDING, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -74,6 +74,26 @@ def prepare(
     ]
 
 
+def together(ready: Sequence[Prepared]) -> pl.DataFrame:
+    """The rows of all files; a payment that stands in two files counts once, with two rates it raises BadData."""
+    rows = pl.concat(one.rows.with_columns(_file=pl.lit(i)) for i, one in enumerate(ready))
+    key = ["exchange", "symbol", "funding_time"]
+    rate = pl.col("funding_rate")
+    unlike = rows.filter((rate.max() - rate.min()).over(key) > 1e-9 * rate.abs().max().over(key)).sort(
+        *key, "_file"
+    )
+    if unlike.height:
+        one, other = unlike.row(0, named=True), unlike.row(1, named=True)
+        raise BadData(
+            f"{ready[one['_file']].path} and {ready[other['_file']].path}: {one['symbol']} "
+            f"{one['funding_time']:%Y-%m-%d %H:%M} stands there with {one['funding_rate']!r} and {other['funding_rate']!r} "
+            f"({unlike.height:,} such rows): one payment has one rate"
+        )
+    # A row that knows its interval goes before one that doesn't.
+    best = rows.sort(pl.col("interval_hours").is_null(), maintain_order=True)
+    return best.unique(key, keep="first", maintain_order=True).drop("_file")
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     """The rows of one exchange in one file on their way; `said` collects the evidence."""
@@ -105,7 +125,11 @@ class _File:
             )
         columns = reading.roles(raw, self.path, self.wanted.columns)
         rows = self._figures(raw, columns)
-        clock, sure = stamps.stamps(rows, self.path, "_clock")
+        clock, sure = stamps.stamps(
+            rows.select(ROW, pl.col("_clock").alias(columns["funding_time"])),
+            self.path,
+            columns["funding_time"],
+        )
         rows = rows.with_columns(stamp=clock.cast(TIME))
         stamps.refuse_samples(rows, self.path)
         rows = rows.with_columns(stamp=self._in_utc(rows, clock, sure=sure))
@@ -138,9 +162,9 @@ class _File:
             self.said.append(
                 "money over the column of prices: as exact as that price is the one of the settlement"
             )
+        self.said.extend(lake_says.agree(self.path, rows, self.lake, self.exchange))
         units.refuse_impossible(rows, self.path, unit)
         units.refuse_finer(rows, self.path, self.exchange)
-        self.said.extend(lake_says.agree(self.path, rows, self.lake, self.exchange))
         return Prepared(
             self.path, self.exchange, unit.shown, _funding(rows, self.exchange, self.now), tuple(self.said)
         )

@@ -127,7 +127,9 @@ def proven(found: list[Mass], rows: pl.DataFrame, exchange: str) -> Unit | None:
             continue
         # Fractions per interval and per 8 hours are one in 8-hour rows: the other rows decide.
         mine, its = _at_base(first.unit, exchange), _at_base(other.unit, exchange)
-        alone, against = rows.select((mine & ~its).sum().alias("alone"), (its & ~mine).sum().alias("against")).row(0)
+        alone, against = rows.select(
+            (mine & ~its).sum().alias("alone"), (its & ~mine).sum().alias("against")
+        ).row(0)
         if alone <= 5 * against:
             return None
     return first.unit
@@ -253,7 +255,7 @@ def refuse_unsigned(rows: pl.DataFrame, path: Path, *, signed: bool) -> str | No
     symbols = moving["symbol"].n_unique()
     if below or moving.height < _LEAST:
         return f"{below:,} of {moving.height:,} non-zero rates are negative" if below else None
-    rule = f"{path}: row {moving[ROW][0]}: none of {moving.height:,} rates in {symbols} markets is negative"
+    rule = f"{path}: row {moving[ROW][0]}: none of {moving.height:,} rates in {symbols} market{'s' * (symbols > 1)} is negative"
     if symbols >= _LEAST:
         raise BadData(f"{rule}: the sign was lost (a rate without its direction); it can't be found again")
     if not signed and moving.height >= 200:
