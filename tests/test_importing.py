@@ -730,7 +730,7 @@ def test_the_verb_shows_writes_and_repeats(tmp_path, run):
     code, _, err = run(path, "--exchange", "hyperliquid")
     assert (code, "300 rows new" in err) == (0, True)
     code, _, err = run(path, "--exchange", "hyperliquid")
-    assert (code, "0 rows new" in err, "300 unchanged" in err) == (0, True, True)
+    assert (code, "0 rows new" in err, "300 rows are those of an earlier import" in err) == (0, True, True)
     rows = Lake(tmp_path / "w").scan("funding").collect()
     assert (rows.height, rows["source"].unique().to_list()) == (300, ["import"])
 
@@ -792,6 +792,27 @@ def test_files_that_contradict_each_other_are_refused(tmp_path, run):
     c = saved(hourly(300).tail(100), tmp_path / "c.csv")
     assert run(str(a), str(c), "--exchange", "hyperliquid", "--unit", "fraction")[0] == 0
     assert Lake(tmp_path / "w").scan("funding").collect().height == 300
+
+
+def test_a_coarser_file_does_not_spoil_a_finer_one(tmp_path, run):
+    fine = saved(hourly(310).head(300).with_columns(pl.col("funding_rate") + 1.2e-9), tmp_path / "fine.csv")
+    coarse = saved(hourly(310).with_columns(pl.col("funding_rate").round(8)), tmp_path / "coarse.csv")
+    assert run(str(fine), "--exchange", "hyperliquid", "--unit", "fraction")[0] == 0
+    code, _, err = run(str(coarse), "--exchange", "hyperliquid", "--unit", "fraction")
+    assert (code, "300 rows are those of an earlier import" in err, "10 rows new, 0 restated" in err) == (
+        0,
+        True,
+        True,
+    ), err
+    rows = Lake(tmp_path / "w").scan("funding").collect().sort("funding_time")
+    assert rows["funding_rate"][1] == 0.0000125 + 1.2e-9
+
+
+@pytest.mark.parametrize("form", ["{}{", "USDT", "{a b}", "{}{}", "{symbol}}", "{nothing}"])
+def test_a_form_that_is_none_is_refused(tmp_path, form):
+    path = saved(hourly(300), tmp_path / "f.csv")
+    with pytest.raises(BadCall, match="--symbol-form"):
+        one(path, exchange="hyperliquid", symbol_form=form)
 
 
 def test_an_earlier_import_under_another_unit_is_not_overwritten(tmp_path, run):

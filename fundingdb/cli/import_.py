@@ -67,31 +67,33 @@ def run(args: Namespace) -> int:
 
     from fundingdb import catalog
     from fundingdb.cli.show import show
-    from fundingdb.importing import prepare, together
+    from fundingdb.importing import fresh, prepare, together
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
 
+    columns = ["exchange", "source", "symbol", "base", "funding_time", "interval_hours", "funding_rate"]
+
     @cache
     def known(exchange: str) -> pl.DataFrame:
         mine = (pl.col("exchange") == exchange) & (pl.col("rate_type") == "regular")
-        return (
-            lake.scan("funding")
-            .filter(mine)
-            .select("symbol", "base", "funding_time", "funding_rate")
-            .collect()
-        )
+        return lake.scan("funding").filter(mine).select(columns).collect()
 
     ready = [one for file in args.file for one in prepare(Path(file), wanted, known, now=now)]
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
-    rows, done = together(ready), None
+    every, done = together(ready), None
+    rows = fresh(every, pl.concat(known(exchange) for exchange in every["exchange"].unique()))
     if not args.dry_run:
         done = lake.upsert("funding", rows)
         catalog.rebuild(args.warehouse)
     facts = pl.DataFrame([_facts(one) for one in ready])
     show(facts if args.json else facts.drop("evidence"), json=args.json)
+    if rows.height < every.height:
+        sys.stderr.write(
+            f"{every.height - rows.height:,} rows are those of an earlier import and are left as they are\n"
+        )
     if done is None:
         sys.stderr.write("dry run: nothing was written\n")
     else:

@@ -116,3 +116,19 @@ def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> 
     raise BadData(
         f"{where} in the lake: only {share:.0%} of {both.height:,} common payments of {exchange} are equal{why}"
     )
+
+
+def fresh(rows: pl.DataFrame, lake: pl.DataFrame) -> pl.DataFrame:
+    """FUNDING rows without those that an earlier import has with the same rate and no less of an interval.
+
+    Files round differently: the first to tell a payment keeps it, so that a coarser file never spoils a finer one.
+    """
+    key = ["exchange", "symbol", "funding_time"]
+    had = lake.filter(pl.col("source") == "import").select(
+        *key, theirs="funding_rate", _hours="interval_hours"
+    )
+    both = rows.select(*key, "funding_rate", "interval_hours").join(had, on=key, how="inner")
+    told = pl.col("interval_hours").is_null() | pl.col("interval_hours").eq_missing(pl.col("_hours"))
+    return rows.join(
+        both.filter(_alike(pl.col("funding_rate")) & told), on=key, how="anti", maintain_order="left"
+    )

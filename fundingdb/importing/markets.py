@@ -42,6 +42,10 @@ def symbol(
             raise BadCall(
                 f"{path}: how {exchange} spells a market of base and target: say --symbol-form '{{base}}-{{target}}'"
             )
+    if form is not None and not re.fullmatch(r"([^{}]|\{\w*\})*\{\w*\}([^{}]|\{\w*\})*", form):
+        raise BadCall(
+            f"--symbol-form {form!r}: write text with {{}} for the name, or {{column}}: '{{}}USDT', '{{base}}-{{target}}'"
+        )
     if form is not None and "{}" not in form:
         names = re.findall(r"\{(\w+)\}", form)
         for name in names:
@@ -51,6 +55,8 @@ def symbol(
         return pl.format(blank, *(pl.col(n).cast(pl.String) for n in names)).alias("symbol")
     if column is None:
         raise BadCall(f"{path}: names no market: say --symbol S or --symbol-column COLUMN")
+    if form is not None and form.count("{") > 1:
+        raise BadCall(f"--symbol-form {form!r}: either one {{}} or names of columns")
     name = pl.col(column).cast(pl.String)
     return (name if form is None else pl.format(form, name)).alias("symbol")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -50,8 +51,9 @@ class Prepared:
 def prepare(
     path: Path, wanted: Wanted, known: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[Prepared]:
-    """The rows of a file, by exchange. `known(exchange)` gives the lake's (symbol, base, funding_time, funding_rate).
+    """The rows of a file, by exchange; nothing is written.
 
+    `known(exchange)` gives the regular payments that the lake has of it, at least (symbol, base, funding_time, funding_rate).
     Raises BadCall for what is missing to be sure, BadData for what can't be right; nothing is given then.
     """
     rows = reading.chosen(reading.read(path), path, wanted.where)
@@ -115,8 +117,10 @@ class _File:
                 f"{self.path}: coingecko is a source, no exchange: filter the rows of one exchange with --where"
             )
         if self.exchange not in sources():
+            close = get_close_matches(self.exchange, sources(), n=1, cutoff=0.75)
+            near = f" (did you mean {close[0]}?)" if close else ""
             self.said.append(
-                f"fundingdb has no fetcher for {self.exchange}: nothing it declares can confirm the file"
+                f"fundingdb has no fetcher for {self.exchange}{near}: nothing it declares can confirm the file"
             )
         if "sample_count" in raw.columns and (raw["sample_count"].cast(pl.Float64, strict=False) > 1).any():
             first = raw.filter(pl.col("sample_count").cast(pl.Float64, strict=False) > 1)[ROW][0]
