@@ -36,9 +36,11 @@ def read(path: Path) -> pl.DataFrame:
     kind = path.suffix.lower()
     try:
         if kind == ".parquet":
-            rows = pl.read_parquet(path)
+            rows = pl.read_parquet(path, glob=False)
         elif kind in (".csv", ".tsv"):
-            rows = pl.read_csv(path, infer_schema=False, separator="\t" if kind == ".tsv" else ",")
+            rows = pl.read_csv(
+                path, infer_schema=False, glob=False, separator="\t" if kind == ".tsv" else ","
+            )
         elif kind == ".json":
             rows = _objects(path, msgspec.json.decode(path.read_bytes()))
         elif kind in (".jsonl", ".ndjson"):
@@ -54,6 +56,8 @@ def read(path: Path) -> pl.DataFrame:
         raise BadData(f"{path}: is no whole {kind[1:]} file: {str(error)[:200]}") from None
     if rows.is_empty():
         raise BadData(f"{path}: has no rows")
+    if ROW in rows.columns:
+        raise BadData(f"{path}: a column is called {ROW}, which counts the rows here: give it another name")
     return rows.with_row_index(ROW, offset=1)
 
 

@@ -256,7 +256,7 @@ def refuse_unsigned(rows: pl.DataFrame, path: Path, *, signed: bool) -> str | No
     if below or moving.height < _LEAST:
         return f"{below:,} of {moving.height:,} non-zero rates are negative" if below else None
     rule = f"{path}: row {moving[ROW][0]}: none of {moving.height:,} rates in {symbols} market{'s' * (symbols > 1)} is negative"
-    if symbols >= _LEAST:
+    if symbols >= _LEAST and moving.height >= 500:
         raise BadData(f"{rule}: the sign was lost (a rate without its direction); it can't be found again")
     if not signed and moving.height >= 200:
         raise BadCall(f"{rule}: if they do carry their sign, say --signed")
