@@ -23,6 +23,7 @@ RANK = {
     "healing": 8,
     "fetchers": 4,
     "paging": 5,
+    "importing": 5,
     "budget": 5,
     "http": 6,
     "bridge": 6,

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from fundingdb.errors import FundingdbError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 VERBS = (
     "demo",
@@ -32,6 +34,7 @@ VERBS = (
     "sql",
     "shell",
     "parse",
+    "import",
     "compact",
     "check",
 )
@@ -49,6 +52,11 @@ start here:
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the rest), 130 interrupted"""
 
 
+def _module(name: str) -> ModuleType:
+    # `import` is a word of the language: its module is import_
+    return import_module(f"fundingdb.cli.{name}{'_' * iskeyword(name)}")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for help."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -56,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("-V", "--version", action="version", version=f"fundingdb {__version__}")
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     for name in VERBS:
-        verb = import_module(f"fundingdb.cli.{name}")
+        verb = _module(name)
         one = verbs.add_parser(
             name,
             help=verb.HELP,
@@ -82,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verb in _READERS and not args.warehouse.exists():
         sys.stderr.write(f"note: {args.warehouse} does not exist yet, so it is empty; see --warehouse\n")
     try:
-        return import_module(f"fundingdb.cli.{args.verb}").run(args)
+        return _module(args.verb).run(args)
     except FundingdbError as error:
         sys.stderr.write(f"fundingdb {args.verb}: {error}\n")
         return error.exit_code

@@ -1,0 +1,155 @@
+"""Verb `import`: bring rates from files of others into the lake."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from fundingdb.importing import Prepared, Wanted
+
+HELP = "bring settled rates from CSV, JSON, JSON Lines or Parquet files into the lake, with evidence for what they mean"
+EXAMPLE = "fundingdb import rates.csv --exchange binance --map funding_rate=rate,funding_time=ts --dry-run"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("file", nargs="+", metavar="FILE", help=".csv, .tsv, .json, .jsonl or .parquet; all of one kind")
+    add(
+        "--exchange",
+        metavar="X",
+        help="where it was paid; takes the rows that say so if a column (exchange, venue) does",
+    )
+    add("--exchange-column", metavar="COLUMN", help="the column that names the exchange of each row")
+    add(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=PATTERN",
+        help="only rows like this; * is any text",
+    )
+    add(
+        "--map",
+        metavar="A=B,...",
+        help="which column is funding_rate, funding_time, symbol, price, direction",
+    )
+    add("--unit", metavar="U", help="fraction or percent (per interval), bps, fraction-per-hour, percent-per-hour, "
+        "fraction-per-8h, percent-per-8h, fraction-per-year, percent-per-year, money (over the price); "
+        "with -turned if positive means that shorts pay; default: what the figures prove")  # fmt: skip
+    add(
+        "--interval",
+        metavar="SPAN",
+        help="8h, or infer: the gaps between payments, unknown where they don't tell",
+    )
+    add("--tz", metavar="ZONE", help="of times that name none: UTC, UTC+3, Europe/Moscow")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--symbol", metavar="S", help="the market of a file of one")
+    which.add_argument("--symbol-column", metavar="COLUMN", help="the column that names the market")
+    add(
+        "--symbol-form",
+        metavar="FORM",
+        help="how to spell the exchange's name of it: '{}USDT', '{base}-{target}'",
+    )
+    add("--signed", action="store_true", help="the rates carry their sign, though none of them is negative")
+    add("--dry-run", action="store_true", help="show what would be written, write nothing")
+
+
+def run(args: Namespace) -> int:
+    """Prepare all files, show the evidence, write all or nothing."""
+    from datetime import UTC, datetime
+    from functools import cache
+    from pathlib import Path
+
+    import polars as pl
+
+    from fundingdb import catalog
+    from fundingdb.cli.show import show
+    from fundingdb.importing import fresh, prepare, together
+    from fundingdb.lake import Lake
+
+    lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
+
+    columns = ["exchange", "source", "symbol", "base", "funding_time", "interval_hours", "funding_rate"]
+
+    @cache
+    def known(exchange: str) -> pl.DataFrame:
+        mine = (pl.col("exchange") == exchange) & (pl.col("rate_type") == "regular")
+        return lake.scan("funding").filter(mine).select(columns).collect()
+
+    ready = [one for file in args.file for one in prepare(Path(file), wanted, known, now=now)]
+    for one in ready:
+        for line in one.evidence:
+            sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
+    every, done = together(ready), None
+    rows = fresh(every, pl.concat(known(exchange) for exchange in every["exchange"].unique()))
+    if not args.dry_run:
+        done = lake.upsert("funding", rows)
+        catalog.rebuild(args.warehouse)
+    facts = pl.DataFrame([_facts(one) for one in ready])
+    show(facts if args.json else facts.drop("evidence"), json=args.json)
+    if rows.height < every.height:
+        sys.stderr.write(
+            f"{every.height - rows.height:,} rows are those of an earlier import and are left as they are\n"
+        )
+    if done is None:
+        sys.stderr.write("dry run: nothing was written\n")
+    else:
+        sys.stderr.write(
+            f"{done.inserted:,} rows new, {done.restated:,} restated, {done.amended:,} amended, "
+            f"{done.unchanged:,} unchanged\n"
+        )
+    return 0
+
+
+def _facts(one: Prepared) -> dict[str, object]:
+    rows = one.rows
+    return {
+        "file": str(one.path),
+        "exchange": one.exchange,
+        "rows": rows.height,
+        "markets": rows["symbol"].n_unique(),
+        "first": rows["funding_time"].min(),
+        "last": rows["funding_time"].max(),
+        "unit": one.unit,
+        "intervals": ",".join(
+            "unknown" if h is None else f"{h:g}h" for h in rows["interval_hours"].unique().sort().to_list()
+        ),
+        "evidence": "; ".join(one.evidence),
+    }
+
+
+def _wanted(args: Namespace) -> Wanted:
+    from fundingdb.cli.asked import hours
+    from fundingdb.importing import Wanted
+
+    columns = _pairs([part for part in (args.map or "").split(",") if part], "--map")
+    if args.symbol_column:
+        columns["symbol"] = args.symbol_column
+    interval = args.interval
+    return Wanted(
+        exchange=args.exchange,
+        exchange_column=args.exchange_column,
+        columns=columns,
+        where=_pairs(args.where, "--where"),
+        unit=args.unit,
+        interval=interval if interval in (None, "infer") else hours(interval),
+        tz=args.tz,
+        symbol=args.symbol,
+        symbol_form=args.symbol_form,
+        signed=args.signed,
+    )
+
+
+def _pairs(parts: list[str], flag: str) -> dict[str, str]:
+    from fundingdb.errors import BadCall
+
+    found: dict[str, str] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not (name and equals and value):
+            raise BadCall(f"{flag} {part!r}: write NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found

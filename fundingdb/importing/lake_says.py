@@ -1,0 +1,134 @@
+"""What rows that are already in the lake say about those of a file: zone, unit, agreement."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.errors import BadData
+from fundingdb.importing.reading import ROW
+from fundingdb.importing.units import UNITS, Unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LEAST = 20  # common payments that are worth a verdict
+_ALIKE = 1e-8  # sources round to eight decimals
+_ZONES = range(-12, 15)
+
+
+def _both(rows: pl.DataFrame, lake: pl.DataFrame, hour: str) -> pl.DataFrame:
+    """Rows with the lake's rate `theirs` of the same market and hour; by symbol, else by base where that is one market."""
+    theirs = lake.select("symbol", "base", "funding_time", theirs="funding_rate").filter(
+        pl.col("theirs") != 0
+    )
+    by = "symbol" if rows["symbol"].is_in(theirs["symbol"].unique().implode()).any() else "base"
+    if by not in rows.columns:
+        return rows.clear().with_columns(theirs=pl.lit(None, pl.Float64))
+    # Sources of one payment that differ say nothing.
+    one = theirs.group_by(by, "funding_time").agg(
+        pl.col("theirs").first(), _spread=pl.col("theirs").max() - pl.col("theirs").min()
+    )
+    one = one.filter(pl.col("_spread") <= _ALIKE).drop("_spread")
+    return rows.join(one, left_on=[by, hour], right_on=[by, "funding_time"], how="inner")
+
+
+def _constant(ratios: pl.Series, within: float) -> tuple[float, float]:
+    """The middle of the ratios, and the share of them that equals it."""
+    middle = ratios.median()
+    if not isinstance(middle, float) or middle == 0:
+        return 0.0, 0.0
+    return middle, (ratios / middle - 1).abs().is_between(0.0, within).to_list().count(True) / ratios.len()
+
+
+def zone(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[int | None, str]:
+    """The offset in hours of the clock of rows (symbol, stamp, value), if the lake proves it, and why (not)."""
+    if lake.is_empty():
+        return None, "the lake has no rows to compare with"
+    found = []
+    for offset in _ZONES:
+        at = (pl.col("stamp") - timedelta(hours=offset)).dt.truncate("1h")
+        both = _both(rows.with_columns(_at=at), lake, "_at")
+        if both.height >= _LEAST and both["theirs"].n_unique() >= _LEAST / 2:
+            _, alike = _constant(both["value"] / both["theirs"], 1e-6)
+            found.append((alike, offset, both.height))
+    found.sort(reverse=True)
+    if not found or found[0][0] < 0.95 or (len(found) > 1 and found[1][0] > 0.8):
+        return None, "the lake's rows single out no zone"
+    share, offset, count = found[0]
+    return (
+        offset,
+        f"{share:.1%} of {count:,} payments that the lake has too agree under this zone and no other",
+    )
+
+
+def unit(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[Unit, str] | None:
+    """The unit under which rows (symbol, base, hour, value, hours, price) are the lake's rates, and why; None: not proven."""
+    both = _both(rows.filter(pl.col("value") != 0), lake, "hour")
+    if both.height < _LEAST:
+        return None
+    every = [Unit(n, turned=t) for n in UNITS for t in (False, True)]
+    shares = both.select(_alike(u.fraction()).mean().alias(u.shown) for u in every).row(0)
+    best = max(range(len(every)), key=lambda i: shares[i] or 0.0)
+    share = shares[best] or 0.0
+    # Two units that fit equally are one for these rows (8 h: fraction and fraction-per-8h): the first is the plainer.
+    if share < 0.9 or every[best].name == "money":
+        return None
+    return every[best], f"{share:.1%} of {both.height:,} payments that the lake has too are equal under it"
+
+
+def _alike(rate: pl.Expr) -> pl.Expr:
+    theirs = pl.col("theirs")
+    return (
+        ((rate - theirs).abs() <= 1e-6 * theirs.abs()) | ((rate - theirs).abs() <= _ALIKE * 1.01)
+    ).fill_null(value=False)
+
+
+def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> list[str]:
+    """Evidence from the payments that rows (symbol, base, hour, rate) and the lake both have.
+
+    Raises BadData where they differ by a constant factor (another unit), or mostly differ (another thing, or another hour).
+    """
+    both = _both(rows.filter(pl.col("rate") != 0), lake, "hour")
+    if both.height < _LEAST:
+        return (
+            []
+            if both.is_empty()
+            else [f"only {both.height} payments stand in the lake too: they prove nothing"]
+        )
+    share = float(both.select(_alike(pl.col("rate")).mean()).item())
+    if share >= 0.5:
+        return [f"{share:.1%} of {both.height:,} payments that the lake has too are equal"]
+    middle, constant = _constant(both["rate"] / both["theirs"], 0.02)
+    row = both.filter(~_alike(pl.col("rate"))).row(0, named=True)
+    where = f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M}: {row['rate']:g} here, {row['theirs']:g}"
+    if constant >= 0.8:
+        raise BadData(
+            f"{where} in the lake: {constant:.0%} of {both.height:,} common payments of {exchange} differ by the factor "
+            f"{middle:.6g}: the lake knows it under another unit or sign"
+        )
+    later = rows.with_columns(_later=pl.col("hour") + timedelta(hours=1))
+    moved = _both(later.filter(pl.col("rate") != 0), lake, "_later")
+    ahead = float(moved.select(_alike(pl.col("rate")).mean()).item() or 0.0) if moved.height else 0.0
+    why = f", moved by an hour {ahead:.0%} are: predicted rates" if ahead > 1.5 * share else ""
+    raise BadData(
+        f"{where} in the lake: only {share:.0%} of {both.height:,} common payments of {exchange} are equal{why}"
+    )
+
+
+def fresh(rows: pl.DataFrame, lake: pl.DataFrame) -> pl.DataFrame:
+    """FUNDING rows without those that an earlier import has with the same rate and no less of an interval.
+
+    Files round differently: the first to tell a payment keeps it, so that a coarser file never spoils a finer one.
+    """
+    key = ["exchange", "symbol", "funding_time"]
+    had = lake.filter(pl.col("source") == "import").select(
+        *key, theirs="funding_rate", _hours="interval_hours"
+    )
+    both = rows.select(*key, "funding_rate", "interval_hours").join(had, on=key, how="inner")
+    told = pl.col("interval_hours").is_null() | pl.col("interval_hours").eq_missing(pl.col("_hours"))
+    return rows.join(
+        both.filter(_alike(pl.col("funding_rate")) & told), on=key, how="anti", maintain_order="left"
+    )

@@ -1,0 +1,94 @@
+"""Which market a row is of: its symbol as the exchange spells it, and what that means."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.errors import BadCall
+from fundingdb.fetchers import fetcher
+from fundingdb.fetchers import names as sources
+from fundingdb.fetchers.base import Market
+from fundingdb.identity import identify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# How the first plan's collector's base and target spell a market.
+_FORMS = {
+    "lighter": "{base}", "hyperliquid": "{base}", "pacifica": "{base}", "extended": "{base}-USD", "dydx": "{base}-USD",
+    "drift": "{base}-PERP", "binance": "{base}{target}", "bybit": "{base}{target}", "aster": "{base}{target}",
+    "gate": "{base}_{target}", "okx": "{base}-{target}-SWAP",
+}  # fmt: skip
+_ENDINGS = re.compile(r"(?<=[A-Z0-9])[-_/]?(USDT|USDC|USD)([-_:]?(PERP|SWAP|Perp|USDT|USDC|USD))?$|-PERP$")
+_ALIASES = {"XBT": "BTC"}
+
+
+def symbol(
+    path: Path, raw: pl.DataFrame, column: str | None, exchange: str, *, said: str | None, form: str | None
+) -> pl.Expr:
+    """Column `symbol` of the rows: what the user said, else a form filled from columns, else the column of names.
+
+    Raises BadCall where none of them says it.
+    """
+    if said is not None:
+        return pl.lit(said).alias("symbol")
+    pair = {"base", "target"} <= set(raw.columns)
+    if form is None and pair and column is None:
+        form = _FORMS.get(exchange)
+        if form is None:
+            raise BadCall(
+                f"{path}: how {exchange} spells a market of base and target: say --symbol-form '{{base}}-{{target}}'"
+            )
+    if form is not None and not re.fullmatch(r"([^{}]|\{\w*\})*\{\w*\}([^{}]|\{\w*\})*", form):
+        raise BadCall(
+            f"--symbol-form {form!r}: write text with {{}} for the name, or {{column}}: '{{}}USDT', '{{base}}-{{target}}'"
+        )
+    if form is not None and "{}" not in form:
+        names = re.findall(r"\{(\w+)\}", form)
+        for name in names:
+            if name not in raw.columns:
+                raise BadCall(f"{path}: --symbol-form {form}: there is no column {name!r}")
+        blank = re.sub(r"\{\w+\}", "{}", form)
+        return pl.format(blank, *(pl.col(n).cast(pl.String) for n in names)).alias("symbol")
+    if column is None:
+        raise BadCall(f"{path}: names no market: say --symbol S or --symbol-column COLUMN")
+    if form is not None and form.count("{") > 1:
+        raise BadCall(f"--symbol-form {form!r}: either one {{}} or names of columns")
+    name = pl.col(column).cast(pl.String)
+    return (name if form is None else pl.format(form, name)).alias("symbol")
+
+
+def with_market(path: Path, rows: pl.DataFrame, exchange: str, *, respelled: bool) -> pl.DataFrame:
+    """+ base, quote, asset_class, declared (hours, null where the exchange states none for all times)."""
+    listed = []
+    for name in rows["symbol"].unique():
+        market = _market(path, exchange, name, respelled=respelled)
+        hours = market.interval_hours
+        listed.append((name, market.base, market.quote, market.asset_class, hours))
+    schema = {
+        "symbol": pl.String,
+        "base": pl.String,
+        "quote": pl.String,
+        "asset_class": pl.String,
+        "declared": pl.Float64,
+    }
+    return rows.join(
+        pl.DataFrame(listed, schema, orient="row"), on="symbol", how="left", maintain_order="left"
+    )
+
+
+def _market(path: Path, exchange: str, symbol: str, *, respelled: bool) -> Market:
+    if exchange in sources():
+        try:
+            return fetcher(exchange).market(symbol)
+        except BadCall as error:
+            hint = "" if respelled else "; --symbol-form '{}USDT' spells them from the file's names"
+            raise BadCall(f"{path}: {error}{hint}") from None
+    ending = _ENDINGS.search(symbol)
+    name = symbol[: ending.start()] if ending else symbol
+    what = identify(exchange, _ALIASES.get(name, name))
+    quote = ending[1] if ending else None
+    return Market(exchange, symbol, what.base, quote, what.asset_class, what.multiplier)
