@@ -28,13 +28,15 @@ VERBS = (
     "spreads",
     "coverage",
     "gaps",
+    "reconcile",
+    "doctor",
     "sql",
     "shell",
     "parse",
     "compact",
     "check",
 )
-_READERS = {"spreads", "coverage", "gaps", "sql", "check", "compact"}
+_READERS = {"spreads", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep them as Parquet, query them
 with SQL or Python. Rates are fractions of notional, positive when longs pay shorts; times are UTC."""
