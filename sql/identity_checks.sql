@@ -33,22 +33,15 @@ with bound as (
     select max(observed_at) - 30 * interval '1 day' as start
     from snapshots
 ),
-hourly as (
+members as (
     select
-        s.asset_class, s.base, s.exchange, s.symbol, cast(floor(epoch(s.observed_at) / 3600) as bigint) as hour,
+        s.asset_class, s.base, s.exchange, s.symbol,
         max_by(coalesce(s.mark_price, s.index_price), s.observed_at) as price,
-        max(epoch(s.observed_at)) as seen_at,
-        max(s.open_interest_usd) as open_interest
+        max_by(coalesce(s.open_interest_usd, 0), s.observed_at) as depth
     from snapshots as s
     inner join bound on s.observed_at >= bound.start
     where coalesce(s.mark_price, s.index_price) is not null
-    group by s.asset_class, s.base, s.exchange, s.symbol, cast(floor(epoch(s.observed_at) / 3600) as bigint)
-),
-members as (
-    select
-        asset_class, base, exchange, symbol, max_by(price, hour) as price, max_by(coalesce(open_interest, 0), hour) as depth
-    from hourly
-    group by asset_class, base, exchange, symbol
+    group by s.asset_class, s.base, s.exchange, s.symbol
 ),
 placed as (
     select
@@ -63,6 +56,27 @@ suspects as (
     from placed as m
     inner join placed as d on d.asset_class = m.asset_class and d.base = m.base and d.place = 1
     where m.place > 1 and abs(ln(m.price / d.price)) > 0.1
+),
+-- the few that are in doubt: the hours of all others need not be read
+looked_at as (
+    select asset_class, base, exchange, symbol
+    from suspects
+    union
+    select asset_class, base, deepest_exchange, deepest_symbol
+    from suspects
+),
+hourly as (
+    select
+        s.asset_class, s.base, s.exchange, s.symbol, cast(floor(epoch(s.observed_at) / 3600) as bigint) as hour,
+        max_by(coalesce(s.mark_price, s.index_price), s.observed_at) as price,
+        max(epoch(s.observed_at)) as seen_at
+    from snapshots as s
+    inner join looked_at
+        on looked_at.asset_class = s.asset_class and looked_at.base = s.base
+        and looked_at.exchange = s.exchange and looked_at.symbol = s.symbol
+    inner join bound on s.observed_at >= bound.start
+    where coalesce(s.mark_price, s.index_price) is not null
+    group by s.asset_class, s.base, s.exchange, s.symbol, cast(floor(epoch(s.observed_at) / 3600) as bigint)
 ),
 common as (
     select

@@ -254,7 +254,7 @@ select
         when abs(100 * a - b) <= loose * abs(b) + 100 * left_step + right_step then '/100'
         when abs(a + b) <= loose * abs(b) + left_step + right_step then 'sign'
         when abs(a - price * b) <= greatest(loose, 0.05) * abs(price * b) and abs(b) > right_step then 'price-scaled'
-        when abs(price * a - b) <= greatest(loose, 0.05) * abs(b) and abs(a) > left_step then 'price-scaled'
+        when abs(price * a - b) <= greatest(loose, 0.05) * abs(b) and abs(b) > right_step then 'price-scaled'
         when abs(a - before) <= fine + step then 'shifted'
         when abs(a - after) <= fine + step then 'shifted'
         else 'unlike'
