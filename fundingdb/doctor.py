@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fundingdb.catalog import connect, default_warehouse
+from fundingdb.catalog import connect, default_warehouse  # noqa: TID251 - the views are what it reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from duckdb import DuckDBPyConnection  # noqa: TID251 - the type alone; catalog opens it
 
 # A file that was imported does not age, and nothing new comes from an exchange of which every market has ended.
 _FRESHNESS = """
 select
     exchange, source as subject,
-    source <> 'import' and coalesce(row_age_hours > $stale, true)
+    source <> 'import' and coalesce(row_age_hours > $stale, false)
         and coalesce(exchange not in (
             select exchange from markets group by exchange having min(case when status = 'delisted' then 1 else 0 end) = 1
         ), true) as alarm,
@@ -28,8 +26,8 @@ order by alarm desc, row_age_hours desc nulls first, exchange, source
 """
 _FAILURES = """
 with newest as (
-    select exchange, source, symbol, endpoint, max_by(outcome, asked_at) as outcome, max_by(coalesce(error, ''), asked_at) as error,
-        max(asked_at) as asked_at
+    select exchange, source, symbol, endpoint, max_by(outcome, asked_at) as outcome,
+        max_by(coalesce(error, ''), asked_at) as error, max(asked_at) as asked_at
     from fetches
     group by exchange, source, symbol, endpoint
 )
@@ -45,7 +43,8 @@ order by exchange, source, endpoint
 _HOLES = """
 select
     exchange, reason as subject, reason <> 'has none' as alarm,
-    count(*) || ' spans of ' || count(distinct symbol) || ' markets' || coalesce(', ' || sum(missing) || ' payments', '') as detail
+    count(*) || ' spans of ' || count(distinct symbol) || ' markets'
+        || coalesce(', ' || sum(missing) || ' payments', '') as detail
 from gaps
 where reason in ('failed', 'has none') or (reason = 'not asked' and place <> 'after')
 group by exchange, reason
@@ -111,18 +110,15 @@ def examine(
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     limits = {"stale": stale_hours, "days": restated_days}
+    found = []
     with connect(folder) as con:
-        found = [
-            finding
-            for section, (query, needs) in _SECTIONS.items()
-            for finding in _asked(con, section, query, {name: limits[name] for name in needs})
-        ]
+        for section, (query, needs) in _SECTIONS.items():
+            rows = con.sql(query, params={name: limits[name] for name in needs} or None).fetchall()
+            found += [
+                Finding(section, exchange, subject, bool(alarm), said)
+                for exchange, subject, alarm, said in rows
+            ]
     return found + list(_quarantined(folder))
-
-
-def _asked(con: DuckDBPyConnection, section: str, query: str, limits: dict[str, float]) -> Iterator[Finding]:
-    for exchange, subject, alarm, detail in con.sql(query, params=limits or None).fetchall():
-        yield Finding(section, exchange, subject, bool(alarm), detail)
 
 
 def _quarantined(folder: Path) -> Iterator[Finding]:

@@ -14,8 +14,8 @@
 -- column:    deepest_price    | double                   | its newest, quote per ONE base token
 -- column:    ratio            | double                   | price / deepest_price: geometric mean over common hours, else of the newest
 -- column:    moves            | bigint                   | returns that both tell, between neighbouring common hours
--- column:    movement         | double                   | standard deviation of the livelier one's log returns; null = fewer than 2
--- column:    apart            | double                   | standard deviation of the difference of the returns / movement: 0 in step,
+-- column:    movement         | double                   | standard deviation of the calmer one's log returns; null = fewer than 2
+-- column:    apart            | double                   | standard deviation of the difference of the returns / the livelier's: 0 in step,
 --                                                          about 1 and more: nothing in common; null = unknown
 -- column:    reason           | varchar                  | the verdict in words, with its figures
 -- check:     verdict in ('scale', 'tracks', 'mismatch', 'unverified')
@@ -24,7 +24,7 @@
 -- check:     (verdict = 'unverified') or (moves >= 8 and movement >= 0.001)
 -- why:       Members of one asset whose price is off the deepest one's by more than a tenth, on the last snapshot of each hour
 --            of the newest 30 days, taken within 5 minutes of each other. Only co-movement decides: at least 8 returns, a tenth
---            of a percent each, in step (apart < 0.3) or not (apart >= 0.7). A ratio near a power of ten alone proves nothing.
+--            of a percent each on both, in step (apart < 0.3) or not (apart >= 0.7). A ratio near a power of ten alone proves nothing.
 --            Members of verdict mismatch are left out of spreads and best_spreads.
 --
 -- Real hours of eleven exchanges in January 2026: of 1,270 pairs of one coin 90 % lie below 0.3 and 1 % above 0.7, of
@@ -98,8 +98,8 @@ moved as (
 measured as (
     select
         asset_class, base, exchange, symbol, exp(avg(log_ratio)) as ratio, count(move) as moves,
-        greatest(stddev_samp(move), stddev_samp(deepest_move)) as movement,
-        stddev_samp(move - deepest_move) as difference
+        least(stddev_samp(move), stddev_samp(deepest_move)) as movement,
+        stddev_samp(move - deepest_move) / nullif(greatest(stddev_samp(move), stddev_samp(deepest_move)), 0) as apart
     from moved
     group by asset_class, base, exchange, symbol
 ),
@@ -107,8 +107,7 @@ told as (
     select
         s.asset_class, s.base, s.exchange, s.symbol, s.price, s.deepest_exchange, s.deepest_symbol, s.deepest_price,
         coalesce(m.ratio, s.price / s.deepest_price) as ratio,
-        coalesce(m.moves, 0) as moves, m.movement,
-        case when m.movement > 0 then m.difference / m.movement end as apart
+        coalesce(m.moves, 0) as moves, m.movement, m.apart
     from suspects as s
     left join measured as m
         on m.asset_class = s.asset_class and m.base = s.base and m.exchange = s.exchange and m.symbol = s.symbol
@@ -132,7 +131,7 @@ select
     movement, apart,
     case
         when moves < 8 then 'too few common hours to tell: ' || cast(moves as varchar) || ' returns with '
-        when movement < 0.001 then 'too little movement to tell, beside '
+        when movement < 0.001 then 'one of the two hardly moves, no telling: beside '
         when verdict = 'unverified' then 'moves neither with nor unlike '
         when verdict = 'mismatch' then 'moves unlike '
         when verdict = 'scale' then 'a multiplier is missing: moves with '

@@ -16,16 +16,14 @@ from fundingdb.schema import FUNDING, SNAPSHOTS
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-WELL = ("agree", "rounded", "unclear")
-WALK = random.Random(7)  # noqa: S311 - a test series, guards no secret
 
 
-def series(n=200):
+def series(n=200, seed=1):
     """Rates with half their mass at a base rate, in 8 decimals, and a price that moves by a few percent a day."""
-    rates, prices, price = [], [], 3000.0
+    chance, rates, prices, price = random.Random(seed), [], [], 3000.0
     for _ in range(n):
-        rates.append(1.25e-5 if WALK.random() < 0.5 else round(WALK.gauss(0, 6e-5), 8))
-        price *= 1 + WALK.gauss(0, 0.01)
+        rates.append(1.25e-5 if chance.random() < 0.5 else round(chance.gauss(0, 6e-5), 8))
+        price *= 1 + chance.gauss(0, 0.01)
         prices.append(price)
     return rates, prices
 
@@ -41,7 +39,7 @@ def wrong(fault, rates, prices):
         "one earlier": [*rates[1:], 0.0],
         "one later": [0.0, *rates[:-1]],
         "rounded": [round(r, 6) for r in rates],
-        "unlike": series(len(rates))[0],
+        "unlike": series(len(rates), seed=2)[0],
         "no sign": [abs(r) for r in rates],
         "percent from the middle on": [r * (100 if n >= 100 else 1) for n, r in enumerate(rates)],
         "one row wrong": [r * (100 if n == 9 else 1) for n, r in enumerate(rates)],
@@ -156,11 +154,11 @@ def test_a_row_tells_ratio_and_steps(seeded):
 
 
 def test_a_fault_of_predictions_is_named_though_they_move(tmp_path):
-    funding, snapshots = [], []
+    funding, snapshots, noise = [], [], random.Random(3)
     faults = ("agree", "x8", "/8", "x24", "x100", "sign", "price-scaled", "one later")
     for fault in faults:
         rates, prices = series()
-        near = [r if fault == "one later" else r * WALK.uniform(0.85, 1.15) for r in rates]
+        near = [r if fault == "one later" else r * noise.uniform(0.85, 1.15) for r in rates]
         funding.append(settled(fault, rates, source="venue"))
         snapshots.append(shown(fault, wrong(fault, near, prices), prices=prices))
     got = summary(lake(tmp_path, funding, snapshots))

@@ -1,7 +1,7 @@
 """The command line: parse arguments, call one function, print.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (the rest is in the
-ledger, a repeat does only that), 130 interrupted (what was finished is kept).
+ledger, a repeat does only that) or something found (reconcile, doctor), 130 interrupted (what was finished is kept).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ start here:
   fundingdb spreads                                    what the pairs pay now
   fundingdb shell                                      SQL in the DuckDB shell
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the rest), 130 interrupted"""
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the rest)
+or something found (reconcile, doctor), 130 interrupted"""
 
 
 def parser() -> argparse.ArgumentParser:
