@@ -281,6 +281,28 @@ def test_a_prediction_kept_as_settled_is_named_shifted_and_is_none_where_it_is_a
     ]
 
 
+def test_hourly_predictions_of_all_coins_name_no_fault(shared, tmp_path, year):
+    days = year.filter(
+        pl.col("funding_time").is_between(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
+    )
+    files = sorted((shared / "data/cross_venue").glob("market_history_11venues_*.parquet"))
+    rows = pl.concat([pl.read_parquet(file) for file in files]).filter(pl.col("exchange") == "hyperliquid")
+    hour = (
+        pl.from_epoch("hour_timestamp", "s").dt.replace_time_zone("UTC").cast(SNAPSHOTS.schema["observed_at"])
+    )
+    seen = rows.select(
+        exchange="exchange", source="exchange", symbol="symbol", base="symbol", asset_class=pl.lit("crypto"),
+        observed_at=hour + timedelta(minutes=30), funding_rate="avg_funding_rate", interval_hours=pl.lit(1.0),
+        mark_price="avg_mark_price",
+    )  # fmt: skip
+    missing = [
+        pl.lit(None, t).alias(c) for c, t in SNAPSHOTS.schema.items() if c not in {*seen.columns, "month"}
+    ]
+    got = summary(lake(tmp_path, [days], [seen.with_columns(missing)]))
+    assert got.height == 187
+    assert set(got["verdict"]) == {"agree", "unclear"}
+
+
 def test_binance_from_two_files_agrees_under_two_names(shared, tmp_path):
     rows = pl.read_parquet(shared / "data/large/binance_usdm_symbols_0-L_2026-01_2026-03.parquet")
     at = pl.from_epoch("timestamp", "ms").dt.replace_time_zone("UTC").cast(FUNDING.schema["reported_time"])
