@@ -51,10 +51,18 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the res
 or something found (reconcile, doctor), 130 interrupted"""
 
 
+class _Aligned(argparse.RawDescriptionHelpFormatter):
+    """argparse leaves the indent of verbs out of its reckoning and would break the line after the longest."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = max(map(len, VERBS)) + 4
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for help."""
     raw = argparse.RawDescriptionHelpFormatter
-    root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=raw)
+    root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=_Aligned)
     root.add_argument("--version", action="version", version=f"fundingdb {__version__}")
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     for name in VERBS:
