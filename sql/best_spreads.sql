@@ -1,5 +1,5 @@
 -- view:      best_spreads
--- reads:     funding
+-- reads:     funding, identity_checks
 -- grain:     asset_class, base, hour_at
 -- column:    asset_class    | varchar                  | unlike classes are never paired
 -- column:    base           | varchar                  | canonical token
@@ -18,7 +18,8 @@
 -- check:     exchanges >= 2
 -- why:       The widest pair of unlike exchanges per asset and hour, by grouping. Payments are grouped before they are
 --            unrolled to hours. Only assets with a market that changed its interval, or that one exchange lists more than
---            once, are ordered in time and reduced per exchange first.
+--            once, or with a market that identity_checks calls a mismatch (it is left out), are ordered in time and
+--            reduced per exchange first.
 --
 -- A market of one interval on one grid has no two payments for one hour, so that no window is needed. One integer
 -- holds rate (steps of 1e-15) and exchange: the least and the greatest name their exchange, ties go by name.
@@ -33,12 +34,22 @@ with listed as (
     where rate_type = 'regular'
     group by exchange, symbol, asset_class, base
 ),
+-- small: a filter on the payments themselves would be asked for each of them
+mismatched as (
+    select asset_class, base, exchange, symbol
+    from identity_checks
+    where verdict = 'mismatch'
+),
 closer as (
-    select asset_class, base
+    select listed.asset_class, listed.base
     from listed
-    group by asset_class, base
-    having count(*) > count(distinct exchange)
+    left join mismatched
+        on mismatched.asset_class = listed.asset_class and mismatched.base = listed.base
+        and mismatched.exchange = listed.exchange and mismatched.symbol = listed.symbol
+    group by listed.asset_class, listed.base
+    having count(*) > count(distinct listed.exchange)
         or max(unknown) = 1
+        or count(mismatched.symbol) > 0
         or max(case when least_hours <> most_hours or least_phase <> most_phase then 1 else 0 end) = 1
 ),
 coded as (
@@ -84,6 +95,12 @@ many_paid as (
     from funding as paid
     inner join closer on closer.asset_class = paid.asset_class and closer.base = paid.base
     where paid.rate_type = 'regular'
+      and not exists (
+        select 1
+        from mismatched
+        where mismatched.asset_class = paid.asset_class and mismatched.base = paid.base
+          and mismatched.exchange = paid.exchange and mismatched.symbol = paid.symbol
+    )
 ),
 many_hours as (
     select

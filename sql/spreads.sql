@@ -1,5 +1,5 @@
 -- view:      spreads
--- reads:     funding_known_1h
+-- reads:     funding_known_1h, identity_checks
 -- grain:     asset_class, base, hour_at, long_exchange, long_symbol, short_exchange, short_symbol
 -- column:    asset_class    | varchar                  | unlike classes are never paired
 -- column:    base           | varchar                  | canonical token
@@ -16,7 +16,8 @@
 -- column:    spread_apr     | double                   | spread_1h x 8760: fraction of notional per year, not compounded
 -- check:     spread_1h >= 0
 -- check:     long_exchange <> short_exchange
--- why:       Every pair of unlike exchanges on rates known at that hour. An hour missing on one exchange is missing here.
+-- why:       Every pair of unlike exchanges on rates known at that hour. An hour missing on one exchange is missing here,
+--            and so is a market that identity_checks calls a mismatch.
 select
     low.asset_class, low.base, low.hour_at,
     low.exchange as long_exchange, low.symbol as long_symbol, low.quote as long_quote,
@@ -31,3 +32,15 @@ inner join funding_known_1h as high
     and high.hour_at = low.hour_at
     and high.exchange <> low.exchange
     and (low.rate_1h < high.rate_1h or (low.rate_1h = high.rate_1h and low.exchange < high.exchange))
+where not exists (
+    select 1
+    from identity_checks as other
+    where other.verdict = 'mismatch' and other.exchange = low.exchange and other.symbol = low.symbol
+      and other.asset_class = low.asset_class and other.base = low.base
+)
+  and not exists (
+    select 1
+    from identity_checks as other
+    where other.verdict = 'mismatch' and other.exchange = high.exchange and other.symbol = high.symbol
+      and other.asset_class = high.asset_class and other.base = high.base
+)

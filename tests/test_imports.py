@@ -31,6 +31,7 @@ RANK = {
     "catalog": 6,
     "provider": 8,
     "asking": 7,
+    "doctor": 7,
     "live": 7,
     "collector": 9,
     "streaming": 10,

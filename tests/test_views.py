@@ -66,6 +66,21 @@ def asked(exchange, start, stop, outcome, *, at=900, error=None):
     }
 
 
+def observed(exchange, hour, price, depth):
+    """A snapshot of HOMONYM."""
+    row = dict.fromkeys(name for name in TABLES["snapshots"].schema if name != "month")
+    return row | {
+        "exchange": exchange,
+        "source": exchange,
+        "symbol": "HOMONYM",
+        "base": "HOMONYM",
+        "asset_class": "crypto",
+        "observed_at": T0 + hour * HOUR,
+        "mark_price": price,
+        "open_interest_usd": depth,
+    }
+
+
 def market(exchange, symbol="BTC", status="active", delisted=None):
     return {
         "exchange": exchange,
@@ -135,7 +150,7 @@ def real(shared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Holes, an interval change, specials, unknown intervals, two symbols on one exchange, two classes, two sources."""
+    """Holes, an interval change, specials, unknown intervals, two symbols on one exchange, classes, sources, homonyms."""
     rows = [paid("a", h, 1e-5 * (h % 5 - 2)) for h in range(72) if h not in (10, 11, 40)]
     rows += [paid("b", h, 8e-5 * (h % 3 - 1), 8.0) for h in range(0, 41, 8)]
     rows += [paid("b", h, 4e-5, 4.0) for h in range(44, 72, 4)]
@@ -152,6 +167,9 @@ def world(tmp_path_factory):
         asked("e", 0, 9, "empty"),
     ]
     warehouse = fill(tmp_path_factory.mktemp("world"), rows, fetches, [market("a"), market("f")])
+    seen = [observed("a", h, 1.0 + (h % 7) / 100, 1e6) for h in range(24)]
+    seen += [observed("b", h, 9.0 + (h % 5) / 10, 1e3) for h in range(24)]
+    Lake(warehouse).upsert("snapshots", frame(TABLES["snapshots"], seen))
     with catalog.connect(warehouse) as con:
         yield con
 

@@ -1,7 +1,7 @@
 """The command line: parse arguments, call one function, print.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (the rest is in the
-ledger, a repeat does only that), 130 interrupted (what was finished is kept).
+ledger, a repeat does only that) or something found (reconcile, doctor), 130 interrupted (what was finished is kept).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ VERBS = (
     "spreads",
     "coverage",
     "gaps",
+    "reconcile",
+    "doctor",
     "sql",
     "shell",
     "parse",
@@ -38,7 +40,7 @@ VERBS = (
     "compact",
     "check",
 )
-_READERS = {"spreads", "coverage", "gaps", "sql", "check", "compact"}
+_READERS = {"spreads", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep them as Parquet, query them
 with SQL or Python. Rates are fractions of notional, positive when longs pay shorts; times are UTC."""
@@ -49,7 +51,16 @@ start here:
   fundingdb spreads                                    what the pairs pay now
   fundingdb shell                                      SQL in the DuckDB shell
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the rest), 130 interrupted"""
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (repeat to do the rest)
+or something found (reconcile, doctor), 130 interrupted"""
+
+
+class _Aligned(argparse.RawDescriptionHelpFormatter):
+    """argparse leaves the indent of verbs out of its reckoning and would break the line after the longest."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = max(map(len, VERBS)) + 4
 
 
 def _module(name: str) -> ModuleType:
@@ -60,7 +71,7 @@ def _module(name: str) -> ModuleType:
 def parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for help."""
     raw = argparse.RawDescriptionHelpFormatter
-    root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=raw)
+    root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=_Aligned)
     root.add_argument("-V", "--version", action="version", version=f"fundingdb {__version__}")
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     for name in VERBS:

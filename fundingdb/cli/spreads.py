@@ -17,6 +17,11 @@ with known as (
     inner join (select unnest($instants) as known_at) as i on r.known_from <= i.known_at and i.known_at < r.known_until
         and i.known_at < r.known_from + r.interval_hours * interval '1 hour'
     where list_contains($exchanges, r.exchange) and ($bases is null or list_contains($bases, r.base))
+        and not exists (
+            select 1 from identity_checks as c
+            where c.verdict = 'mismatch' and c.exchange = r.exchange and c.symbol = r.symbol
+                and c.asset_class = r.asset_class and c.base = r.base
+        )
 ),
 counted as (
     select asset_class, base, known_at, count(distinct exchange) as exchanges from known group by asset_class, base, known_at
@@ -47,6 +52,12 @@ select
 from placed
 where nth <= $top
 order by known_at desc, nth
+"""
+
+_LEFT_OUT = """
+select exchange, symbol, base, reason from identity_checks
+where verdict = 'mismatch' and list_contains($exchanges, exchange) and ($bases is null or list_contains($bases, base))
+order by exchange, symbol
 """
 
 
@@ -87,6 +98,9 @@ def run(args: Namespace) -> int:
             "top": args.top,
         }
         rows = con.sql(_QUERY, params=asked).pl()
+        names = {name: asked[name] for name in ("exchanges", "bases")}
+        for exchange, symbol, base, reason in con.sql(_LEFT_OUT, params=names).fetchall():
+            sys.stderr.write(f"left out: {exchange} {symbol} is not the {base} of the others: {reason}\n")
         if rows.is_empty() and asked["exchanges"]:
             newest = (
                 con.sql("select strftime(max(known_from), '%Y-%m-%d %H:%MZ') from funding_ranges").pl().item()

@@ -1,0 +1,64 @@
+"""Verb `doctor`: whether all is well in the lake, on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP = "one page: freshness, failures, holes, restatements, reconciliation, identity, quarantine"
+EXAMPLE = "fundingdb doctor --stale 3"
+_SHOWN = 12  # lines of a section, for people
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--stale", type=float, default=24, metavar="HOURS", help="a source is stale after this (default 24)"
+    )
+    parser.add_argument(
+        "--days",
+        type=float,
+        default=7,
+        metavar="N",
+        help="restatements learned in the last N days (default 7)",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Print the findings by section; 0 when none is an alarm, else 3."""
+    import sys
+    from dataclasses import asdict
+    from math import isfinite
+
+    import polars as pl
+
+    from fundingdb.cli.chosen import EMPTY
+    from fundingdb.cli.show import show
+    from fundingdb.doctor import SECTIONS, examine
+    from fundingdb.errors import BadCall
+
+    for name, value in (("--stale", args.stale), ("--days", args.days)):
+        if not isfinite(value) or value < 0:
+            raise BadCall(f"{name} {value}: must be 0 or more")
+    found = examine(args.warehouse, stale_hours=args.stale, restated_days=args.days)
+    alarms = sum(one.alarm for one in found)
+    if not found:
+        sys.stderr.write(EMPTY)
+    if args.json:
+        if found:
+            show(pl.DataFrame([asdict(one) for one in found]), json=True)
+    else:
+        for section in SECTIONS if found else ():
+            mine = [one for one in found if one.section == section]
+            bad = sum(one.alarm for one in mine)
+            sys.stdout.write(f"{section}: {f'{bad} to look at' if bad else 'well'}\n")
+            for one in mine[:_SHOWN]:
+                sys.stdout.write(
+                    f"  {'!' if one.alarm else ' '} {one.exchange}  {one.subject}: {one.detail}\n"
+                )
+            if len(mine) > _SHOWN:
+                sys.stdout.write(f"    and {len(mine) - _SHOWN} more, see --json\n")
+    sys.stderr.write(f"{args.warehouse}: {f'{alarms} to look at' if alarms else 'all is well'}\n")
+    return 3 if alarms else 0
