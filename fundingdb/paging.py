@@ -58,7 +58,27 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
     else:
         open_start = isinstance(paging, Backward) and paging.open_start
         forward = isinstance(paging, Forward)
-        yield from _by_edge(window, paging.cap, step, forward=forward, open_start=open_start)
+        if isinstance(paging, Forward) and paging.doubled:
+            yield from _doubled(window, paging.cap, step)
+        else:
+            yield from _by_edge(window, paging.cap, step, forward=forward, open_start=open_start)
+
+
+def _doubled(window: Window, cap: int, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    """Walk forward; where a full page ends the walk, its last instant is asked once more: the page may have cut it."""
+    walker = _by_edge(window, cap, step, forward=True)
+    asked = next(walker)
+    while True:
+        page = yield asked
+        try:
+            asked = walker.send(page)
+        except StopIteration:
+            break
+    inside = [t for t in page.times if window.start <= t < window.stop]
+    if inside and len(page.times) >= cap:
+        last = yield Window(max(inside), window.stop), None
+        if len(last.times) >= cap:
+            raise WalkNotProven(_text(window, f"{len(last.times)} rows at its last settlement fill a page"))
 
 
 def _by_edge(

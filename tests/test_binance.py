@@ -2,11 +2,12 @@
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
@@ -220,7 +221,8 @@ class Exchange:
 
 def walked(exchange, window, fetcher=USD_M, hours=8):
     market = fetcher.market(exchange.rows[0]["symbol"])
-    walker, frames = walk(fetcher.history.paging, window, hours * HOUR), []
+    paging = replace(fetcher.history.paging, cap=min(exchange.cap, fetcher.history.paging.cap))
+    walker, frames = walk(paging, window, hours * HOUR), []
     step = next(walker)
     while step is not None:
         request = fetcher.history.request(market, *step)
@@ -236,6 +238,7 @@ def walked(exchange, window, fetcher=USD_M, hours=8):
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@example(hours=[0, 33, 399], late=0, cap=5, ends=(0, 400), step=1)
 @given(
     hours=st.lists(st.integers(0, 400), min_size=1, max_size=60, unique=True),
     late=st.integers(0, 9),

@@ -137,7 +137,7 @@ def _back(cap: int) -> Backward:
 
 _HOURLY = Period(hours=1.0)
 _RATES_AND_INTERVALS = (("fetch_funding_rates", {}), ("fetch_funding_intervals", {}))
-_BINANCE = Past(Forward(1000), _both(1000), "fundingRate", depth="since listing")
+_BINANCE = Past(Forward(1000, doubled=True), _both(1000), "fundingRate", depth="since listing")
 _BINANCE_NOW = Now(
     "lastFundingRate",
     _RATES_AND_INTERVALS,

@@ -84,9 +84,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Oldest rows first: a window wider than `cap` rows answers its OLDEST `cap`, silently."""
+    """Oldest rows first: a window wider than `cap` rows answers its OLDEST `cap`, silently.
+
+    `doubled`: one instant can carry two payments, so that a full page may end between them.
+    """
 
     cap: int
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -481,7 +481,7 @@ def _fetcher(venue: _Venue, evidence: str) -> Fetcher:
         markets=Round(partial(_ask_markets, venue), partial(_parse_markets, venue), together=_listed),
         current=Round(partial(_ask_current, venue), partial(_parse_current, venue)),
         history=History(
-            paging=Forward(cap=CAP),
+            paging=Forward(cap=CAP, doubled=True),
             request=partial(_ask_history, venue),
             parse=partial(_parse_history, venue),
             depth="to the market's listing",
