@@ -329,8 +329,9 @@ class _Batch:
 
     def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
         lake = self.collector.lake
-        if frames and sum(f.height for f in frames):
-            done = lake.upsert("funding", self.healer.healed(pl.concat(frames), pl.concat(rows)))
+        found = self.healer.healed(pl.concat(frames), pl.concat(rows)) if frames else None
+        if found is not None and found.height:
+            done = lake.upsert("funding", found)
             self.report.inserted += done.inserted
             self.report.restated += done.restated
             self.report.unchanged += done.unchanged

@@ -40,7 +40,8 @@ class Healer:
     def healed(self, rows: pl.DataFrame, walked: pl.DataFrame) -> pl.DataFrame:
         """FUNDING rows just walked, their null intervals filled, and the stored rows beside them whose interval they show.
 
-        `walked`: the ledger rows of the walks, learned first. Where every row has its interval nothing is read.
+        `walked`: the ledger rows of the walks, learned first. A walk that proves an empty span between two proven ones makes
+        neighbours too. Where every row has its interval nothing else is read.
         """
         mine: dict[tuple[str, str, str], list[Window]] = {}
         for who, fetches in walked.partition_by("exchange", "source", as_dict=True).items():
@@ -48,15 +49,22 @@ class Healer:
             spans = ledger.covered(fetches)
             self.learn(exchange, source, spans)
             mine |= {(exchange, source, symbol): windows for symbol, windows in spans.items()}
-        if not intervals.unknown(rows):
+        open_ = set(rows.filter(pl.col("interval_hours").is_null()).select(MARKET).iter_rows())
+        between = pl.col("outcome").eq("empty") & pl.col("window_start").lt(pl.col("window_stop"))
+        joined = {
+            m
+            for m in walked.filter(between).select(MARKET).iter_rows()
+            if any(len(_beside(w, self._proven[m])) > 1 for w in mine.get(m, ()))
+        }
+        wanted = sorted(m for m in open_ | joined if m in self._proven)
+        if not wanted:
             return rows
-        open_ = rows.filter(pl.col("interval_hours").is_null()).select(MARKET).unique()
-        wanted = [m for m in open_.iter_rows() if m in self._proven]
         proven = {m: self._proven[m] for m in wanted}
         edges = [(*m, *edge) for m in wanted for w in mine.get(m, ()) for edge in _beside(w, proven[m])]
         stored = self._stored(edges).join(rows, on=list(FUNDING.key), how="anti")
         told = intervals.observed(pl.concat([rows, stored]), proven)
-        return pl.concat([told.head(rows.height), _changed(stored, told.tail(stored.height), rows)])
+        learned = walked["asked_at"].max() if rows.is_empty() else rows["fetched_at"].max()
+        return pl.concat([told.head(rows.height), _changed(stored, told.tail(stored.height), learned)])
 
     def _stored(self, edges: list[tuple[str, str, str, datetime, datetime]]) -> pl.DataFrame:
         """The rows of the lake at these edges (market, start, stop), stop exclusive."""
@@ -87,10 +95,10 @@ def _beside(walked: Window, proven: list[Window]) -> list[tuple[datetime, dateti
     return [(start, stop) for start, stop in (before, after) if start < stop]
 
 
-def _changed(old: pl.DataFrame, new: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Those of `new`, row by row the same as `old`, with another interval; one that replaces hours is learned now."""
+def _changed(old: pl.DataFrame, new: pl.DataFrame, at: object) -> pl.DataFrame:
+    """Those of `new`, row by row the same as `old`, with another interval; one that replaces hours is learned `at`."""
     before, after = old["interval_hours"], new["interval_hours"]
-    learned = pl.lit(rows["fetched_at"].max(), TIME)
+    learned = pl.lit(at, TIME)
     return new.with_columns(
         fetched_at=pl.when(before.is_not_null()).then(learned).otherwise("fetched_at")
     ).filter(after.ne_missing(before))
