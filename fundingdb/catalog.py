@@ -80,12 +80,18 @@ def connect(
 
     It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
     """
+    listed, as_of = pinned(default_warehouse() if warehouse is None else Path(warehouse), version)
+    con = _session()
+    build(con, listed, as_of)
+    return con
+
+
+def _session() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.sql("SET TimeZone = 'UTC'")
     con.sql("SET autoinstall_known_extensions = false")
     con.sql("SET autoload_known_extensions = false")
     con.sql(f"SET temp_directory = {text(gettempdir())}")  # not the folder that the user works in
-    build(con, *pinned(default_warehouse() if warehouse is None else Path(warehouse), version))
     return con
 
 
@@ -101,10 +107,9 @@ def rebuild(warehouse: Path | str) -> Path:
     listed, as_of = pinned(target.parent, None)
     try:
         draft.unlink(missing_ok=True)
-        with duckdb.connect() as con:
+        with _session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
-            con.sql("SET TimeZone = 'UTC'")
             build(con, listed, as_of)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
@@ -121,9 +126,7 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
-    with duckdb.connect() as con:
-        con.sql("SET TimeZone = 'UTC'")
-        con.sql(f"SET temp_directory = {text(gettempdir())}")
+    with _session() as con:
         build(con, listed, as_of)
         _lock(con, chain.from_iterable(listed.values()))
         try:

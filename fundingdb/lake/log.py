@@ -201,6 +201,14 @@ class Log:
                 found.append(Version(number, at, one.operation, one.inserted, one.restated, one.amended))
         return found
 
+    def committed_at(self, number: int | None) -> datetime | None:
+        """When commit `number` (None: the newest) was made, from its entry alone; None where the log has it no longer."""
+        with told(f"reading the log of {self.home}"):
+            held = self._numbers()
+            if number is None and held:
+                number = held[-1]
+            return self._told_by(number).at if number in held else None
+
     def as_of(self, at: datetime) -> int | None:
         """The newest version committed at or before `at`; None when there was none yet.
 

@@ -132,9 +132,15 @@ class Lake:
         return log.commits() if log.exists() else []
 
     def learned_at(self, version: int | datetime | None = None) -> datetime | None:
-        """When the version of table `funding` behind `version` was committed, UTC: nothing later was known to it."""
-        number = self.version(FUNDING.name, version)
-        return None if number is None else self._instant(number)
+        """When the version of table `funding` behind `version` was committed, UTC: nothing later was known to it.
+
+        None where there is none, or the log no longer tells.
+        """
+        log = self._log(FUNDING)
+        if isinstance(version, datetime):
+            number = log.as_of(instant(version, "version"))
+            return None if number is None else log.committed_at(number)
+        return log.committed_at(version)
 
     def compact(self) -> list[Merged]:
         """Merge the files of each partition into one sorted file, a commit a table; readers notice nothing.
