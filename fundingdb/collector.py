@@ -18,7 +18,7 @@ from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
 from fundingdb.fetchers import BUILT_IN
 from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
-from fundingdb.listing import choose, market_of, remembered
+from fundingdb.listing import choose, market_of, of_tokens, remembered
 from fundingdb.quarantine import keep
 from fundingdb.schema import MARKETS
 from fundingdb.window import Window, floor_hour
@@ -157,10 +157,7 @@ class Collector:
         if exchanges is not None:
             rows = rows.filter(pl.col("exchange").is_in(exchanges))
         if tokens is not None:
-            rows = rows.filter(
-                pl.col("base").str.to_uppercase().is_in([t.upper() for t in tokens])
-                | pl.col("symbol").is_in(tokens)
-            )
+            rows = rows.filter(of_tokens(tokens))
         await batch.snapshots(fetcher, rows, got)
         if fetcher.history is None:
             return

@@ -32,7 +32,26 @@ def choose(
         if not any(_is(token, m) for ms in listed.values() for m in ms.values()) and listed:
             known = {m.base for ms in listed.values() for m in ms.values()}
             raise UnknownName("token", token, known, f"(asked: {', '.join(listed)})")
-    return {e: [m for m in ms.values() if any(_is(t, m) for t in tokens)] for e, ms in listed.items()}
+    return {e: [m for m in ms.values() if is_one(m, tokens)] for e, ms in listed.items()}
+
+
+def is_one(market: Market, tokens: Sequence[str]) -> bool:
+    """Whether one of `tokens` names the market: its base in any case, or its symbol verbatim."""
+    return any(_is(token, market) for token in tokens)
+
+
+def of_tokens(tokens: Sequence[str]) -> pl.Expr:
+    """The rows (with base and symbol) that one of `tokens` names, by the same rule."""
+    upper = [token.upper() for token in tokens]
+    return pl.col("base").str.to_uppercase().is_in(upper) | pl.col("symbol").is_in(list(tokens))
+
+
+def named(rows: pl.DataFrame, tokens: Sequence[str]) -> pl.DataFrame:
+    """The rows that `tokens` name; raises UnknownName for a token that names none."""
+    for token in tokens:
+        if rows.filter(of_tokens([token])).is_empty():
+            raise UnknownName("token", token, rows["base"].to_list())
+    return rows.filter(of_tokens(tokens))
 
 
 def _is(token: str, market: Market) -> bool:

@@ -23,7 +23,7 @@ from fundingdb.http import Engine
 from fundingdb.intervals import observed
 from fundingdb.lake import Lake, Upserted, default_warehouse
 from fundingdb.ledger import due
-from fundingdb.listing import choose, market_of
+from fundingdb.listing import choose, market_of, named, of_tokens
 from fundingdb.rounds import Schedule, run_rounds
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.window import Window, floor_hour, instant
@@ -106,7 +106,7 @@ class BaseFundingDataSource:
             frame = frame.filter(pl.col("exchange").is_in(list(exchanges)))
         if tokens is None:
             return frame
-        return frame.filter(_any_of(tokens, frame))
+        return named(frame, tokens)
 
     async def get_historical_funding_rates(
         self, token: str, start: float | str | datetime, end: float | str | datetime | None = None
@@ -147,7 +147,7 @@ class BaseFundingDataSource:
             & pl.col("funding_time").is_between(window.start, window.stop, closed="left")
         )
         rows = lake.scan("funding").filter(mine).collect()
-        return rows.filter(_any_of(tokens, rows)).sort("symbol", "funding_time")
+        return rows.filter(of_tokens(tokens)).sort("symbol", "funding_time")
 
     @staticmethod
     def calculate_spreads(rates: pl.DataFrame) -> pl.DataFrame:
@@ -301,15 +301,6 @@ class FundingRateCollector:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
-
-
-def _any_of(tokens: Sequence[str], frame: pl.DataFrame) -> pl.Expr:
-    known = frame["base"].to_list()
-    for token in tokens:
-        if token.upper() not in {b.upper() for b in known} and token not in frame["symbol"]:
-            raise UnknownName("token", token, known)
-    upper = [t.upper() for t in tokens]
-    return pl.col("base").str.to_uppercase().is_in(upper) | pl.col("symbol").is_in(list(tokens))
 
 
 def _raise_first(report: Report) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from fundingdb import catalog, ledger
 from fundingdb.errors import BadCall, BadPayload, FundingdbError, SchemaError, UnknownName
 from fundingdb.ledger import Ask
-from fundingdb.listing import choose
+from fundingdb.listing import choose, is_one
 from fundingdb.live import Feed, Seen, Taken
 from fundingdb.quarantine import keep
 from fundingdb.rounds import Schedule, next_tick
@@ -218,8 +218,7 @@ def _wanted(tokens: Sequence[str] | None, listing: Mapping[str, Market]) -> list
     trading = [m for m in listing.values() if m.status in _TRADED]
     if tokens is None:
         return trading
-    bases = {t.upper() for t in tokens}
-    return [m for m in trading if m.base.upper() in bases or m.symbol in tokens]
+    return [m for m in trading if is_one(m, tokens)]
 
 
 def _table(seen: Sequence[Seen]) -> pl.DataFrame:

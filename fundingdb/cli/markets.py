@@ -26,8 +26,8 @@ def run(args: Namespace) -> int:
     from fundingdb.asking import Source
     from fundingdb.cli.asked import fetchers, words
     from fundingdb.cli.show import show
-    from fundingdb.errors import UnknownName
     from fundingdb.http import Engine
+    from fundingdb.listing import named
 
     sources, tokens = fetchers(args.exchange), words(args.tokens)
 
@@ -36,13 +36,7 @@ def run(args: Namespace) -> int:
             return [(await Source(f, engine).markets()).frame for f in sources]
 
     rows = pl.concat(asyncio.run(ask()))
-    for token in tokens or []:
-        if rows.filter(
-            (pl.col("base").str.to_uppercase() == token.upper()) | (pl.col("symbol") == token)
-        ).is_empty():
-            raise UnknownName("token", token, rows["base"].to_list())
     if tokens:
-        upper = [t.upper() for t in tokens]
-        rows = rows.filter(pl.col("base").str.to_uppercase().is_in(upper) | pl.col("symbol").is_in(tokens))
+        rows = named(rows, tokens)
     show(rows.sort("asset_class", "base", "exchange"), json=args.json)
     return 0
