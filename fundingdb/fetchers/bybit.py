@@ -25,7 +25,6 @@ Unknown   how dividends of stock perpetuals are paid; two rates at one instant a
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,6 +43,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
+from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
@@ -138,12 +138,6 @@ def _rows(body: bytes, endpoint: str) -> list[Any]:
     return reader.items(reader.get(value, "result", dict), "list")
 
 
-def _ms(reader: Reader, name: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,16}", text):
-        raise reader.bad(name, "is not a time in Unix milliseconds", text)
-    return reader.ms({name: int(text)}, name)
-
-
 # --- history
 
 
@@ -162,7 +156,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     if not rows:
         return FUNDING.empty().drop("month")
     market = the_market(reader, asked, ("symbol", [row.symbol for row in rows]), symbol_market)
-    stamps = [_ms(reader, "fundingRateTimestamp", row.funding_rate_timestamp) for row in rows]
+    stamps = [text_ms(reader, "fundingRateTimestamp", row.funding_rate_timestamp) for row in rows]
     rates = [row.funding_rate for row in rows]
     return late_stamped_rows(
         reader,
@@ -218,7 +212,9 @@ def _snapshot(reader: Reader, ticker: _Ticker, market: Market, asked: Asked) -> 
     if rate is not None and abs(rate) > cap:
         raise reader.bad("fundingRate", f"{market.symbol}: {rate:g} is beyond the cap {cap:g} per interval")
     due = (
-        None if ticker.next_funding_time == "0" else _ms(reader, "nextFundingTime", ticker.next_funding_time)
+        None
+        if ticker.next_funding_time == "0"
+        else text_ms(reader, "nextFundingTime", ticker.next_funding_time)
     )
     if due is not None and due % _HOUR_MS:
         raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
@@ -312,7 +308,7 @@ def _of_instrument(reader: Reader, row: _Instrument) -> Market:
         rate_cap=max((abs(reader.finite(n, text)) for n, text in caps if text), default=None) or None,
         listed_at=None
         if row.launch_time in ("", "0")
-        else from_ms(_ms(reader, "launchTime", row.launch_time)),
+        else from_ms(text_ms(reader, "launchTime", row.launch_time)),
     )
 
 

@@ -30,6 +30,13 @@ def iso_ms(reader: Reader, name: str, text: str, *, zone: str) -> int:
     return reader.ms({name: to_ms(at)}, name)
 
 
+def text_ms(reader: Reader, name: str, text: str) -> int:
+    """Unix ms written as text."""
+    if not re.fullmatch(r"[0-9]{1,16}", text):
+        raise reader.bad(name, "is not a time in Unix milliseconds", text)
+    return reader.ms({name: int(text)}, name)
+
+
 def ns_ms(reader: Reader, name: str, text: str) -> int:
     """Unix ms, rounded down, of Unix nanoseconds written as text; never through a float."""
     if not re.fullmatch(r"\d{19}", text, re.ASCII):

@@ -48,6 +48,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
+from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
@@ -121,12 +122,6 @@ def _rows(body: bytes, endpoint: str) -> list[Any]:
     return reader.items(value, "data")
 
 
-def _ms(reader: Reader, name: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,16}", text):
-        raise reader.bad(name, "is not a time in Unix milliseconds", text)
-    return reader.ms({name: int(text)}, name)
-
-
 # --- history
 
 
@@ -143,7 +138,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     if not rows:
         return FUNDING.empty().drop("month")
     market = the_market(reader, asked, ("instId", [row.inst_id for row in rows]), symbol_market)
-    stamps = [_ms(reader, "fundingTime", row.funding_time) for row in rows]
+    stamps = [text_ms(reader, "fundingTime", row.funding_time) for row in rows]
     rates = [row.realized_rate for row in rows]
     return late_stamped_rows(
         reader, asked, market, stamps=("fundingTime", stamps), rates=("realizedRate", rates), bound=_ABSURD
@@ -197,7 +192,7 @@ def _trading(symbol: str, asked: Asked) -> Market | None:
 
 
 def _snapshot(reader: Reader, row: _Rate, market: Market, asked: Asked) -> dict[str, Any]:
-    due, cap = _ms(reader, "fundingTime", row.funding_time), _cap(reader, row) or _ABSURD
+    due, cap = text_ms(reader, "fundingTime", row.funding_time), _cap(reader, row) or _ABSURD
     if due % _HOUR_MS:
         raise reader.bad("fundingTime", f"of {market.symbol} is not on a full hour", due)
     rate = reader.finite("fundingRate", row.funding_rate) if row.funding_rate else None
@@ -221,10 +216,10 @@ def _cap(reader: Reader, row: _Rate) -> float | None:
 def _interval(reader: Reader, row: _Rate) -> float | None:
     """Hours of the payment due at fundingTime; None where the row leaves it open."""
     due, after = (
-        _ms(reader, "fundingTime", row.funding_time),
-        _ms(reader, "nextFundingTime", row.next_funding_time),
+        text_ms(reader, "fundingTime", row.funding_time),
+        text_ms(reader, "nextFundingTime", row.next_funding_time),
     )
-    before = _ms(reader, "prevFundingTime", row.prev_funding_time) if row.prev_funding_time else None
+    before = text_ms(reader, "prevFundingTime", row.prev_funding_time) if row.prev_funding_time else None
     spans = [after - due] if before is None else [due - before, after - due]
     for span in spans:
         if not _HOUR_MS <= span <= 24 * _HOUR_MS or span % _HOUR_MS:
@@ -290,7 +285,7 @@ def _of_instrument(reader: Reader, row: _Instrument) -> Market | None:
     if f"{row.inst_family}-SWAP" != row.inst_id:
         raise reader.bad("instFamily", f"of {row.inst_id} does not fit its name", row.inst_family)
     stated = None if row.inst_category is None else _CLASSES[row.inst_category]
-    listed = from_ms(_ms(reader, "listTime", row.list_time)) if row.list_time else None
+    listed = from_ms(text_ms(reader, "listTime", row.list_time)) if row.list_time else None
     return _market(row.inst_id, stated, _STATUS[row.state], listed)
 
 
