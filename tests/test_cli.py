@@ -140,6 +140,7 @@ def test_collect_writes_one_line_a_round(simulator, tmp_path):
     assert Lake(tmp_path).scan("snapshots").select("observed_at").unique().collect().height >= 2
 
 
+@pytest.mark.slow
 def test_collect_survives_a_source_that_is_down_and_ends_with_3(tmp_path):
     with Simulator(World(tokens=TOKENS), faults=Faults(Fault("5xx", "extended"))) as simulator:
         done = run(
@@ -184,6 +185,7 @@ def test_views_answer_over_a_backfilled_lake(filled):
     assert run("check", "--warehouse", filled).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_path):
     command = [
         sys.executable,

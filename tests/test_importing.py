@@ -81,6 +81,7 @@ def test_binance_all_symbols_need_no_flag(shared):
     assert counts[None] < 0.006 * 58_330
 
 
+@pytest.mark.slow
 def test_hyperliquids_unit_switch_is_imported_part_by_part(shared):
     path = shared / "data" / ALL_COINS
     percent = one(path, exchange="hyperliquid", columns={"funding_rate": "fundingRate_percent"})

@@ -418,6 +418,7 @@ def test_a_backfill_of_binance_has_rates_per_hour(shared, tmp_path):
         assert hours[0] is None
 
 
+@pytest.mark.slow
 def test_rounds_end_where_one_backfill_does(shared, tmp_path, monkeypatch):
     """Across both changes of ALICE, 8 h to 1 h and 1 h to 4 h: the newest row has its interval as soon as neighbours agree."""
     monkeypatch.setattr(

@@ -252,6 +252,7 @@ def year(shared):
     return hyperliquid_all(shared).with_columns(source=pl.lit("hyperliquid")).drop("month")
 
 
+@pytest.mark.slow
 def test_two_real_sources_of_all_coins_agree_in_every_row(shared, tmp_path):
     month = hyperliquid_all(shared).filter(pl.col("funding_time") < datetime(2024, 11, 25, tzinfo=UTC))
     got = summary(lake(tmp_path, [history_file(shared), month.drop("month")]))
@@ -259,6 +260,7 @@ def test_two_real_sources_of_all_coins_agree_in_every_row(shared, tmp_path):
     assert (got.height, got["compared"].sum(), got["agreeing"].sum()) == (145, 101_841, 101_841)
 
 
+@pytest.mark.slow
 def test_a_prediction_kept_as_settled_is_named_shifted_and_is_none_where_it_is_a_prediction(
     shared, tmp_path, year
 ):
@@ -330,6 +332,7 @@ def test_binance_from_two_files_agrees_under_two_names(shared, tmp_path):
     assert (got["left_symbol"] + "USDT" == got["symbol"]).all()
 
 
+@pytest.mark.slow
 def test_faults_seeded_into_real_series_are_named(tmp_path, year):
     month = year.filter(
         pl.col("symbol").is_in(FIVE),

@@ -1,0 +1,1 @@
+"""A delta-neutral two-leg funding strategy over a lake: signals from known rates, money from settlements."""
