@@ -66,7 +66,7 @@ def reproduce(lakes: Lakes) -> Reproduced:
         ),
         stated=(
             "Base rates an hour of 0.0000125 (Hyperliquid) and 0.000012 (Lighter): the most frequent ones are "
-            f"{usual['hyperliquid']} and {usual['lighter']}. Shares: nowhere stated"
+            f"{usual['hyperliquid']} and {usual['lighter']}. Shares: none known"
         ),
         table=table,
     )

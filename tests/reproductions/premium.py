@@ -64,7 +64,7 @@ def reproduce(lakes: Lakes) -> Reproduced:
         ),
         stated=(
             '"In every row" since 2024, to 1e-8: yes, to half of the last decimal. "premium + 0.0003 while clamped" of '
-            "the 8-hour days: yes. That the clamp moved in the hourly days of 2023 too: nowhere stated"
+            "the 8-hour days: yes. That the clamp moved in the hourly days of 2023 too: no source known"
         ),
         table=table,
     )

@@ -71,7 +71,7 @@ def reproduce(lakes: Lakes) -> Reproduced:
             f"Hyperliquid up to 200 ms, 111 s, once 23 min 53 s: {month['latest_ms']} ms, {own['latest_ms'] / 1000:.0f} s, "
             f"{first['latest_ms'] // 60_000} min {first['latest_ms'] % 60_000 / 1000:.0f} s. Binance BTC 0-16 ms: up to "
             f"{other['latest_ms']} ms. dYdX 0.2-0.9 s: {dydx['least_ms'] / 1000:.3f} to {dydx['latest_ms'] / 1000:.3f} s. "
-            "Losses: nowhere stated"
+            "Losses: none known"
         ),
         table=table,
     )

@@ -67,7 +67,7 @@ def reproduce(lakes: Lakes) -> Reproduced:
         ),
         stated=(
             f"+4.66% and -3.25%: the same. But the file's Hyperliquid rates are predictions: with the settled ones the pair "
-            f"earns {settled['true_apr']:+.2%} ({settled['hours']:,} of {HOURS:,} h). Shares: nowhere stated"
+            f"earns {settled['true_apr']:+.2%} ({settled['hours']:,} of {HOURS:,} h). Shares: none known"
         ),
         table=table,
     )
