@@ -5,7 +5,8 @@ DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downl
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
 `restatements`; and `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source: the exchange
 itself, then others by name, `import` last) and `lake_funding_rest` (its other sources; usually empty, so that the
-view `funding` costs nothing).
+view `funding` costs nothing); and `fees`, whose rows stand in the view itself: the shipped table and the warehouse's own
+`fees.csv` (see costs).
 
 A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
 (columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 import duckdb  # noqa: TID251 - the one module that opens DuckDB
 import polars as pl
 
+from fundingdb import costs
 from fundingdb.errors import BadCall, LakeError
 from fundingdb.schema import TABLES, Table
 
@@ -74,15 +76,20 @@ def default_warehouse() -> Path:
 
 
 def connect(
-    warehouse: Path | str | None = None, version: int | datetime | None = None
+    warehouse: Path | str | None = None,
+    version: int | datetime | None = None,
+    fees: Path | str | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with all views over the files of `version` (None = newest), session time zone UTC.
 
-    It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
+    It keeps seeing that version while others write. Nothing is downloaded. `fees` is a table of the user's own, in place of the
+    warehouse's `fees.csv`. Raises VersionGone, LakeError, and BadData where that table is not as described.
     """
-    listed, as_of = pinned(default_warehouse() if warehouse is None else Path(warehouse), version)
+    folder = default_warehouse() if warehouse is None else Path(warehouse)
+    listed, as_of = pinned(folder, version)
+    known = costs.fees(fees, folder)
     con = _session()
-    build(con, listed, as_of)
+    build(con, listed, as_of, known)
     return con
 
 
@@ -98,19 +105,21 @@ def _session() -> duckdb.DuckDBPyConnection:
 def rebuild(warehouse: Path | str) -> Path:
     """Writes `fundingdb.duckdb` over the newest version beside the old one and renames it over; gives its path.
 
-    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written.
+    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written, BadData where
+    its `fees.csv` is not as described.
     """
     target = Path(warehouse).resolve() / FILE
     if not target.parent.is_dir():
         raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
     listed, as_of = pinned(target.parent, None)
+    known = costs.fees(None, target.parent)
     try:
         draft.unlink(missing_ok=True)
         with _session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
-            build(con, listed, as_of)
+            build(con, listed, as_of, known)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{target} can't be written: {error}") from error
@@ -126,8 +135,9 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
+    known = costs.fees(None, folder)
     with _session() as con:
-        build(con, listed, as_of)
+        build(con, listed, as_of, known)
         _lock(con, chain.from_iterable(listed.values()))
         try:
             _reads_only(con, query)
@@ -168,11 +178,15 @@ def pinned(warehouse: Path, version: int | datetime | None) -> tuple[dict[str, l
 
 
 def build(
-    con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]], as_of: datetime | None = None
+    con: duckdb.DuckDBPyConnection,
+    listed: Mapping[str, Sequence[Path]],
+    as_of: datetime | None = None,
+    fees: pl.DataFrame | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
-    `lake_as_of()` is the instant after which these files know nothing (None: no bound).
+    `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
+    them (None: the shipped ones).
     """
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
     script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
@@ -181,6 +195,7 @@ def build(
     first, rest = split(listed["funding"])
     script += _base("lake_funding_first", TABLES["funding"], first)
     script += _base("lake_funding_rest", TABLES["funding"], rest)
+    script += _fees(costs.shipped() if fees is None else fees)
     for view in views():
         if view.is_macro:
             asked = ", ".join(
@@ -234,6 +249,24 @@ def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
         source = "(SELECT 1) AS nothing WHERE false"
     view = f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}"
     return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
+
+
+def _fees(fees: pl.DataFrame) -> list[str]:
+    wanted = ", ".join(f"CAST(given.{n} AS {_TYPES[k]}) AS {n}" for n, k in costs.FEES_COLUMNS.items())
+    rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in fees.rows())
+    held = f"(VALUES {rows}) AS given({', '.join(fees.columns)})"
+    return [
+        f"CREATE OR REPLACE VIEW fees AS SELECT {wanted} FROM {held}",
+        *_comment("fees", costs.NOTE, costs.FEES_NOTES.items()),
+    ]
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime):
+        return text(value.isoformat(" "))
+    return text(value) if isinstance(value, str) else repr(value)
 
 
 def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:

@@ -37,8 +37,12 @@ FEES_COLUMNS: Mapping[str, pl.DataType] = {
     "read_at": _TIME,
     "evidence": pl.String(),
 }
+NOTE = (
+    "One row per exchange, tier, effective_at: what a fill costs, from the table that comes with fundingdb and the warehouse's "
+    "fees.csv, whose rows stand in place of the others. An exchange without a row has an unknown fee."
+)
 FEES_NOTES: Mapping[str, str] = {
-    "exchange": "where the perpetual trades",
+    "exchange": "where the perpetual trades; markets with a dex prefix (xyz:GOLD) have rows of their own (hyperliquid:xyz)",
     "tier": "base is what a new account pays; others by the name the exchange gives them",
     "taker": "fraction of notional per fill that takes; null = unknown",
     "maker": "fraction of notional per fill that makes; negative: a rebate; null = unknown",
@@ -48,7 +52,7 @@ FEES_NOTES: Mapping[str, str] = {
     "evidence": "recorded (an answer of the exchange), documented (its page), inferred (others say so), own (the user's)",
 }
 _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
 def fees(file: Path | str | None = None, warehouse: Path | str | None = None) -> pl.DataFrame:
