@@ -7,6 +7,7 @@ exchange without a row has an unknown fee: null, never a default.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
@@ -78,10 +79,8 @@ def shipped() -> pl.DataFrame:
 def _own(file: Path | str | None, warehouse: Path | str | None) -> Path | None:
     if file is not None:
         return Path(file)
-    if warehouse is None:
-        from fundingdb.lake import default_warehouse  # noqa: PLC0415, TID251 - the name of the folder only
-
-        warehouse = default_warehouse()
+    if warehouse is None:  # as lake.default_warehouse, which would load deltalake
+        warehouse = os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse"
     found = Path(warehouse) / FILE
     return found if found.exists() else None
 

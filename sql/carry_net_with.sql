@@ -1,5 +1,5 @@
 -- macro:     carry_net_with
--- reads:     funding_ranges, identity_checks, fees
+-- reads:     funding, identity_checks, fees
 -- parameter: at_time | null | instant at which both rates are known, a timestamp with time zone; null = each pair's newest full
 --            hour, at most a day before the newest of the lake
 -- parameter: horizon_hours | 168 | hours the position is held for net_apr
@@ -8,6 +8,9 @@
 -- parameter: slippage_bps | 0 | lost at each of the four fills beside the fee, in basis points of notional
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       What a spread leaves after entry and exit of both legs, at the table's fees; the columns are those of carry_net.
+--
+-- What is known at an hour is what funding_known_1h says. Only payments of the last eight days before it are looked at: ranges
+-- of the whole lake would cost a minute at 20 million payments.
 with settings as (
     select
         case when fill in ('taker', 'maker') then fill else error('carry_net: fill is taker or maker') end as chosen_fill,
@@ -21,15 +24,34 @@ with settings as (
         end as slip,
         cast(epoch(cast(at_time as timestamp with time zone)) as double) as asked
 ),
+bounds as (
+    select
+        (coalesce(settings.asked, newest.seconds) - 192 * 3600) as since,
+        coalesce(settings.asked, newest.seconds + 1) as until
+    from settings
+    cross join (select epoch(max(f.funding_time)) as seconds from funding as f) as newest
+),
+paid as (
+    select
+        f.asset_class, f.base, f.exchange, f.symbol, f.rate_1h, f.interval_hours, epoch(f.funding_time) as began,
+        lead(epoch(f.funding_time)) over (
+            partition by f.exchange, f.asset_class, f.base, f.symbol order by f.funding_time
+        ) as next_began
+    from funding as f
+    cross join bounds
+    where f.rate_type = 'regular' and epoch(f.funding_time) >= bounds.since and epoch(f.funding_time) <= bounds.until
+),
 ranges as (
     select
-        r.asset_class, r.base, r.exchange, r.symbol, r.rate_1h, epoch(r.known_from) as began,
-        epoch(least(r.known_until, r.known_from + r.interval_hours * interval '1 hour')) as ended
-    from funding_ranges as r
+        paid.asset_class, paid.base, paid.exchange, paid.symbol, paid.rate_1h, paid.began,
+        least(
+            coalesce(paid.next_began, paid.began + paid.interval_hours * 3600), paid.began + paid.interval_hours * 3600
+        ) as ended
+    from paid
     left join identity_checks as c
-        on c.verdict = 'mismatch' and c.asset_class = r.asset_class and c.base = r.base
-        and c.exchange = r.exchange and c.symbol = r.symbol
-    where c.symbol is null
+        on c.verdict = 'mismatch' and c.asset_class = paid.asset_class and c.base = paid.base
+        and c.exchange = paid.exchange and c.symbol = paid.symbol
+    where paid.interval_hours is not null and c.symbol is null
 ),
 -- the newest full hour inside each range
 hourly as (
@@ -134,11 +156,11 @@ select
     (costed.spread_1h * costed.held_hours - costed.costs) / costed.held_hours * 8760 as net_apr,
     case
         when costed.long_fee is null and costed.short_fee is null
-            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known for ' || costed.long_charged || ' and '
+            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known at that hour for ' || costed.long_charged || ' and '
                 || costed.short_charged
         when costed.long_fee is null
-            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known for ' || costed.long_charged
+            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known at that hour for ' || costed.long_charged
         when costed.short_fee is null
-            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known for ' || costed.short_charged
+            then 'no ' || costed.chosen_tier || ' ' || costed.chosen_fill || ' fee known at that hour for ' || costed.short_charged
     end as reason
 from costed

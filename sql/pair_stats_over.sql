@@ -1,5 +1,5 @@
 -- macro:     pair_stats_over
--- reads:     funding, funding_earned_1h, identity_checks, snapshots
+-- reads:     funding, identity_checks, snapshots
 -- parameter: start | null | window: hours that begin at or after it; text or timestamp, UTC where it has no offset; null = 30
 --            days before stop
 -- parameter: stop | null | hours that end at or before it, likewise; null = the newest settlement of the lake
@@ -8,6 +8,7 @@
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       How good each pair of exchanges was over a window, by what both legs earned; the columns are those of pair_stats.
 --
+-- The hours are those of funding_earned_1h, which would spread back every payment of the lake before it looks at the window.
 -- start and stop pass through text because a plain cast reads them in the session's time zone.
 with spoken as (
     select
@@ -18,7 +19,7 @@ with spoken as (
         end as share
 ),
 settled as (
-    select max(floor(epoch(f.funding_time) / 3600)) as hour
+    select floor(epoch(max(f.funding_time)) / 3600) as hour
     from funding as f
     where f.rate_1h is not null
 ),
@@ -56,26 +57,46 @@ window_hours as (
         end as stop_hour
     from bounds
 ),
+paid as (
+    select
+        f.asset_class, f.base, f.exchange, f.symbol, f.rate_1h, window_hours.start_hour, window_hours.stop_hour,
+        epoch(f.funding_time) / 3600 as ended, epoch(f.funding_time) / 3600 - f.interval_hours as began
+    from funding as f
+    cross join window_hours
+    left join identity_checks as c
+        on c.verdict = 'mismatch' and c.asset_class = f.asset_class and c.base = f.base
+        and c.exchange = f.exchange and c.symbol = f.symbol
+    where (token is null or f.base = token)
+      and f.rate_1h is not null
+      and epoch(f.funding_time) / 3600 > window_hours.start_hour
+      and epoch(f.funding_time) / 3600 - f.interval_hours < window_hours.stop_hour
+      and c.symbol is null
+),
+spread_back as (
+    select
+        paid.asset_class, paid.base, paid.exchange, paid.symbol, paid.rate_1h, paid.began, paid.ended,
+        unnest(range(
+            greatest(cast(floor(paid.began) as bigint), paid.start_hour) + 1,
+            least(cast(ceil(paid.ended) as bigint), paid.stop_hour) + 1
+        )) as hour
+    from paid
+),
 -- an hour that a leg's payments cover in part, or twice, tells nothing
 earned as (
     select
-        e.asset_class, e.base, e.exchange, e.symbol, cast(round(epoch(e.hour_at) / 3600) as bigint) as hour, e.earned_1h
-    from funding_earned_1h as e
-    cross join window_hours
-    left join identity_checks as c
-        on c.verdict = 'mismatch' and c.asset_class = e.asset_class and c.base = e.base
-        and c.exchange = e.exchange and c.symbol = e.symbol
-    where (token is null or e.base = token)
-      and e.accrued_hours between 0.999 and 1.001
-      and epoch(e.hour_at) / 3600 > window_hours.start_hour and epoch(e.hour_at) / 3600 <= window_hours.stop_hour
-      and c.symbol is null
+        b.asset_class, b.base, b.exchange, b.symbol, b.hour,
+        sum(b.rate_1h * (least(b.ended, b.hour) - greatest(b.began, b.hour - 1))) as earned_1h
+    from spread_back as b
+    group by b.asset_class, b.base, b.exchange, b.symbol, b.hour
+    having sum(least(b.ended, b.hour) - greatest(b.began, b.hour - 1)) between 0.999 and 1.001
 ),
 members as (
     select
         named.asset_class, named.base, named.exchange, named.symbol,
         row_number() over (order by named.asset_class, named.base, named.exchange, named.symbol) as member,
         dense_rank() over (order by named.asset_class, named.base) as asset,
-        dense_rank() over (order by named.exchange) as place
+        dense_rank() over (order by named.exchange) as place,
+        count(*) over (partition by named.asset_class, named.base, named.exchange) as listed
     from (select distinct e.asset_class, e.base, e.exchange, e.symbol from earned as e) as named
 ),
 numbered as (
@@ -159,9 +180,10 @@ judged as (
     from fallen
     group by fallen.first, fallen.second
 ),
+-- other sources spell symbols their own way: one market here and one there are the same
 shown as (
     select
-        s.asset_class, s.base, s.exchange, s.symbol, coalesce(s.open_interest_usd, s.open_interest * s.mark_price) as usd,
+        s.asset_class, s.base, s.exchange, s.symbol, s.open_interest_usd as usd,
         row_number() over (
             partition by s.asset_class, s.base, s.exchange, s.symbol
             order by s.observed_at desc, case when s.source = s.exchange then 0 else 1 end, s.source
@@ -169,10 +191,12 @@ shown as (
     from snapshots as s
     inner join (select max(t.observed_at) - 7 * interval '1 day' as since from snapshots as t) as week
         on s.observed_at >= week.since
-    where coalesce(s.open_interest_usd, s.open_interest * s.mark_price) is not null and (token is null or s.base = token)
+    where s.open_interest_usd is not null and (token is null or s.base = token)
 ),
 depths as (
-    select shown.asset_class, shown.base, shown.exchange, shown.symbol, shown.usd
+    select
+        shown.asset_class, shown.base, shown.exchange, shown.symbol, shown.usd,
+        count(*) over (partition by shown.asset_class, shown.base, shown.exchange) as listed
     from shown
     where shown.place = 1
 ),
@@ -181,7 +205,7 @@ sided as (
         judged.hours, judged.first_hour, judged.last_hour, judged.mean_1h, judged.deviation_1h, judged.median_1h,
         judged.trimmed_mean_1h, judged.top_share, judged.same_sign_share, judged.neighbours, judged.drawdown,
         judged.drawdown_hours, l.asset_class, l.base, l.exchange as long_exchange, l.symbol as long_symbol,
-        s.exchange as short_exchange, s.symbol as short_symbol
+        s.exchange as short_exchange, s.symbol as short_symbol, l.listed as long_listed, s.listed as short_listed
     from judged
     inner join members as l on l.member = case when judged.sign > 0 then judged.first else judged.second end
     inner join members as s on s.member = case when judged.sign > 0 then judged.second else judged.first end
@@ -196,10 +220,12 @@ sized as (
     from sided
     left join depths as l
         on l.asset_class = sided.asset_class and l.base = sided.base
-        and l.exchange = sided.long_exchange and l.symbol = sided.long_symbol
+        and l.exchange = sided.long_exchange
+        and (l.symbol = sided.long_symbol or (l.listed = 1 and sided.long_listed = 1))
     left join depths as s
         on s.asset_class = sided.asset_class and s.base = sided.base
-        and s.exchange = sided.short_exchange and s.symbol = sided.short_symbol
+        and s.exchange = sided.short_exchange
+        and (s.symbol = sided.short_symbol or (s.listed = 1 and sided.short_listed = 1))
 )
 select
     sized.asset_class, sized.base, sized.long_exchange, sized.long_symbol, sized.short_exchange, sized.short_symbol,
@@ -210,7 +236,10 @@ select
     sized.mean_1h, sized.mean_1h * 8760 as mean_apr, sized.median_1h, sized.trimmed_mean_1h, sized.deviation_1h,
     sized.mean_1h / nullif(sized.deviation_1h, 0) as stability,
     sized.top_share, sized.same_sign_share,
-    case when sized.neighbours > 0 and sized.neighbours < 1 then -ln(2) / ln(sized.neighbours) end as half_life_hours,
+    -- a straight line has a correlation of 1, but for rounding
+    case
+        when sized.neighbours > 0 and sized.neighbours < 1 - 1e-9 then -ln(2) / ln(sized.neighbours)
+    end as half_life_hours,
     sized.drawdown, sized.drawdown_hours, sized.open_interest_usd,
     window_hours.share * sized.open_interest_usd as capacity_usd,
     window_hours.share * sized.open_interest_usd * sized.mean_1h * 24 as usd_per_day

@@ -184,9 +184,11 @@ def test_a_view_is_what_its_header_says(request, lake, name):
     ]
     grain = ", ".join(view.grain)
     assert con.sql(f"select {grain} from {name} group by all having count(*) > 1").pl().is_empty()
-    for check in view.checks:
-        broken = con.sql(f"select * from {name} where ({check}) is not true limit 3").pl()
-        assert broken.is_empty(), f"{check}: {broken.rows()}"
+    if not view.checks:
+        return
+    held = " and ".join(f"({check}) is true" for check in view.checks)  # the view is computed once
+    broken = con.sql(f"select * from {name} where not ({held}) limit 3").pl()
+    assert broken.is_empty(), f"one of {view.checks} fails: {broken.rows(named=True)}"
 
 
 @pytest.mark.parametrize("name", SELECTS)
