@@ -30,7 +30,7 @@ import duckdb  # noqa: TID251 - the one module that opens DuckDB
 import polars as pl
 
 from fundingdb import costs
-from fundingdb.errors import BadCall, LakeError
+from fundingdb.errors import BadCall, BadData, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ def connect(
     """An in-memory connection with all views over the files of `version` (None = newest), session time zone UTC.
 
     It keeps seeing that version while others write. Nothing is downloaded. `fees` is a table of the user's own, in place of the
-    warehouse's `fees.csv`. Raises VersionGone, LakeError, and BadData where that table is not as described.
+    warehouse's `fees.csv`. Raises VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
-    known = costs.fees(fees, folder)
+    known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = _session()
     build(con, listed, as_of, known)
     return con
@@ -105,15 +105,14 @@ def _session() -> duckdb.DuckDBPyConnection:
 def rebuild(warehouse: Path | str) -> Path:
     """Writes `fundingdb.duckdb` over the newest version beside the old one and renames it over; gives its path.
 
-    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written, BadData where
-    its `fees.csv` is not as described.
+    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written.
     """
     target = Path(warehouse).resolve() / FILE
     if not target.parent.is_dir():
         raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
     listed, as_of = pinned(target.parent, None)
-    known = costs.fees(None, target.parent)
+    known = _known_fees(target.parent)
     try:
         draft.unlink(missing_ok=True)
         with _session() as con:
@@ -135,7 +134,7 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
-    known = costs.fees(None, folder)
+    known = _known_fees(folder)
     with _session() as con:
         build(con, listed, as_of, known)
         _lock(con, chain.from_iterable(listed.values()))
@@ -181,12 +180,12 @@ def build(
     con: duckdb.DuckDBPyConnection,
     listed: Mapping[str, Sequence[Path]],
     as_of: datetime | None = None,
-    fees: pl.DataFrame | None = None,
+    fees: pl.DataFrame | str | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
     `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
-    them (None: the shipped ones).
+    them (None: the shipped ones), or why they can't be read: every query that asks for a fee then fails with that text.
     """
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
     script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
@@ -251,10 +250,24 @@ def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
     return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
 
 
-def _fees(fees: pl.DataFrame) -> list[str]:
+def _known_fees(warehouse: Path) -> pl.DataFrame | str:
+    try:
+        return costs.fees(None, warehouse)
+    except (
+        BadCall,
+        BadData,
+    ) as error:  # a slip in a table of fees must not stop those who store or read rates
+        return str(error)
+
+
+def _fees(fees: pl.DataFrame | str) -> list[str]:
     wanted = ", ".join(f"CAST(given.{n} AS {_TYPES[k]}) AS {n}" for n, k in costs.FEES_COLUMNS.items())
-    rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in fees.rows())
-    held = f"(VALUES {rows}) AS given({', '.join(fees.columns)})"
+    if isinstance(fees, str):
+        nulls = ", ".join(f"NULL AS {n}" for n in costs.FEES_COLUMNS)
+        held = f"(SELECT {nulls}) AS given WHERE error({text(fees)}) IS NULL"
+    else:
+        rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in fees.rows())
+        held = f"(VALUES {rows}) AS given({', '.join(fees.columns)})"
     return [
         f"CREATE OR REPLACE VIEW fees AS SELECT {wanted} FROM {held}",
         *_comment("fees", costs.NOTE, costs.FEES_NOTES.items()),

@@ -206,17 +206,25 @@ def test_a_file_that_is_absent_or_no_text_is_told(tmp_path):
         costs.read(tmp_path / "mine.csv")
 
 
-def test_the_relation_fees_is_the_table_and_a_broken_table_fails_loudly(tmp_path):
+def test_the_relation_fees_is_the_table(tmp_path):
     table(tmp_path / "fees.csv", "kraken,base,0.0005,,2024-01-01,what 'they' say", head=f"{HEAD},source")
     with catalog.connect(tmp_path) as con:
-        assert (
-            con.sql("from fees order by exchange, tier, effective_at")
-            .pl()
-            .equals(costs.fees(warehouse=tmp_path))
-        )
+        shown = con.sql("from fees order by exchange, tier, effective_at").pl()
+    assert shown.equals(costs.fees(warehouse=tmp_path))
+
+
+def test_a_broken_table_of_fees_fails_where_fees_are_asked_for_and_stops_nobody_else(tmp_path, capsys):
     table(tmp_path / "fees.csv", "kraken,base,0.05,,2024-01-01")
-    with pytest.raises(BadData, match=r"fees\.csv line 2: taker 0\.05"):
-        catalog.connect(tmp_path)
+    with catalog.connect(tmp_path) as con:
+        assert con.sql("select count(*) from best_spreads").fetchall() == [(0,)]
+        for asked in ("fees", "carry_net"):
+            with pytest.raises(Exception, match=r"fees\.csv line 2: taker 0\.05"):
+                con.sql(f"select * from {asked}").fetchall()
+    assert catalog.rebuild(tmp_path).exists()
+    assert main(["spreads", "--rank", "net", "--warehouse", str(tmp_path)]) == BadData.exit_code
+    assert "fees.csv line 2: taker 0.05" in capsys.readouterr().err
+    with pytest.raises(BadData, match="line 2"):
+        catalog.connect(tmp_path, fees=tmp_path / "fees.csv")
 
 
 # ---- carry_net

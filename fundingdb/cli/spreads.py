@@ -115,11 +115,14 @@ def run(args: Namespace) -> int:
     from fundingdb.catalog import connect
     from fundingdb.cli.chosen import bases, exchanges
     from fundingdb.cli.show import show
+    from fundingdb.costs import fees
     from fundingdb.window import HOUR, floor_hour, instant
 
     _refuse(args)
     at = floor_hour(datetime.now(UTC)) if args.at is None else instant(args.at, "--at")
     file = None if args.fees in (None, "taker", "maker") else Path(args.fees)
+    if args.rank == "net":
+        fees(file, args.warehouse)  # a table that is not as described is told before all else
     with connect(args.warehouse, fees=file) as con:
         among, tokens = exchanges(con, args.exchanges), bases(con, args.tokens)
         _tell_left_out(con, among, tokens)
