@@ -568,6 +568,15 @@ def test_rank_net_puts_what_is_left_first_and_says_which_fees_are_missing(spread
     assert "fees: unknown exchange 'lightr': did you mean lighter?" in said
 
 
+def test_a_dex_whose_fee_is_unknown_is_named_not_its_exchange(tmp_path, capsys):
+    Lake(tmp_path).upsert(
+        "funding", frame(FUNDING, [paid("lighter", 8, 1e-5), paid("hyperliquid", 8, 2e-5, symbol="xyz:BTC")])
+    )
+    assert main(["spreads", "--rank", "net", "--at", "2026-01-05T08:00Z", "--warehouse", str(tmp_path)]) == 0
+    # the shipped fee of lighter is younger than January 2026
+    assert "no base taker fee known at 2026-01-05 for hyperliquid:xyz, lighter;" in capsys.readouterr().err
+
+
 def test_rank_capacity_and_stability_show_the_figures_they_rank_by(spreads):
     rows, said = spreads("--rank", "capacity", "--top", "5")
     assert (rows[0]["base"], rows[0]["long_exchange"], rows[0]["short_exchange"]) == (

@@ -528,6 +528,11 @@ def test_true_carry_on_the_real_series_differs_from_the_raw_difference(real):
         "from carry('BTC', 'binance', 'hyperliquid', '2025-03-08', '2026-03-07')"
     ).fetchall()[0][0]
     assert cash == pytest.approx(0.0466, abs=0.0001)
+    spread_back = real.sql(
+        "select mean_apr from pair_stats_over(start := '2025-03-08', stop := '2026-03-07', token := 'BTC') "
+        "where long_exchange = 'binance' and short_exchange = 'hyperliquid'"
+    ).fetchall()[0][0]
+    assert spread_back == pytest.approx(cash, rel=0.002), "the same payments, spread back over their hours"
     raw = real.sql(
         "select avg(h.funding_rate - b.funding_rate) * 3 * 365 from funding as h inner join funding as b "
         "on h.exchange = 'hyperliquid' and b.exchange = 'binance' and h.base = 'BTC' and b.base = 'BTC' "

@@ -51,8 +51,10 @@ def net(con: DuckDBPyConnection, names: Names, at: datetime, hours: float, fill:
     rows = _picked(con.sql(query, params=asked).pl(), names)
     unknown = rows.filter(pl.col("net_apr").is_null())
     if unknown.height:
-        legs = (("long_fee", "long_exchange"), ("short_fee", "short_exchange"))
-        missing = {n for fee, name in legs for n in unknown.filter(pl.col(fee).is_null())[name]}
+        reasons = unknown["reason"].unique().to_list()
+        missing = {
+            name for reason in reasons for name in reason.split(" known at that hour for ")[1].split(" and ")
+        }
         sys.stderr.write(
             f"{unknown.height} of {rows.height} pairs have unknown costs and come last: no base {fill} fee known at "
             f"{at:%Y-%m-%d} for {', '.join(sorted(missing))}; write it into fees.csv in the warehouse, or use --fees FILE\n"
