@@ -19,6 +19,7 @@ from fundingdb.fetchers import BUILT_IN
 from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
 from fundingdb.listing import choose, market_of, of_tokens, remembered
+from fundingdb.paging import askable
 from fundingdb.quarantine import keep
 from fundingdb.schema import MARKETS
 from fundingdb.window import Window, floor_hour
@@ -95,9 +96,12 @@ class Collector:
     async def refresh_markets(self, fetcher: Fetcher) -> dict[str, Market]:
         """Ask what the source lists, keep it in `markets`, give it by symbol.
 
-        A market that vanished keeps its row, as delisted. Rows of an aggregator are given but not kept: it spells
-        other exchanges' symbols its own way; nor those of a second source of an exchange that tells more itself.
+        A market that vanished keeps its row, as delisted. A source without a list takes that of another. Rows of an
+        aggregator are given but not kept: it spells other exchanges' symbols its own way; nor those of a second source of
+        an exchange that tells more itself.
         """
+        if fetcher.listed_by is not None:
+            return await self.refresh_markets(fetcher.listed_by)
         got = await Source(fetcher, self.engine).markets()
         if fetcher.history is None or (fetcher.source and fetcher.exchange in BUILT_IN):
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
@@ -203,9 +207,13 @@ class Collector:
                 start = max(start, floor_hour(market.listed_at))
             if start >= stop:
                 continue
-            left = ledger.missing(Window(start, stop), spans.get(market.symbol, []))
+            done = spans.get(market.symbol, [])
+            whole = (
+                askable(fetcher.history.paging, Window(start, stop), self.now()) if fetcher.history else []
+            )
+            left = [w for span in whole for w in ledger.missing(span, done)]
             jobs += [(market, w) for w in left]
-            batch.report.covered += not left
+            batch.report.covered += bool(whole) and not left
         return jobs
 
     def _due_jobs(
