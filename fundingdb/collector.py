@@ -202,15 +202,14 @@ class Collector:
         spans = self._spans(fetcher, batch)
         jobs: list[tuple[Market, Window]] = []
         for market in markets:
-            start = window.start
-            if market.listed_at is not None:
-                start = max(start, floor_hour(market.listed_at))
-            if start >= stop:
+            listed = floor_hour(market.listed_at) if market.listed_at else window.start
+            start = max(window.start, listed)
+            if start >= stop or fetcher.history is None:
                 continue
+            whole = askable(fetcher.history.paging, Window(start, stop), self.now())
             done = spans.get(market.symbol, [])
-            whole = (
-                askable(fetcher.history.paging, Window(start, stop), self.now()) if fetcher.history else []
-            )
+            if market.listed_at:
+                whole = [Window(max(span.start, listed), span.stop) for span in whole]
             left = [w for span in whole for w in ledger.missing(span, done)]
             jobs += [(market, w) for w in left]
             batch.report.covered += bool(whole) and not left

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fundingdb import catalog
 from fundingdb.cli import main
 from fundingdb.collector import Collector
+from fundingdb.doctor import examine
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, UnknownName, WalkNotProven
 from fundingdb.fetchers import ARCHIVES, BUILT_IN, archive, binance
 from fundingdb.fetchers.base import Asked
@@ -295,8 +296,8 @@ def test_a_walk_that_does_not_add_up_is_not_proven(pages):
 class Venue:
     """Archive and API as one transport: `months` by (symbol, month), the API's rows by symbol."""
 
-    def __init__(self, shared, months, api=()):
-        self.saved = shared / "venues/payloads/binance"
+    def __init__(self, shared, months, api=(), listed=None):
+        self.saved, self.listed = shared / "venues/payloads/binance", listed
         self.months, self.api, self.asked = months, list(api), []
 
     def __call__(self, request):
@@ -307,6 +308,7 @@ class Venue:
             body = json.loads((self.saved / f"{name}.json").read_text())
             if name == "exchangeInfo":
                 body["symbols"] = [s for s in body["symbols"] if s["symbol"] == "BTCUSDT"]
+                body["symbols"][0]["onboardDate"] = self.listed and to_ms(self.listed)
             return httpx.Response(200, json=body)
         if path.endswith("/fundingRate"):
             p = dict(request.url.params)
@@ -384,6 +386,21 @@ def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat
         .fetchall()
     )
     assert spans == [(8.0, "first"), (4.0, "shorter")]
+
+
+def test_a_listing_within_a_month_leaves_no_hole_before_it_and_old_files_are_no_stale_source(
+    tmp_path, shared
+):
+    rows, files = a_world(day(5, 15), day(7), day(4))
+    venue = Venue(shared, files, listed=day(5, 15) - 3 * HOUR)
+    assert backfill(tmp_path, venue, Window(day(1), AT)).windows == 2, (
+        "May and June; July to October are missing"
+    )
+    con = catalog.connect(tmp_path)
+    assert con.sql("select count(*) from funding").fetchall() == [(len(rows),)]
+    assert con.sql("select count(*) from gaps where place <> 'after'").fetchall() == [(0,)]
+    (fresh,) = [f for f in examine(tmp_path) if (f.section, f.subject) == ("freshness", SOURCE)]
+    assert not fresh.alarm
 
 
 def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path, shared):
