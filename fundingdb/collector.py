@@ -333,12 +333,15 @@ class _Batch:
 
     def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
         lake = self.collector.lake
-        found = self.healer.healed(pl.concat(frames), pl.concat(rows)) if frames else None
-        if found is not None and found.height:
-            done = lake.upsert("funding", found)
-            self.report.inserted += done.inserted
-            self.report.restated += done.restated
-            self.report.unchanged += done.unchanged
+        if frames:
+            found, hours = self.healer.healed(pl.concat(frames), pl.concat(rows))
+            if found.height:
+                done = lake.upsert("funding", found)
+                self.report.inserted += done.inserted
+                self.report.restated += done.restated
+                self.report.unchanged += done.unchanged
+            if hours.height:
+                self.report.restated += lake.amend(hours).restated
         if rows:
             lake.upsert("fetches", pl.concat(rows))
         catalog.rebuild(self.collector.warehouse)
