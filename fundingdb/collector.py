@@ -206,11 +206,12 @@ class Collector:
             start = max(window.start, listed)
             if start >= stop or fetcher.history is None:
                 continue
-            whole = askable(fetcher.history.paging, Window(start, stop), self.now())
+            span = Window(start, stop)
+            whole = askable(fetcher.history.paging, span, self.now(), ended=market.delisted_at)
             done = spans.get(market.symbol, [])
             if market.listed_at:
-                whole = [Window(max(span.start, listed), span.stop) for span in whole]
-            left = [w for span in whole for w in ledger.missing(span, done)]
+                whole = [Window(max(w.start, listed), w.stop) for w in whole]
+            left = [w for part in whole for w in ledger.missing(part, done)]
             jobs += [(market, w) for w in left]
             batch.report.covered += bool(whole) and not left
         return jobs

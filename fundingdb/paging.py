@@ -186,17 +186,17 @@ def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | No
         start = stop
 
 
-def askable(paging: Paging, window: Window, now: datetime) -> list[Window]:
+def askable(paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None) -> list[Window]:
     """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months it touches.
 
-    Months that `paging` has no file of, and those not surely published at `now`, are left out.
+    Months that `paging` has no file of, those not surely published at `now`, and those after the market had `ended` are
+    left out.
     """
     if not isinstance(paging, Months):
         return [window]
     whole = [Window(_month_start(m.start), _next_month(m.start)) for m in _months(window)]
-    return [
-        m for m in whole if m.start >= _month_start(paging.first) and m.stop + paging.published_after <= now
-    ]
+    first, newest = _month_start(paging.first), now - paging.published_after
+    return [m for m in whole if first <= m.start and m.stop <= newest and (ended is None or m.start < ended)]
 
 
 def _months(window: Window) -> Generator[Window, None, None]:

@@ -2,7 +2,7 @@
 -- reads:     lake_funding_first, lake_funding_rest
 -- grain:     exchange, symbol, funding_time, rate_type
 -- column:    exchange       | varchar                  | where the perpetual trades, lower case
--- column:    source         | varchar                  | who told us: the exchange itself, coingecko, ccxt, import
+-- column:    source         | varchar                  | who told us: the exchange itself, its archive, coingecko, ccxt, import
 -- column:    symbol         | varchar                  | the exchange's own name, verbatim
 -- column:    base           | varchar                  | canonical token, e.g. PEPE for kPEPE
 -- column:    quote          | varchar                  | canonical quote, e.g. USDC

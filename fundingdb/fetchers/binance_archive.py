@@ -1,8 +1,8 @@
 """Binance's archive of finished months (source `binance-archive`), for USD-M and COIN-M. Datasheet and pure functions.
 
 Pages     github.com/binance/binance-public-data; public notes of 2023 to 2026 that list, hash and unpack its files. 2026-11-22.
-          No whole file was at hand: documented. First rows that others have published (BTCUSDT 2024-01, BTCUSD_PERP
-          2023-06, SPYUSDT 2026-06) are tests, and equal the API's figures.
+          No whole file was at hand: documented. Tests hold the first rows of three files as others have written them down
+          (BTCUSDT 2024-01, BTCUSD_PERP 2023-06, SPYUSDT 2026-06); those of BTCUSDT are the API's own figures.
 Ask       GET https://data.binance.vision/data/futures/{um|cm}/monthly/fundingRate/{S}/{S}-fundingRate-{YYYY-MM}.zip, no
           key, no published limit; 20 a second here. Beside each file lies {file}.CHECKSUM: "<sha256>  <file name>". It is
           asked first, and what does not hash to it is refused. Some files of other kinds never had one.
