@@ -119,8 +119,8 @@ def whole(short: bool, faster: float) -> None:
 
 
 def memory(short: bool) -> None:
-    days = 30 if short else 90
-    tokens = tuple(f"T{n}" for n in range(5 if short else 20))
+    days = 36 if short else 125
+    tokens = tuple(f"T{n}" for n in range(12 if short else 30))
     now = datetime.now(UTC)
     world = World(tokens=tokens, start=now - timedelta(days=11 * days))
     peaks = []
