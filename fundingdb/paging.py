@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fundingdb.fetchers.base import Paging
 
 _WALK_ROWS = 5000  # that one walk holds in memory, about
-_TAIL = 72 * HOUR  # what comes late leaves the youngest two days of a walk unproven (ledger.LATE): no seam lies there
+_TAIL = 72 * HOUR  # the youngest two days of a walk are proven only up to a row (ledger.LATE): no seam there
 _MARGIN = 3  # rows that a fetcher's own widening may bring from before the near edge
 _CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
 
