@@ -290,6 +290,7 @@ class _Batch:
             tuple[pl.DataFrame | None, pl.DataFrame]
         ] = []  # rows, and what the ledger says of them
         self._rows = 0
+        self._stale = True  # the catalog, of what was written so far
         self._since = asyncio.get_running_loop().time()
         self._lock = asyncio.Lock()
 
@@ -324,6 +325,7 @@ class _Batch:
         if rows.height:
             lake.upsert("snapshots", rows)
         lake.upsert("fetches", ledger_row)
+        self._stale = True
 
     def _due(self) -> bool:
         age = asyncio.get_running_loop().time() - self._since
@@ -331,10 +333,12 @@ class _Batch:
         return full or (age >= _BATCH_SECONDS and bool(self._waiting))
 
     async def close(self) -> None:
-        """Write what is waiting, and the catalog in any case."""
+        """Write what is waiting, and the catalog where it does not show all."""
         while self._waiting:
             await self._flush(lambda: True)
-        await asyncio.to_thread(catalog.rebuild, self.collector.warehouse)
+        async with self._lock:
+            if self._stale:
+                await asyncio.to_thread(catalog.rebuild, self.collector.warehouse)
 
     async def _flush(self, wanted: Callable[[], bool]) -> None:
         """Write the oldest that wait, unless somebody else has done it meanwhile."""
@@ -366,6 +370,7 @@ class _Batch:
                 self.report.restated += lake.amend(hours).restated
         lake.upsert("fetches", rows)
         catalog.rebuild(self.collector.warehouse)
+        self._stale = False
 
 
 def _walks(fetcher: Fetcher, market: Market, left: Iterable[Window]) -> list[tuple[Market, Window]]:
