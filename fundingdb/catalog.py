@@ -32,7 +32,7 @@ from fundingdb.errors import BadCall, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
 FILE = "fundingdb.duckdb"
 _STORAGE = "v1.0.0"  # a file with 2.0's default storage can't be opened by the 1.5 shell that PyPI has
@@ -81,12 +81,13 @@ def connect(
     It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
     """
     listed, as_of = pinned(default_warehouse() if warehouse is None else Path(warehouse), version)
-    con = _session()
+    con = session()
     build(con, listed, as_of)
     return con
 
 
-def _session() -> duckdb.DuckDBPyConnection:
+def session() -> duckdb.DuckDBPyConnection:
+    """An in-memory connection without views, session time zone UTC, that downloads nothing."""
     con = duckdb.connect()
     con.sql("SET TimeZone = 'UTC'")
     con.sql("SET autoinstall_known_extensions = false")
@@ -107,7 +108,7 @@ def rebuild(warehouse: Path | str) -> Path:
     listed, as_of = pinned(target.parent, None)
     try:
         draft.unlink(missing_ok=True)
-        with _session() as con:
+        with session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
             build(con, listed, as_of)
@@ -126,7 +127,7 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
-    with _session() as con:
+    with session() as con:
         build(con, listed, as_of)
         _lock(con, chain.from_iterable(listed.values()))
         try:
@@ -168,12 +169,21 @@ def pinned(warehouse: Path, version: int | datetime | None) -> tuple[dict[str, l
 
 
 def build(
-    con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]], as_of: datetime | None = None
+    con: duckdb.DuckDBPyConnection,
+    listed: Mapping[str, Sequence[Path]],
+    as_of: datetime | None = None,
+    *,
+    known_by: datetime | None = None,
+    only: Container[str] | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
-    `lake_as_of()` is the instant after which these files know nothing (None: no bound).
+    `lake_as_of()` is the instant after which these files know nothing (None: no bound). `known_by`: settlements and
+    snapshots fetched later are hidden, and a settlement restated later has the value of that instant. `only`: the
+    views and macros to make (with those they read), None: all.
     """
+    if known_by is not None:
+        as_of = known_by if as_of is None else min(as_of, known_by)
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
     con.sql(f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)")
     for name, table in TABLES.items():
@@ -181,7 +191,11 @@ def build(
     first, rest = split(listed["funding"])
     _base(con, "lake_funding_first", TABLES["funding"], first)
     _base(con, "lake_funding_rest", TABLES["funding"], rest)
+    if known_by is not None:
+        _hide(con, known_by)
     for view in views():
+        if only is not None and view.name not in only:
+            continue
         if view.is_macro:
             asked = ", ".join(
                 name if value == "-" else f"{name} := {value}" for name, value, _ in view.parameters
@@ -196,7 +210,7 @@ def build(
 def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """The files of each exchange's preferred source, and those of its other sources."""
     first: dict[str, str] = {}
-    owned = [(path, *_owner(path)) for path in paths]
+    owned = [(path, partition(path, "exchange"), partition(path, "source")) for path in paths]
     for _, exchange, source in owned:
         first[exchange] = min(first.get(exchange, source), source, key=lambda s, e=exchange: rank(e, s))
     return [p for p, e, s in owned if s == first[e]], [p for p, e, s in owned if s != first[e]]
@@ -212,12 +226,12 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _owner(path: Path) -> tuple[str, str]:
+def partition(path: Path, name: str) -> str:
+    """What a file's folder says of a partition column; raises LakeError where it says nothing."""
     parts = dict(p.split("=", 1) for p in path.parts if "=" in p)
-    try:
-        return parts["exchange"], parts["source"]
-    except KeyError as missing:
-        raise LakeError(f"{path}: no partition folder {missing}=...") from None
+    if name not in parts:
+        raise LakeError(f"{path}: no partition folder {name}=...")
+    return parts[name]
 
 
 def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequence[Path]) -> None:
@@ -235,6 +249,46 @@ def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequen
     _comment(con, name, table.note, ((column, c.note) for column, c in table.columns.items()))
 
 
+def _hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
+    """Puts base relations of what was known by an instant over those of all.
+
+    A row that was last changed by then stands as it is. Of one changed later the restatements tell what it was: the
+    newest value learned by then, old or new; its other figures may have come with the change and are null. One
+    changed later without a restatement (a figure filled in) is left out: nothing proves it was known.
+    """
+    until = f"CAST({text(known_by.astimezone(UTC).isoformat(' '))} AS TIMESTAMP WITH TIME ZONE)"
+    key = "exchange, source, symbol, funding_time, rate_type"
+    told = {"funding_rate": "told.rate", "interval_hours": "told.hours", "fetched_at": "told.learned"}
+    blank = dict.fromkeys(("interval_from", "native_rate", "mark_price", "index_price", "reported_time"), "NULL")
+    columns = TABLES["funding"].columns
+    past = ", ".join(f"{(told | blank).get(c, f'later.{c}')} AS {c}" for c in columns)
+    names = ["lake_funding", "lake_funding_first", "lake_funding_rest"]
+    for name in names:
+        con.sql(f"ALTER VIEW {name} RENAME TO {name}_ever")
+        con.sql(f"""
+            CREATE VIEW {name} AS
+            SELECT {", ".join(columns)} FROM {name}_ever WHERE fetched_at <= {until}
+            UNION ALL
+            SELECT {past}
+            FROM {name}_ever AS later
+            INNER JOIN (
+                SELECT {key}, rate, hours, learned, row_number() OVER (
+                    PARTITION BY {key} ORDER BY learned DESC, turn DESC
+                ) AS place
+                FROM (
+                    SELECT {key}, old_funding_rate AS rate, old_interval_hours AS hours, old_fetched_at AS learned, 0 AS turn
+                    FROM restatements
+                    UNION ALL
+                    SELECT {key}, new_funding_rate, new_interval_hours, new_fetched_at, 1 FROM restatements
+                ) AS each_value
+                WHERE learned <= {until}
+            ) AS told USING ({key})
+            WHERE later.fetched_at > {until} AND told.place = 1
+        """)
+    con.sql("ALTER VIEW snapshots RENAME TO snapshots_ever")
+    con.sql(f"CREATE VIEW snapshots AS FROM snapshots_ever WHERE observed_at <= {until}")
+
+
 def _comment(
     con: duckdb.DuckDBPyConnection, view: str, note: str, columns: Iterable[tuple[str, str]]
 ) -> None:
@@ -246,12 +300,13 @@ def _comment(
 
 def views() -> list[View]:
     """All views and macros of sql/, each after those it reads."""
-    known = {view.name: view for view in map(parse, _sql_files())}
+    known = {view.name: view for view in map(parse, sql_files())}
     order = TopologicalSorter({v.name: [r for r in v.reads if r in known] for v in known.values()})
     return [known[name] for name in order.static_order()]
 
 
-def _sql_files() -> list[Path]:
+def sql_files() -> list[Path]:
+    """The files of sql/, by name."""
     inside = Path(str(package_files("fundingdb"))) / "sql"  # an installed wheel
     folder = inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "sql"  # a checkout
     return sorted(folder.glob("*.sql"))

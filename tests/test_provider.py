@@ -12,7 +12,7 @@ from real_data import seven_venues
 from fundingdb import catalog
 from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.lake import Lake
-from fundingdb.loaded import Chosen, Loaded
+from fundingdb.loaded import Chosen, Loaded, Picture
 from fundingdb.provider import BestSpread, FundingRateBacktestDataProvider, Known
 from fundingdb.schema import FUNDING
 from fundingdb.window import Window
@@ -66,7 +66,7 @@ def over(
         con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
     provider = FundingRateBacktestDataProvider()
     limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
-    provider._rows = Loaded(con, Window(start, stop), limits)
+    provider._rows = Loaded(Picture({}, con=con), Window(start, stop), limits)
     return provider
 
 
@@ -200,7 +200,7 @@ def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
 def test_every_hour_of_the_year_is_what_the_view_says(year):
     hours = pl.datetime_range(at(2025, 3, 8), at(2026, 3, 8), "1h", time_unit="us", eager=True)
     for exchange in ("lighter", "kraken", "binance"):
-        known = year._rows.ask(
+        known = year._rows.picture.ask(
             "SELECT known_from, known_until, rate_1h FROM funding_ranges WHERE exchange = ? AND base = 'BTC'",
             [exchange],
         ).sort("known_from")
@@ -443,7 +443,7 @@ def test_nothing_after_an_instant_changes_its_answer(some, when):
 @given(payments, instants)
 def test_answers_are_those_of_the_view_and_many_are_each_of_them(some, when):
     provider = over(rows(*START, *some))
-    ranges = provider._rows.ask(
+    ranges = provider._rows.picture.ask(
         "SELECT exchange, symbol, known_from, known_until, rate_1h FROM funding_ranges", []
     )
     for token in "XY":
