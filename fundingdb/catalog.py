@@ -192,7 +192,7 @@ def build(
     _base(con, "lake_funding_first", TABLES["funding"], first)
     _base(con, "lake_funding_rest", TABLES["funding"], rest)
     if known_by is not None:
-        _hide(con, known_by)
+        hide(con, known_by)
     for view in views():
         if only is not None and view.name not in only:
             continue
@@ -249,7 +249,7 @@ def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequen
     _comment(con, name, table.note, ((column, c.note) for column, c in table.columns.items()))
 
 
-def _hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
+def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
     """Puts base relations of what was known by an instant over those of all.
 
     A row that was last changed by then stands as it is. Of one changed later the restatements tell what it was: the
@@ -259,7 +259,9 @@ def _hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
     until = f"CAST({text(known_by.astimezone(UTC).isoformat(' '))} AS TIMESTAMP WITH TIME ZONE)"
     key = "exchange, source, symbol, funding_time, rate_type"
     told = {"funding_rate": "told.rate", "interval_hours": "told.hours", "fetched_at": "told.learned"}
-    blank = dict.fromkeys(("interval_from", "native_rate", "mark_price", "index_price", "reported_time"), "NULL")
+    blank = dict.fromkeys(
+        ("interval_from", "native_rate", "mark_price", "index_price", "reported_time"), "NULL"
+    )
     columns = TABLES["funding"].columns
     past = ", ".join(f"{(told | blank).get(c, f'later.{c}')} AS {c}" for c in columns)
     names = ["lake_funding", "lake_funding_first", "lake_funding_rest"]

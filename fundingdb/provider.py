@@ -301,7 +301,7 @@ class FundingRateBacktestDataProvider:
             [*market.who, *rows.held(start, end)],
         )
 
-    def carry(
+    def carry(  # noqa: PLR0917 - what and where, when, how much: the order in which one says it
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
         """What long on one exchange and short on another was paid: settlements with start < funding_time <=
@@ -318,7 +318,11 @@ class FundingRateBacktestDataProvider:
         _two(long, short)
         rows = self._rows or _none()
         legs = self._legs(token, long, short)
-        if isinstance(notional, bool) or not isinstance(notional, int | float) or not 0 < notional < float("inf"):
+        if (
+            isinstance(notional, bool)
+            or not isinstance(notional, int | float)
+            or not 0 < notional < float("inf")
+        ):
             raise BadCall(f"notional={notional!r}: give the worth of one leg at entry, a number above zero")
         places = [f"{leg.exchange}/{leg.symbol}" for leg in legs]
         span = [at.isoformat() for at in rows.held(start, end)]
@@ -327,7 +331,7 @@ class FundingRateBacktestDataProvider:
             [legs[0].base, *places, *span, legs[0].asset_class, float(notional)],
         )
 
-    def carry_summary(
+    def carry_summary(  # noqa: PLR0917 - as `carry`
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
         """What `carry` adds up to, and what it does not know: rows long, short and both.
@@ -341,22 +345,11 @@ class FundingRateBacktestDataProvider:
         paid = self.carry(token, long, short, start, end, notional)
         rows = self._rows or _none()
         first, last = rows.held(start, end)
-        span_hours = (last - first) / HOUR
-        found = list[tuple[object, ...]]()
-        every = money.Unpaid([], [])
-        for leg, market in zip(("long", "short"), self._legs(token, long, short), strict=True):
-            lost = money.unpaid(rows.settled(market, first, last), first, last)
-            every.holes.extend(lost.holes)
-            every.unknown.extend(lost.unknown)
-            found.append((leg, market.exchange, market.symbol, *_told(paid.filter(leg=leg), lost)))
-        found.append(("both", None, None, *_told(paid, every)))
-        names = ["leg", "exchange", "symbol", "payments", "specials", "funding", "hole_hours", "unknown_hours", "marks"]
-        return pl.DataFrame(found, schema=names, orient="row").select(
-            *names[:6],
-            earned_apr=pl.col("funding") / notional / span_hours * 8760,
-            span_hours=pl.lit(span_hours),
-            *names[6:],
-        )
+        lost = {
+            leg: (market, money.unpaid(rows.settled(market, first, last), first, last))
+            for leg, market in zip(("long", "short"), self._legs(token, long, short), strict=True)
+        }
+        return money.summary(paid, lost, (last - first) / HOUR, notional)
 
     def _legs(self, token: str, long: str, short: str) -> list[Market]:
         legs = [self._settling(exchange, token) for exchange in (long, short)]
@@ -416,13 +409,6 @@ class FundingRateBacktestDataProvider:
 
 def _none() -> Never:
     raise BadCall("nothing is loaded: call load_data(start_date, end_date) first")
-
-
-def _told(paid: pl.DataFrame, lost: money.Unpaid) -> tuple[object, ...]:
-    """Of the rows of `carry`: payments, specials, funding, hole and unknown hours, marks."""
-    specials = paid.filter(rate_type="special").height
-    marks = paid["mark_ratio"].count()
-    return paid.height, specials, paid["cash"].sum(), money.hours(lost.holes), money.hours(lost.unknown), marks
 
 
 def _why_never(exchange: str) -> str | None:

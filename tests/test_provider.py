@@ -1,25 +1,17 @@
 """What was known and what was paid: on a real year of seven exchanges, and on random lakes."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
-import duckdb
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paid_rows import T0, at, over, payment, rows
 from real_data import seven_venues
 
-from fundingdb import catalog
 from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.lake import Lake
-from fundingdb.loaded import Chosen, Loaded, Picture
 from fundingdb.provider import BestSpread, FundingRateBacktestDataProvider, Known
-from fundingdb.schema import FUNDING
-from fundingdb.window import Window
-
-
-def at(*day: int) -> datetime:
-    return datetime(*day, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +21,6 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
     Lake(warehouse).upsert("funding", seven_venues(shared))
     provider = FundingRateBacktestDataProvider(warehouse)
     provider.load_data("2025-03-08", "2026-03-08")
-    return provider
-
-
-T0 = at(2025, 1, 1)
-VIEWS = [view for view in catalog.views() if view.name in ("funding", "funding_ranges")]
-
-
-def payment(
-    exchange, symbol, hours, rate, interval=1.0, *, base=None, asset_class="crypto", rate_type="regular"
-):
-    return {
-        "exchange": exchange, "source": exchange, "symbol": symbol, "base": base or symbol, "quote": "USDC",
-        "asset_class": asset_class, "funding_time": T0 + timedelta(hours=hours), "interval_hours": interval,
-        "interval_from": "unknown" if interval is None else "declared", "funding_rate": rate,
-        "rate_type": rate_type, "native_rate": rate, "mark_price": None, "index_price": None,
-        "reported_time": T0, "fetched_at": T0,
-    }  # fmt: skip
-
-
-def rows(*payments) -> pl.DataFrame:
-    schema = {c: FUNDING.columns[c].dtype for c in FUNDING.columns if c != "month"}
-    return FUNDING.check(pl.DataFrame(list(payments), schema=schema))
-
-
-def over(
-    frame: pl.DataFrame, start=T0, stop=T0 + timedelta(days=10), **chosen
-) -> FundingRateBacktestDataProvider:
-    """A provider over rows without the files between: the views of the catalog over a table in memory."""
-    con = duckdb.connect()
-    con.sql("SET TimeZone = 'UTC'")
-    con.register("given", frame.to_arrow())
-    con.sql("CREATE TABLE lake_funding_first AS SELECT * FROM given")
-    con.sql("CREATE TABLE lake_funding_rest AS SELECT * FROM given WHERE false")
-    for view in VIEWS:
-        con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
-    provider = FundingRateBacktestDataProvider()
-    limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
-    provider._rows = Loaded(Picture({}, con=con), Window(start, stop), limits)
     return provider
 
 

@@ -29,7 +29,7 @@ def of_rows(rows: Rows) -> str:
     for who, low, high in zip(rows.series, rows.lows, rows.lows[1:], strict=False):
         digest.update(json.dumps([*who, high - low]).encode())
         for column in (time, *columns):
-            digest.update(memoryview(column[low:high]))
+            digest.update(column[low:high].data)
     return digest.hexdigest()
 
 

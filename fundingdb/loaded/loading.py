@@ -64,13 +64,13 @@ class Loaded:
         hours = found.values["interval_hours"] if whole else _of(found.values["interval_hours"], cuts)
         self._code, self._hours = _coded(hours)
         self._keep = self._hours * (KEEPS * 3600) - _HALF  # NaN: never known
-        self.times, self.rates = memoryview(self._time), memoryview(self._rate)
-        self.codes = memoryview(self._code)
+        self.times, self.rates = self._time.data, self._rate.data
+        self.codes = self._code.data
         self.hours: list[float] = self._hours.tolist()
         self.keeps: list[float] = self._keep.tolist()
         lows = [0, *np.cumsum([cut.stop - cut.start for cut in cuts], dtype=np.int64).tolist()]
         self._markets = [
-            Market(*found.series[i][:-1], low, high)
+            Market(*found.series[i][:4], low, high)
             for i, (low, high) in zip(regular, pairwise(lows), strict=True)
         ]
 
@@ -205,16 +205,18 @@ class Loaded:
         """
         asked = at.to_numpy()
         if market.low == market.high:
-            return pl.DataFrame(
-                {"rate_1h": None, "funding_time": None, "fresh": None}, _KNOWN
-            ).select(pl.all().first().repeat_by(len(asked)).explode())
+            return pl.DataFrame({"rate_1h": None, "funding_time": None, "fresh": None}, _KNOWN).select(
+                pl.all().first().repeat_by(len(asked)).explode()
+            )
         row = np.searchsorted(self._time[market.low : market.high], asked, side="right") - 1 + market.low
         none = row < market.low
         row[none] = market.low
         age, code = asked - self._time[row], self._code[row]
         lost = none | ~(age < self._keep[code] + longer)  # a payment of unknown interval is never known
         found = {"rate_1h": self._rate[row] / self._hours[code], "funding_time": self._time[row]}
-        return pl.DataFrame({name: np.where(lost, np.nan, figures) for name, figures in found.items()}).select(
+        return pl.DataFrame(
+            {name: np.where(lost, np.nan, figures) for name, figures in found.items()}
+        ).select(
             pl.all().fill_nan(None), fresh=pl.when(pl.Series(~lost)).then(pl.Series(age < self._keep[code]))
         )
 
@@ -246,18 +248,18 @@ class Loaded:
                 column.append(value)
         return pl.DataFrame([pl.Series(name, told[name], dtype) for name, dtype in _SUMMARY.items()])
 
-    def _counted(self, market: Market) -> tuple[int, datetime | None, datetime | None, list[float], int, float]:
+    def _counted(
+        self, market: Market
+    ) -> tuple[int, datetime | None, datetime | None, list[float], int, float]:
         """Payments, first, last, interval_hours, holes and hole_hours of a market."""
         time, code = self._time[market.low : market.high], self._code[market.low : market.high]
         turns = np.flatnonzero(code[1:] != code[:-1]) + 1
         met = list(dict.fromkeys(code[[0, *turns]].tolist()))
-        if np.isnan(self._hours[met]).any():
-            known = np.flatnonzero(~np.isnan(self._hours[code]))
-        else:
-            known = np.arange(len(time))
+        unsure = np.isnan(self._hours[met]).any()
+        known = np.flatnonzero(~np.isnan(self._hours[code])) if unsure else np.arange(len(time))
         paid = time[known][time[known] >= self.start]
         ends = [instant(at, "settlement") for at in paid[[0, -1]].tolist()] if len(paid) else [None, None]
-        hours = [self.hours[c] for c in met if self.hours[c] == self.hours[c]]  # not NaN  # noqa: PLR0124
+        hours = [self.hours[c] for c in met if self.hours[c] == self.hours[c]]  # not NaN
         keep = self._keep[met[0]] if len(met) == 1 else self._keep[code[known[:-1]]]
         until = time[known[:-1]] + keep + _HALF
         if len(known) < len(time):  # a payment of unknown interval ends what was known
@@ -267,7 +269,9 @@ class Loaded:
         return len(paid), ends[0], ends[1], hours, len(lost), float(lost.sum()) / 3600
 
     def _who(self) -> pl.DataFrame:
-        return pl.DataFrame([m.who for m in self._markets], schema=dict.fromkeys(WHO, pl.String), orient="row")
+        return pl.DataFrame(
+            [m.who for m in self._markets], schema=dict.fromkeys(WHO, pl.String), orient="row"
+        )
 
 
 _TIME = pl.Datetime("us", "UTC")
@@ -293,7 +297,9 @@ def _coded(hours: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.unsignedinteg
     """A number a row and the hours each number stands for; NaN (unknown) is one of them."""
     unknown = np.isnan(hours)
     plain = np.where(unknown, 0.0, hours) if unknown.any() else hours
-    starts = np.concatenate([[0], np.flatnonzero(plain[1:] != plain[:-1]) + 1]) if len(plain) else np.empty(0, int)
+    starts = (
+        np.concatenate([[0], np.flatnonzero(plain[1:] != plain[:-1]) + 1]) if len(plain) else np.empty(0, int)
+    )
     spells, number = np.unique(plain[starts], return_inverse=True)
     kind = np.uint16 if len(spells) <= np.iinfo(np.uint16).max else np.uint32
     code = np.repeat(number.astype(kind), np.diff([*starts, len(plain)]))

@@ -1,4 +1,4 @@
-"""What the payments of a position leave unsaid: the hours of a span that no settlement accounts for. Pure."""
+"""What the payments of a position add up to, and the hours of a span that no settlement accounts for. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fundingdb.loaded.names import Market
 
 _LATE = 0.5  # of an interval: a settlement so much later than due makes a hole, as in sql/gaps.sql
+
+_SUMMED = {
+    **dict.fromkeys(("leg", "exchange", "symbol"), pl.String),
+    **dict.fromkeys(("payments", "specials"), pl.Int64),
+    **dict.fromkeys(("funding", "earned_apr", "span_hours", "hole_hours", "unknown_hours"), pl.Float64),
+    "marks": pl.Int64,
+}
 
 Span = tuple[datetime, datetime]
 
@@ -52,6 +63,30 @@ def unpaid(paid: Sequence[tuple[datetime, float | None]], start: datetime, end: 
         step = timedelta(hours=every)
         holes.append((last, last + (end - last) // step * step))
     return Unpaid(_within(holes, start, end), _within(unknown, start, end))
+
+
+def summary(
+    paid: pl.DataFrame, legs: Mapping[str, tuple[Market, Unpaid]], span_hours: float, notional: float
+) -> pl.DataFrame:
+    """A row a leg and one for both, of the rows of `carry` and what each leg lacks: see `carry_summary`."""
+    both = Unpaid(
+        [span for _, lost in legs.values() for span in lost.holes],
+        [span for _, lost in legs.values() for span in lost.unknown],
+    )
+    told: list[tuple[object, ...]] = [
+        (leg, m.exchange, m.symbol, *_told(paid.filter(leg=leg), lost, span_hours, notional))
+        for leg, (m, lost) in legs.items()
+    ]
+    told.append(("both", None, None, *_told(paid, both, span_hours, notional)))
+    return pl.DataFrame(told, schema=_SUMMED, orient="row")
+
+
+def _told(paid: pl.DataFrame, lost: Unpaid, span_hours: float, notional: float) -> tuple[object, ...]:
+    specials = paid.filter(rate_type="special").height
+    funding = float(paid["cash"].sum())
+    a_year = funding / notional / span_hours * 8760
+    untold = hours(lost.holes), hours(lost.unknown)
+    return paid.height, specials, funding, a_year, span_hours, *untold, paid["mark_ratio"].count()
 
 
 def hours(spans: Iterable[Span]) -> float:

@@ -72,7 +72,9 @@ class Picture:
         if self._mismatched is None:
             found = list[tuple[str, ...]]()
             if self.listed.get("snapshots"):
-                found = self.ask(f"SELECT {', '.join(WHO)} FROM identity_checks WHERE verdict = 'mismatch'").rows()
+                found = self.ask(
+                    f"SELECT {', '.join(WHO)} FROM identity_checks WHERE verdict = 'mismatch'"
+                ).rows()
             self._mismatched = frozenset(found)
         return self._mismatched
 
@@ -93,7 +95,11 @@ class Picture:
         for exchange, mine in by_exchange.items():
             try:
                 start = window.start - self._reach(mine, window)
-                near = [p for p in mine if f"{start:%Y-%m}" <= catalog.partition(p, "month") <= f"{window.stop:%Y-%m}"]
+                near = [
+                    p
+                    for p in mine
+                    if f"{start:%Y-%m}" <= catalog.partition(p, "month") <= f"{window.stop:%Y-%m}"
+                ]
                 if not near:
                     continue
                 rows = pl.scan_parquet(near, hive_partitioning=False, glob=False)
@@ -118,7 +124,7 @@ class Picture:
     def _from_view(
         self, window: Window, chosen: Chosen, columns: Sequence[str]
     ) -> Iterator[tuple[str, pl.DataFrame]]:
-        conditions, values = ["funding_time <= ?"], [window.stop]
+        conditions, values = ["funding_time <= ?"], list[object]([window.stop])
         for column, among in (("exchange", chosen.exchanges), ("asset_class", chosen.asset_class)):
             if among is not None:
                 asked = (among,) if isinstance(among, str) else among

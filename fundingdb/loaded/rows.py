@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Array = npt.NDArray[Any]
 
+Series = tuple[str, str, str, str, str]  # exchange, asset_class, base, symbol, rate_type
 _SERIES = ("asset_class", "base", "symbol", "rate_type")
 _US = 1_000_000
 
@@ -31,7 +33,7 @@ class Rows:
     `time`: microseconds since 1970; `values`: column -> figures, NaN where null.
     """
 
-    series: list[tuple[str, ...]]
+    series: list[Series]
     lows: list[int]
     time: Ints
     values: Mapping[str, Floats]
@@ -43,7 +45,7 @@ def gathered(parts: Iterable[tuple[str, pl.DataFrame]], window: Window, columns:
     Parts come as files are sorted: a series is a run of rows, or some runs. Runs are put together, not rows; only a
     series whose runs overlap is sorted.
     """
-    pieces: dict[tuple[str, ...], list[tuple[int, dict[str, npt.NDArray]]]] = {}
+    pieces: dict[Series, list[tuple[int, dict[str, Array]]]] = {}
     for exchange, part in parts:
         if not part.height:
             continue
@@ -63,7 +65,7 @@ def gathered(parts: Iterable[tuple[str, pl.DataFrame]], window: Window, columns:
     return _trimmed(Rows(series, lows, time, values), window)
 
 
-def _plain(column: pl.Series) -> npt.NDArray:
+def _plain(column: pl.Series) -> Array:
     if column.dtype == pl.Float64 and column.null_count():
         column = column.fill_null(float("nan"))
     return column.to_numpy()
@@ -79,7 +81,7 @@ def _starts(part: pl.DataFrame) -> list[int]:
     return sorted(found)
 
 
-def _joined(arrays: Sequence[npt.NDArray], kind: type[np.int64 | np.float64]) -> npt.NDArray:
+def _joined(arrays: Sequence[Array], kind: type[np.int64 | np.float64]) -> Array:
     return np.concatenate(arrays, dtype=kind) if arrays else np.empty(0, kind)
 
 
@@ -99,7 +101,7 @@ def _trimmed(rows: Rows, window: Window) -> Rows:
     start = int(window.start.timestamp()) * _US + window.start.microsecond
     if not rows.time.size or rows.time.min() >= start:
         return rows
-    kept = list[tuple[tuple[str, ...], slice]]()
+    kept = list[tuple[Series, slice]]()
     hours = rows.values["interval_hours"]
     for who, low, high in zip(rows.series, rows.lows, rows.lows[1:], strict=False):
         first = low + int(np.searchsorted(rows.time[low:high], start))
