@@ -269,7 +269,7 @@ def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
         con.sql(f"ALTER VIEW {name} RENAME TO {name}_ever")
         con.sql(f"""
             CREATE VIEW {name} AS
-            SELECT {", ".join(columns)} FROM {name}_ever WHERE fetched_at <= {until}
+            SELECT {", ".join(f"ever.{c}" for c in columns)} FROM {name}_ever AS ever WHERE ever.fetched_at <= {until}
             UNION ALL
             SELECT {past}
             FROM {name}_ever AS later
@@ -288,7 +288,9 @@ def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
             WHERE later.fetched_at > {until} AND told.place = 1
         """)
     con.sql("ALTER VIEW snapshots RENAME TO snapshots_ever")
-    con.sql(f"CREATE VIEW snapshots AS FROM snapshots_ever WHERE observed_at <= {until}")
+    con.sql(
+        f"CREATE VIEW snapshots AS SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
+    )
 
 
 def _comment(

@@ -42,8 +42,9 @@ class Picture:
         """The rows of a query over the views `VIEWS`; raises VersionGone where a file was vacuumed meanwhile."""
         try:
             if self.con is None:
-                self.con = catalog.session()
-                catalog.build(self.con, self.listed, self.as_of, known_by=self.known_by, only=VIEWS)
+                con = catalog.session()
+                catalog.build(con, self.listed, self.as_of, known_by=self.known_by, only=VIEWS)
+                self.con = con
             return self.con.sql(sql, params=list(values)).pl()
         except duckdb.IOException as error:
             self._look(error)
