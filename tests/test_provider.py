@@ -206,7 +206,7 @@ def test_what_is_no_instant_of_the_span_is_refused(year, when, told):
         ([1.76e9, 1.76e12], "row 1: timestamp 1760000000000.0: looks like milliseconds"),
         ([1.76e9, float("nan")], "row 1: timestamp nan"),
         ([1.76e9, None], "row 1 is null"),
-        ([datetime(2025, 10, 10)], "naive datetimes"),  # noqa: DTZ001 - the bad input
+        ([datetime(2025, 10, 10)], "row 0: timestamp 2025-10-10T00:00:00: naive datetime"),  # noqa: DTZ001 - the bad input
         (["2025-10-10"], "String are no Unix seconds"),
         ([True], "Boolean are no Unix seconds"),
         ([1.76e9, at(2025, 10, 10)], "not one kind"),

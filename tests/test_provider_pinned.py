@@ -32,7 +32,7 @@ def loaded(folder, version=None, **more) -> FundingRateBacktestDataProvider:
 def answers(provider: FundingRateBacktestDataProvider, *tokens: str, until=END) -> list[object]:
     """What each read method says of every token and exchange up to an instant."""
     said: list[object] = []
-    hours = pl.datetime_range(T0, until, "90m", time_unit="us", eager=True)
+    hours = pl.datetime_range(T0, until, "2h", time_unit="us", eager=True)
     for token in tokens:
         for exchange in "ab":
             said += [provider.get_funding(t, exchange, token) for t in hours]
@@ -136,7 +136,7 @@ def test_a_lake_of_other_tables_is_refused(tmp_path):
         loaded(tmp_path / "newer")
     lake = Lake(tmp_path / "other")
     lake.upsert(
-        "restatements", replayed([payment("a", "X", 0, r, fetched=t) for r, t in ((0.1, T0), (0.2, END))])[1]
+        "restatements", replayed([payment("a", "X", 1, r, fetched=t) for r, t in ((0.1, T0), (0.2, END))])[1]
     )
     columns = {c: v for c, v in FUNDING.columns.items() if c != "index_price"}
     Log(lake.home / "funding", dataclasses.replace(FUNDING, columns=columns)).create()
@@ -277,7 +277,7 @@ def without(some, known_by):
     return [p for p in some if p["fetched_at"] <= known_by]
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=4)
 @given(worlds, st.sampled_from(WHEN))
 def test_what_was_fetched_later_changes_no_answer(some, known_by):
     """The lake of today, read as known by T, answers as the lake of T did, restatements and all.
@@ -292,7 +292,7 @@ def test_what_was_fetched_later_changes_no_answer(some, known_by):
     assert today.fingerprint() == then.fingerprint()
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=4)
 @given(worlds, st.sampled_from(WHEN), st.integers(1, 80))
 def test_deleting_what_is_paid_after_an_instant_or_fetched_after_another_changes_no_answer(
     some, known_by, halves

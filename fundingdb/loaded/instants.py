@@ -37,15 +37,7 @@ def many(timestamps: Any) -> pl.Series:
 
     Raises BadWindow that names the first bad row.
     """
-    kind = getattr(getattr(timestamps, "dtype", None), "kind", "")
-    if kind == "M" and len(timestamps) and getattr(timestamps.dtype, "tz", None) is None:
-        raise BadWindow(
-            f"timestamps: row 0: {timestamps[0]}: naive datetimes; give them a time zone, e.g. UTC"
-        )
-    if kind == "O" or isinstance(timestamps, list | tuple):
-        for value in timestamps:  # Polars takes naive ones among aware ones for UTC
-            if isinstance(value, datetime) and value.tzinfo is None and value == value:  # not NaT  # noqa: PLR0124
-                raise _first(timestamps, "")
+    _refuse_naive(timestamps)
     try:
         given = pl.Series("timestamp", timestamps)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -67,6 +59,19 @@ def many(timestamps: Any) -> pl.Series:
             f"timestamps: row 0: {given[0]!r}: {given.dtype} are no Unix seconds or aware datetimes"
         )
     return at
+
+
+def _refuse_naive(timestamps: Any) -> None:
+    """Raises for what Polars would take for UTC, or not take at all: arrays of datetime64, naive among aware ones."""
+    kind = getattr(getattr(timestamps, "dtype", None), "kind", "")
+    if kind == "M" and len(timestamps) and getattr(timestamps.dtype, "tz", None) is None:
+        raise BadWindow(
+            f"timestamps: row 0: {timestamps[0]}: naive datetimes; give them a time zone, e.g. UTC"
+        )
+    if kind == "O" or isinstance(timestamps, (list, tuple)):
+        for value in timestamps:
+            if isinstance(value, datetime) and value.tzinfo is None and value == value:  # not NaT  # noqa: PLR0124
+                raise _first(timestamps, "")
 
 
 def _first(timestamps: Any, why: str) -> BadWindow:

@@ -255,18 +255,25 @@ class Loaded:
         time, code = self._time[market.low : market.high], self._code[market.low : market.high]
         turns = np.flatnonzero(code[1:] != code[:-1]) + 1
         met = list(dict.fromkeys(code[[0, *turns]].tolist()))
-        unsure = np.isnan(self._hours[met]).any()
-        known = np.flatnonzero(~np.isnan(self._hours[code])) if unsure else np.arange(len(time))
-        paid = time[known][time[known] >= self.start]
-        ends = [instant(at, "settlement") for at in paid[[0, -1]].tolist()] if len(paid) else [None, None]
         hours = [self.hours[c] for c in met if self.hours[c] == self.hours[c]]  # not NaN
-        keep = self._keep[met[0]] if len(met) == 1 else self._keep[code[known[:-1]]]
-        until = time[known[:-1]] + keep + _HALF
-        if len(known) < len(time):  # a payment of unknown interval ends what was known
-            until = np.minimum(until, time[known[:-1] + 1])
-        lost = time[known[1:]] - np.maximum(until, self.start)
+        following = time[1:]
+        if len(hours) < len(met):  # a payment of unknown interval ends what was known, and is none itself
+            known = np.flatnonzero(~np.isnan(self._hours[code]))
+            following = time[np.minimum(known + 1, len(time) - 1)][:-1]
+            time, code = time[known], code[known]
+        first = int(np.searchsorted(time, self.start))
+        ends = (
+            [instant(float(at), "settlement") for at in time[first:][[0, -1]]]
+            if first < len(time)
+            else [None, None]
+        )
+        keep = self._keep[met[0]] if len(met) == 1 else self._keep[code[:-1]]
+        gap = time[1:] - time[:-1]
+        late = np.flatnonzero((gap > keep + 2 * _HALF) | (following != time[1:]))
+        until = np.minimum(time[late] + self._keep[code[late]] + _HALF, following[late])
+        lost = time[late + 1] - np.maximum(until, self.start)
         lost = lost[lost > _HALF]
-        return len(paid), ends[0], ends[1], hours, len(lost), float(lost.sum()) / 3600
+        return len(time) - first, ends[0], ends[1], hours, len(lost), float(lost.sum()) / 3600
 
     def _who(self) -> pl.DataFrame:
         return pl.DataFrame(
