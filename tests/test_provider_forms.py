@@ -94,6 +94,15 @@ def test_a_bad_instant_of_many_is_named_with_its_row(pair, given, told):
             ask()
 
 
+@settings(deadline=None, max_examples=5)
+@given(st.integers(0, 10**7))
+def test_a_span_that_starts_between_two_seconds_answers_from_its_first_microsecond(late):
+    start = T0 + timedelta(microseconds=late)
+    some = over(rows(payment("a", "X", 0, 0.1)), start, start + HOUR)
+    assert some.matrix("X").select("timestamp", "a").rows() == [(start, 0.1), (start + HOUR, 0.1)]
+    assert some.funding_rates([start], "a", "X").to_list() == [some.get_funding_rate(start, "a", "X")]
+
+
 # ---- held values
 
 

@@ -47,7 +47,10 @@ def many(timestamps: Any) -> pl.Series:
             raise BadWindow(
                 f"timestamps: row 0: {given[0]}: naive datetimes; give them a time zone, e.g. UTC"
             )
-        at = given.dt.epoch("us") / 1e6
+        if given.null_count():
+            raise BadWindow(f"timestamps: row {given.is_null().arg_max()} is null")
+        # not by Polars: it multiplies by 1 / 1e6, and is a little off
+        at = pl.Series("timestamp", given.dt.epoch("us").to_numpy() / 1e6)
     elif given.dtype.is_numeric():
         at = given.cast(pl.Float64)
     elif given.is_empty():
