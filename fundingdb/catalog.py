@@ -180,19 +180,19 @@ def build(
 
     `lake_as_of()` is the instant after which these files know nothing (None: no bound). `known_by`: settlements and
     snapshots fetched later are hidden, and a settlement restated later has the value of that instant. `only`: the
-    views and macros to make (with those they read), None: all.
+    views and macros to make, those that they read among them; None: all.
     """
     if known_by is not None:
         as_of = known_by if as_of is None else min(as_of, known_by)
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
-    con.sql(f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)")
+    script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
     for name, table in TABLES.items():
-        _base(con, "lake_funding" if name == "funding" else name, table, listed[name])
+        script += _base("lake_funding" if name == "funding" else name, table, listed[name])
     first, rest = split(listed["funding"])
-    _base(con, "lake_funding_first", TABLES["funding"], first)
-    _base(con, "lake_funding_rest", TABLES["funding"], rest)
+    script += _base("lake_funding_first", TABLES["funding"], first)
+    script += _base("lake_funding_rest", TABLES["funding"], rest)
     if known_by is not None:
-        hide(con, known_by)
+        script += hidden(known_by)
     for view in views():
         if only is not None and view.name not in only:
             continue
@@ -200,11 +200,12 @@ def build(
             asked = ", ".join(
                 name if value == "-" else f"{name} := {value}" for name, value, _ in view.parameters
             )
-            con.sql(f"CREATE OR REPLACE MACRO {view.name}({asked}) AS TABLE {view.sql}")
-            con.sql(f"COMMENT ON MACRO TABLE {view.name} IS {text(view.comment)}")
+            script.append(f"CREATE OR REPLACE MACRO {view.name}({asked}) AS TABLE {view.sql}")
+            script.append(f"COMMENT ON MACRO TABLE {view.name} IS {text(view.comment)}")
         else:
-            con.sql(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-            _comment(con, view.name, view.comment, ((name, note) for name, _, note in view.columns))
+            script.append(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+            script += _comment(view.name, view.comment, ((name, note) for name, _, note in view.columns))
+    con.sql(";\n".join(script))  # at once: 300 calls would cost 0.2 s
 
 
 def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -234,7 +235,7 @@ def partition(path: Path, name: str) -> str:
     return parts[name]
 
 
-def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequence[Path]) -> None:
+def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
     types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
     # qualified: a bare name is taken for a macro's parameter of that name
     wanted = ", ".join(f"CAST(file.{column} AS {kind}) AS {column}" for column, kind in types.items())
@@ -245,12 +246,12 @@ def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequen
     else:
         wanted = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
         source = "(SELECT 1) AS nothing WHERE false"
-    con.sql(f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}")
-    _comment(con, name, table.note, ((column, c.note) for column, c in table.columns.items()))
+    view = f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}"
+    return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
 
 
-def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
-    """Puts base relations of what was known by an instant over those of all.
+def hidden(known_by: datetime) -> list[str]:
+    """Statements that put base relations of what was known by an instant over those of all.
 
     A row that was last changed by then stands as it is. Of one changed later the restatements tell what it was: the
     newest value learned by then, old or new; its other figures may have come with the change and are null. One
@@ -265,9 +266,10 @@ def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
     columns = TABLES["funding"].columns
     past = ", ".join(f"{(told | blank).get(c, f'later.{c}')} AS {c}" for c in columns)
     names = ["lake_funding", "lake_funding_first", "lake_funding_rest"]
+    script = list[str]()
     for name in names:
-        con.sql(f"ALTER VIEW {name} RENAME TO {name}_ever")
-        con.sql(f"""
+        script.append(f"ALTER VIEW {name} RENAME TO {name}_ever")
+        script.append(f"""
             CREATE VIEW {name} AS
             SELECT {", ".join(f"ever.{c}" for c in columns)} FROM {name}_ever AS ever WHERE ever.fetched_at <= {until}
             UNION ALL
@@ -287,19 +289,13 @@ def hide(con: duckdb.DuckDBPyConnection, known_by: datetime) -> None:
             ) AS told USING ({key})
             WHERE later.fetched_at > {until} AND told.place = 1
         """)
-    con.sql("ALTER VIEW snapshots RENAME TO snapshots_ever")
-    con.sql(
-        f"CREATE VIEW snapshots AS SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
-    )
+    seen = f"SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
+    return [*script, "ALTER VIEW snapshots RENAME TO snapshots_ever", f"CREATE VIEW snapshots AS {seen}"]
 
 
-def _comment(
-    con: duckdb.DuckDBPyConnection, view: str, note: str, columns: Iterable[tuple[str, str]]
-) -> None:
+def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
     said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
-    con.sql(
-        "; ".join([f"COMMENT ON VIEW {view} IS {text(note)}", *said])
-    )  # one script: 250 calls would cost 0.2 s
+    return [f"COMMENT ON VIEW {view} IS {text(note)}", *said]
 
 
 def views() -> list[View]:

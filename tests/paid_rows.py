@@ -55,7 +55,7 @@ def over(
     con.sql("CREATE VIEW restatements AS FROM restated")
     con.sql("CREATE VIEW snapshots AS SELECT now() AS observed_at WHERE false")
     if known_by is not None:
-        catalog.hide(con, known_by)
+        con.sql("; ".join(catalog.hidden(known_by)))
     for view in _VIEWS:
         if view.is_macro:
             asked = ", ".join(n if value == "-" else f"{n} := {value}" for n, value, _ in view.parameters)
