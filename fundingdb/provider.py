@@ -28,7 +28,7 @@ from fundingdb.errors import BadCall, BadWindow, UnknownName, VersionGone
 from fundingdb.fetchers import fetcher
 from fundingdb.loaded import Chosen, Loaded, Market, Picture, fingerprint, instants, money
 from fundingdb.loaded.rows import gathered
-from fundingdb.schema import ASSET_CLASSES
+from fundingdb.schema import ASSET_CLASSES, TIME
 from fundingdb.window import HOUR, Window, instant
 
 if TYPE_CHECKING:
@@ -212,12 +212,10 @@ class FundingRateBacktestDataProvider:
         at = rows.instants(timestamps)
         names = rows.paired(token)
         if not names:
-            nothing = {"long_exchange": None, "short_exchange": None, "spread_1h": None, "exchanges": 0}
-            return pl.DataFrame({"timestamp": instants.as_time(at)}).with_columns(
-                pl.lit(value, dtype).alias(name)
-                for (name, value), dtype in zip(
-                    nothing.items(), (pl.String, pl.String, pl.Float64, pl.Int64), strict=True
-                )
+            return (
+                pl.DataFrame(schema=_BEST)
+                .clear(at.len())
+                .with_columns(timestamp=instants.as_time(at), exchanges=pl.lit(0, pl.Int64))
             )
         wide = pl.DataFrame({name: rows.known(at, rows.market(name, token))["rate_1h"] for name in names})
         low, high = pl.min_horizontal(names), pl.max_horizontal(names)
@@ -405,6 +403,15 @@ class FundingRateBacktestDataProvider:
         columns = ["interval_hours", "funding_rate", "mark_price"]
         read = gathered(rows.picture.parts(rows.window, rows.chosen, columns), rows.window, columns)
         return f"{fingerprint.of_rows(read)[:32]}-{fingerprint.of_code()}"
+
+
+_BEST = {
+    "timestamp": TIME,
+    "long_exchange": pl.String,
+    "short_exchange": pl.String,
+    "spread_1h": pl.Float64,
+    "exchanges": pl.Int64,
+}
 
 
 def _none() -> Never:

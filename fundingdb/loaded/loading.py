@@ -205,9 +205,7 @@ class Loaded:
         """
         asked = at.to_numpy()
         if market.low == market.high:
-            return pl.DataFrame({"rate_1h": None, "funding_time": None, "fresh": None}, _KNOWN).select(
-                pl.all().first().repeat_by(len(asked)).explode()
-            )
+            return pl.DataFrame(schema=_KNOWN).clear(len(asked))
         row = np.searchsorted(self._time[market.low : market.high], asked, side="right") - 1 + market.low
         none = row < market.low
         row[none] = market.low

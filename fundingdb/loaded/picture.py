@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 KEEPS = 1.25  # a rate is known for its interval and a quarter, as in sql/funding_ranges.sql
 VIEWS = frozenset({"funding", "funding_ranges", "carry", "identity_checks"})
-_IN_FILES = {"time": "funding_time"}
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Picture:
     def parts(
         self, window: Window, chosen: Chosen, columns: Sequence[str]
     ) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Exchange by exchange (some may come twice) the settlements from before the window to its end.
+        """Exchange by exchange the settlements from before the window to its end.
 
         Columns asset_class, base, symbol, rate_type, time (microseconds) and `columns`. They begin so early that
         any payment known at the start is among them.
