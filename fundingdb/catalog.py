@@ -5,7 +5,8 @@ DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downl
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
 `restatements`; and `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source: the exchange
 itself, then others by name, `import` last) and `lake_funding_rest` (its other sources; usually empty, so that the
-view `funding` costs nothing).
+view `funding` costs nothing); and `fees`, whose rows stand in the view itself: the shipped table and the warehouse's own
+`fees.csv` (see costs).
 
 A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
 (columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
@@ -28,7 +29,8 @@ from typing import TYPE_CHECKING
 import duckdb  # noqa: TID251 - the one module that opens DuckDB
 import polars as pl
 
-from fundingdb.errors import BadCall, LakeError
+from fundingdb import costs
+from fundingdb.errors import BadCall, BadData, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -74,15 +76,20 @@ def default_warehouse() -> Path:
 
 
 def connect(
-    warehouse: Path | str | None = None, version: int | datetime | None = None
+    warehouse: Path | str | None = None,
+    version: int | datetime | None = None,
+    fees: Path | str | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with all views over the files of `version` (None = newest), session time zone UTC.
 
-    It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
+    It keeps seeing that version while others write. Nothing is downloaded. `fees` is a table of the user's own, in place of the
+    warehouse's `fees.csv`. Raises VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
     """
-    listed, as_of = pinned(default_warehouse() if warehouse is None else Path(warehouse), version)
+    folder = default_warehouse() if warehouse is None else Path(warehouse)
+    listed, as_of = pinned(folder, version)
+    known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = session()
-    build(con, listed, as_of)
+    build(con, listed, as_of, known)
     return con
 
 
@@ -106,12 +113,13 @@ def rebuild(warehouse: Path | str) -> Path:
         raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
     listed, as_of = pinned(target.parent, None)
+    known = _known_fees(target.parent)
     try:
         draft.unlink(missing_ok=True)
         with session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
-            build(con, listed, as_of)
+            build(con, listed, as_of, known)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{target} can't be written: {error}") from error
@@ -127,8 +135,9 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
+    known = _known_fees(folder)
     with session() as con:
-        build(con, listed, as_of)
+        build(con, listed, as_of, known)
         _lock(con, chain.from_iterable(listed.values()))
         try:
             _reads_only(con, query)
@@ -172,15 +181,17 @@ def build(
     con: duckdb.DuckDBPyConnection,
     listed: Mapping[str, Sequence[Path]],
     as_of: datetime | None = None,
+    fees: pl.DataFrame | str | None = None,
     *,
     known_by: datetime | None = None,
     only: Container[str] | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
-    `lake_as_of()` is the instant after which these files know nothing (None: no bound). `known_by`: settlements and
-    snapshots fetched later are hidden, and a settlement restated later has the value of that instant. `only`: the
-    views and macros to make, those that they read among them; None: all.
+    `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
+    them (None: the shipped ones), or why they can't be read: every query that asks for a fee then fails with that text.
+    `known_by`: settlements and snapshots fetched later are hidden, and a settlement restated later has the value of
+    that instant. `only`: the views and macros to make, those that they read among them; None: all.
     """
     if known_by is not None:
         as_of = known_by if as_of is None else min(as_of, known_by)
@@ -193,6 +204,7 @@ def build(
     script += _base("lake_funding_rest", TABLES["funding"], rest)
     if known_by is not None:
         script += hidden(known_by)
+    script += _fees(costs.shipped() if fees is None else fees)
     for view in views():
         if only is not None and view.name not in only:
             continue
@@ -291,6 +303,38 @@ def hidden(known_by: datetime) -> list[str]:
         """)
     seen = f"SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
     return [*script, "ALTER VIEW snapshots RENAME TO snapshots_ever", f"CREATE VIEW snapshots AS {seen}"]
+
+
+def _known_fees(warehouse: Path) -> pl.DataFrame | str:
+    try:
+        return costs.fees(None, warehouse)
+    except (
+        BadCall,
+        BadData,
+    ) as error:  # a slip in a table of fees must not stop those who store or read rates
+        return str(error)
+
+
+def _fees(fees: pl.DataFrame | str) -> list[str]:
+    wanted = ", ".join(f"CAST(given.{n} AS {_TYPES[k]}) AS {n}" for n, k in costs.FEES_COLUMNS.items())
+    if isinstance(fees, str):
+        nulls = ", ".join(f"NULL AS {n}" for n in costs.FEES_COLUMNS)
+        held = f"(SELECT {nulls}) AS given WHERE error({text(fees)}) IS NULL"
+    else:
+        rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in fees.rows())
+        held = f"(VALUES {rows}) AS given({', '.join(fees.columns)})"
+    return [
+        f"CREATE OR REPLACE VIEW fees AS SELECT {wanted} FROM {held}",
+        *_comment("fees", costs.NOTE, costs.FEES_NOTES.items()),
+    ]
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime):
+        return text(value.isoformat(" "))
+    return text(value) if isinstance(value, str) else repr(value)
 
 
 def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
