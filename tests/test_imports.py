@@ -38,10 +38,17 @@ RANK = {
     "streaming": 10,
     "sources": 10,
     "simulator": 3,
+    "adapters": 11,
     "demo": 11,
     "cli": 12,
 }
-THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider", "loaded", "cli"}}
+THIRD_PARTY = {
+    "httpx": {"http"},
+    "deltalake": {"lake"},
+    "duckdb": {"catalog", "provider", "loaded", "cli"},
+    "pandas": {"adapters"},
+    "nautilus_trader": {"adapters"},
+}
 
 
 def room(path: Path) -> str:
