@@ -1,0 +1,6 @@
+"""`marimo run "$(python -m fundingdb.notebooks)"`: the path of the notebook, wherever pip has put it."""
+
+import sys
+from pathlib import Path
+
+sys.stdout.write(f"{Path(__file__).with_name('judge_a_pair.py')}\n")
