@@ -79,7 +79,7 @@ def test_it_runs_as_a_script_and_prints_the_judgement(tmp_path):
     assert first.endswith("simulated data")
     told = {line[:11].strip(): line[12:] for line in lines}
     assert list(told) == [
-        "gross", "costs", "net", "net a year", "break-even", "rule, net", "holes", "verdict", "because",
+        "gross", "costs", "net", "net a year", "break-even", "rule, net", "size", "holes", "verdict", "because",
     ]  # fmt: skip
     assert told["verdict"] in {"no", "worth a closer look", "cannot be told"}
     gross, costs, net = (float(told[name].split("%")[0]) for name in ("gross", "costs", "net"))

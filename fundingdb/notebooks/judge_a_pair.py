@@ -29,6 +29,20 @@ with app.setup:
 
 
 @app.function
+def table(frame: pl.DataFrame) -> mo.Html:
+    """A frame without the tools around it."""
+    return mo.ui.table(
+        frame,
+        selection=None,
+        pagination=False,
+        show_data_types=False,
+        show_column_summaries=False,
+        show_download=False,
+        show_search=False,
+    )
+
+
+@app.function
 def demo_lake(home: Path, days: int) -> Path:
     """A new lake in an empty folder, filled by `fundingdb demo`: simulated exchanges over a real socket."""
     command = [sys.executable, "-m", "fundingdb", "demo", "--days", str(days), "--warehouse", str(home)]
@@ -93,7 +107,7 @@ def _(con, warehouse):
     two: a pair is **chosen** by what it did before {middle:%d %B %H:%M} and **judged** by what it did after,
     {middle:%d %B} to {last:%d %B}. Judged by the days it was chosen on, the best of many pairs always looks good.
     """),
-            held,
+            table(held),
         ]
     )
     return first, last, middle
@@ -128,7 +142,7 @@ def _(con, first, middle):
     notional per hour on average, which is {top["mean_1h"] * YEAR:.1%} a year, and it paid in
     {top["same_sign_share"]:.0%} of the hours. Where the median lies far below the mean, few hours earn most of it.
     """),
-            shown,
+            table(shown),
         ]
     )
     return (before,)
@@ -176,7 +190,7 @@ def _(chosen, last, middle, warehouse):
 
     The rate *known* at each hour is the last one settled by then, never a later one. In the second half {long} paid
     its shorts {rates[long].mean() * YEAR:.1%} a year on average, {short} {rates[short].mean() * YEAR:.1%}; the
-    difference, which this pair earns, was {known.mean():.1%}, from {known.min():.1%} to {known.max():.1%}. Nothing
+    difference, what this pair earns while it lasts, was {known.mean():.1%}, from {known.min():.1%} to {known.max():.1%}. Nothing
     was known in {spread.null_count()} of {len(spread)} hours.
     """),
             rates_chart,
@@ -236,6 +250,7 @@ def _(base, chosen, con, gross, hours, last, long, middle, short):
         params=[str(middle), str(last), base, chosen.value["asset_class"], long, short, long, short],
     ).pl()
     missing = quality["missing_hours"][0] if quality.height else hours
+    capacity = quality["capacity_usd"][0] if quality.height else None
     costs = cost["costs"]
     hourly = (gross or 0) / hours
     break_even = costs / hourly if costs is not None and hourly > 0 else None
@@ -256,7 +271,7 @@ def _(base, chosen, con, gross, hours, last, long, middle, short):
     Not in it: slippage, the two prices drifting apart between entry and exit, margin, and what the money would earn
     elsewhere.
     """)
-    return break_even, costs, missing
+    return break_even, capacity, costs, missing
 
 
 @app.cell(hide_code=True)
@@ -377,7 +392,9 @@ def judge(
 
 
 @app.cell(hide_code=True)
-def _(base, break_even, costs, figures, gross, hours, long, middle, last, missing, short, simulated):
+def _(
+    base, break_even, capacity, costs, figures, gross, hours, last, long, middle, missing, short, simulated
+):
     rule_net = figures["net_usd"] / NOTIONAL
     verdict, reasons = judge(gross, costs, hours, missing, rule_net)
 
@@ -398,6 +415,9 @@ def _(base, break_even, costs, figures, gross, hours, long, middle, last, missin
         "net a year": a_year,
         "break-even": "unknown" if costs is None else pace,
         "rule, net": of_notional(rule_net),
+        "size": "unknown: the lake has no open interest"
+        if capacity is None
+        else f"{capacity:,.0f} USD a leg, 1 % of the thinner",
         "holes": f"{missing:.0f} of {hours:.0f} hours missing",
         "verdict": verdict,
         "because": "; ".join(reasons),
@@ -407,11 +427,11 @@ def _(base, break_even, costs, figures, gross, hours, long, middle, last, missin
     if mo.app_meta().mode == "script":
         said = "\n".join(f"{name:<11} {figure}" for name, figure in lines.items())
         sys.stdout.write(f"{what}, {data}\n{said}\n")
-    table = "\n".join(f"| {name} | {figure} |" for name, figure in lines.items())
+    rows = "\n".join(f"| {name} | {figure} |" for name, figure in lines.items())
     kind = "success" if verdict == "worth a closer look" else "warn"
     mo.vstack(
         [
-            mo.md(f"## 7. Judgement\n\n{what}, on **{data}**.\n\n| | |\n|---|---|\n{table}"),
+            mo.md(f"## 7. Judgement\n\n{what}, on **{data}**.\n\n| figure | value |\n|:---|:---|\n{rows}"),
             mo.callout(mo.md(f"**{verdict.capitalize()}**: {'; '.join(reasons)}."), kind=kind),
         ]
     )
