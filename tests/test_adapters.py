@@ -153,6 +153,12 @@ def test_a_row_is_the_same_without_the_payments_after_its_end(provider, cut, ind
         pd.testing.assert_frame_equal(now, then)
 
 
+def test_the_bars_of_a_pair_sum_to_its_carry(provider):
+    cash = cash_by_bar(provider, "KAITO", bars(0, 3, 8, 21, 28), ["binance", "extended"])
+    carry = provider.carry("KAITO", "extended", "binance", T0, T0 + 28 * HOUR)["cash"].sum()
+    assert (cash["extended"] - cash["binance"]).sum() == pytest.approx(carry)
+
+
 def test_known_rates_without_bars_are_the_matrix(provider):
     rates, matrix = known_rates(provider, "KAITO"), provider.matrix("KAITO")
     assert str(rates.index.tz) == "UTC"

@@ -41,6 +41,7 @@ RANK = {
     "adapters": 11,
     "demo": 11,
     "cli": 12,
+    "notebooks": 13,
 }
 THIRD_PARTY = {
     "httpx": {"http"},
@@ -48,6 +49,8 @@ THIRD_PARTY = {
     "duckdb": {"catalog", "provider", "loaded", "cli"},
     "pandas": {"adapters"},
     "nautilus_trader": {"adapters"},
+    "marimo": {"notebooks"},
+    "altair": {"notebooks"},
 }
 
 
@@ -89,6 +92,8 @@ def test_a_room_imports_only_from_below(path):
         ("fundingdb/cli/wrong.py", "import deltalake"),
         ("fundingdb/fetchers/wrong.py", "import websockets"),
         ("fundingdb/wrong.py", "from websockets.asyncio.client import connect"),
+        ("fundingdb/wrong.py", "import pandas as pd"),
+        ("fundingdb/cli/wrong.py", "from nautilus_trader.model.data import FundingRateUpdate"),
     ],
 )
 def test_the_linter_fails_a_wrong_import(where, line):

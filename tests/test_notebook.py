@@ -53,6 +53,7 @@ def test_the_package_tells_where_the_notebook_is():
     assert Path(done.stdout.strip()) == NOTEBOOK
 
 
+@pytest.mark.slow
 def test_marimo_finds_nothing_wrong_with_it():
     pytest.importorskip("marimo")
     done = subprocess.run(

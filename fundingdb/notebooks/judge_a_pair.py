@@ -228,7 +228,8 @@ def _(base, last, long, middle, provider, short):
     Money moves only at settlements after entry. Held from {middle:%d %B %H:%M} to {last:%d %B %H:%M},
     {paid.height:,} payments came: {leg_said("long", long)}, {leg_said("short", short)}. Together
     **{gross or 0:+.3%} of notional in {hours:.0f} hours**, on {NOTIONAL:,.0f} USD a leg
-    {NOTIONAL * (gross or 0):+,.2f} USD, before costs. Positive: we received.
+    {NOTIONAL * (gross or 0):+,.2f} USD, before costs. Positive: we received. A payment is taken on what the leg is
+    worth then, where the lake knows its mark price; the backtest below keeps the notional as entered.
     """),
             carry_chart,
         ]
