@@ -93,7 +93,7 @@ def test_a_room_imports_only_from_below(path):
         ("fundingdb/fetchers/wrong.py", "import websockets"),
         ("fundingdb/wrong.py", "from websockets.asyncio.client import connect"),
         ("fundingdb/wrong.py", "import pandas as pd"),
-        ("fundingdb/cli/wrong.py", "from nautilus_trader.model.data import FundingRateUpdate"),
+        ("fundingdb/wrong.py", "from nautilus_trader.model.data import FundingRateUpdate"),
     ],
 )
 def test_the_linter_fails_a_wrong_import(where, line):
