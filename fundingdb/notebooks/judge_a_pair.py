@@ -22,6 +22,7 @@ with app.setup:
 
     import fundingdb
     from fundingdb import backtest
+    from fundingdb.errors import BadCall
 
     HOUR = timedelta(hours=1)
     YEAR = 8760  # hours
@@ -95,6 +96,7 @@ def _(con, warehouse):
                min(funding_time) as first_payment, max(funding_time) as last_payment
         from funding group by exchange order by exchange
     """).pl()
+    mo.stop(held.is_empty(), mo.md(f"**No payments in `{warehouse}`**: run `fundingdb backfill` first."))
     last = held["last_payment"].min().replace(minute=0, second=0, microsecond=0)
     first = held["first_payment"].max()
     middle = (first + (last - first) / 2).replace(minute=0, second=0, microsecond=0)
@@ -272,7 +274,7 @@ def _(base, chosen, con, gross, hours, last, long, middle, short):
     Not in it: slippage, the two prices drifting apart between entry and exit, margin, and what the money would earn
     elsewhere.
     """)
-    return break_even, capacity, costs, missing
+    return break_even, capacity, cost, costs, missing
 
 
 @app.cell(hide_code=True)
@@ -316,53 +318,50 @@ def _(base, entry, hold, last, leave, long, middle, short, slippage, warehouse):
         tokens=(base,),
         exchanges=(long, short),
     )
-    with mo.status.spinner("walking the hours; the first time the walk is compiled ..."):
-        result = backtest.run(settings, warehouse)
+    result, refused = None, ""
+    try:
+        with mo.status.spinner("walking the hours; the first time the walk is compiled ..."):
+            result = backtest.run(settings, warehouse)
+    except BadCall as error:  # such as a fee that nobody knows
+        refused = str(error)
+    rule_net = None if result is None else result.summary["net_usd"] / NOTIONAL
+    return refused, result, rule_net
+
+
+@app.cell(hide_code=True)
+def _(hours, refused, result):
+    mo.stop(result is None, mo.callout(mo.md(f"No backtest: {refused}"), kind="warn"))
     figures = result.summary
     equity = result.equity.unpivot(
         ["funding_usd", "fees_usd", "net_usd"], index="hour_at", variable_name="part", value_name="usd"
     ).with_columns(pl.col("usd").cum_sum().over("part"), pl.col("part").str.replace("_usd", ""))
+    parts = alt.Color("part:N", title=None, legend=alt.Legend(orient="top"), sort=["funding", "fees", "net"])
     equity_chart = (
         alt.Chart(equity)
         .mark_line(interpolate="step-after", strokeWidth=1.3)
         .encode(
             x=alt.X("hour_at:T", scale=alt.Scale(type="utc"), title="UTC"),
             y=alt.Y("usd:Q", title="USD, summed"),
-            color=alt.Color(
-                "part:N", title=None, legend=alt.Legend(orient="top"), sort=["funding", "fees", "net"]
-            ),
+            color=parts,
         )
         .properties(height=220, width="container")
     )
-    warnings = [mo.callout(mo.md(told), kind="warn") for told in result.warnings]
+    columns = ["entered_at", "exited_at", "long_exchange", "short_exchange", "held_hours", "funding_usd"]
+    trips = result.trades.select(*columns, "fees_usd", "net_usd", "exit_reason")
     mo.vstack(
         [
-            *warnings,
+            *(mo.callout(mo.md(told), kind="warn") for told in result.warnings),
             mo.md(f"""
-    Round trips: {figures["trades"]}; {figures["held_hours"]} of {(last - middle) / HOUR:.0f} hours held:
+    Round trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
     {figures["funding_usd"]:+,.2f} USD funding, {figures["fees_usd"]:+,.2f} USD fees, **{figures["net_usd"]:+,.2f}
     USD net**. The deepest fall from a peak was {-figures["max_drawdown_usd"]:,.2f} USD. Fingerprint of rows and
     code: `{result.fingerprint[:16]}`; the same again gives the same figures.
     """),
             equity_chart,
-            mo.accordion(
-                {
-                    "Each round trip, with the reason it ended": result.trades.select(
-                        "entered_at",
-                        "exited_at",
-                        "long_exchange",
-                        "short_exchange",
-                        "held_hours",
-                        "funding_usd",
-                        "fees_usd",
-                        "net_usd",
-                        "exit_reason",
-                    )
-                }
-            ),
+            mo.accordion({"Each round trip, with the reason it ended": trips}),
         ]
     )
-    return (figures,)
+    return
 
 
 @app.function
@@ -394,9 +393,21 @@ def judge(
 
 @app.cell(hide_code=True)
 def _(
-    base, break_even, capacity, costs, figures, gross, hours, last, long, middle, missing, short, simulated
+    base,
+    break_even,
+    capacity,
+    cost,
+    costs,
+    gross,
+    hours,
+    last,
+    long,
+    middle,
+    missing,
+    rule_net,
+    short,
+    simulated,
 ):
-    rule_net = figures["net_usd"] / NOTIONAL
     verdict, reasons = judge(gross, costs, hours, missing, rule_net)
 
     def of_notional(value: float | None) -> str:
@@ -411,7 +422,7 @@ def _(
         a_year = f"{net / hours * YEAR:+.1%}, not compounded, from {hours / 24:.0f} days"
     lines = {
         "gross": of_notional(gross),
-        "costs": of_notional(None if costs is None else -costs),
+        "costs": f"unknown: {cost['reason']}" if costs is None else of_notional(-costs),
         "net": of_notional(net),
         "net a year": a_year,
         "break-even": "unknown" if costs is None else pace,
