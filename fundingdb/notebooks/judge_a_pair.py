@@ -80,7 +80,7 @@ def _():
 
 @app.cell
 def _():
-    # a folder that goes when this page is closed; a lake of your own: warehouse = Path("warehouse")
+    # a temporary folder; a lake of your own: warehouse = Path("warehouse")
     home = tempfile.TemporaryDirectory(prefix="fundingdb-notebook-", ignore_cleanup_errors=True)
     with mo.status.spinner("filling a demo lake ..."):
         warehouse = demo_lake(Path(home.name), days=30)
