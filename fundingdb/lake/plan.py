@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -36,13 +36,18 @@ class Plan:
     unchanged: int = 0
 
 
-def planned(log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl.DataFrame) -> Plan:
-    """Compare the rows of each partition with what is there, and write the files that differ."""
+def planned(
+    log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl.DataFrame, *, amend: bool = False
+) -> Plan:
+    """Compare the rows of each partition with what is there, and write the files that differ.
+
+    With `amend` the rows are hours found for rows that are there (see `merge.amended`), not rows.
+    """
     plan = Plan(set(touched["path"]))
     mine = touched.partition_by(log.table.partitions, as_dict=True)
     try:
         for key, rows in parts.items():
-            _partition(plan, log, key, rows, mine.get(key, touched.clear()))
+            _partition(plan, log, key, rows, mine.get(key, touched.clear()), amend=amend)
     except Exception:
         discard(log, plan)
         raise
@@ -66,7 +71,7 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
         ((pl.col("high") < span[0]) | (pl.col("low") > span[1])).not_().fill_null(value=True),
         *(pl.col(p).is_in(frame[p].unique().to_list()) for p in t.partitions if p != "month"),
     )
-    if near["rows"].sum() < frame.height:
+    if near["rows"].sum() < frame.height or not _there(log, frame.row(0, named=True), near):
         return False
     facts = [c for c in typed if c not in t.stamp]
     there = files.scan(log.home, t, near).select(facts).collect().hash_rows()
@@ -76,6 +81,15 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
     if rows.len() == there.len():
         return rows.equals(there.sort())
     return rows.is_in(there.implode()).all()
+
+
+def _there(log: Log, row: Mapping[str, Any], found: pl.DataFrame) -> bool:
+    """Whether the key of this row is in one of the files: of rows all new, this one tells so without reading the others."""
+    t = log.table
+    at = pl.lit(row[str(t.time)])
+    around = found.filter(((pl.col("low") > at) | (pl.col("high") < at)).not_().fill_null(value=True))
+    same = [pl.col(k) == pl.lit(row[k], t.schema[k]) for k in t.key]
+    return not files.scan(log.home, t, around).filter(same).select(t.key).head(1).collect().is_empty()
 
 
 def touching(t: Table, found: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
@@ -90,13 +104,17 @@ def discard(log: Log, plan: Plan | None) -> None:
         (log.home / draft.path).unlink(missing_ok=True)
 
 
-def _partition(plan: Plan, log: Log, key: tuple[str, ...], rows: pl.DataFrame, mine: pl.DataFrame) -> None:
+def _partition(
+    plan: Plan, log: Log, key: tuple[str, ...], rows: pl.DataFrame, mine: pl.DataFrame, *, amend: bool
+) -> None:
     t = log.table
     paths = [log.home / p for p in mine["path"]]
     span, near = _span(t, rows), paths
     if span is not None:
         apart = (mine["high"] < span[0]) | (mine["low"] > span[1])
         near = [p for p, far in zip(paths, apart, strict=True) if not far]
+    if amend:
+        rows = t.check(merge.amended(t, rows, files.read(near, t, files.body(t), span)))
     inside = [c for c in files.body(t) if c not in t.stamp]
     there = files.read(near, t, inside, span)
     if t is RESTATEMENTS:
