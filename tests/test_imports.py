@@ -31,6 +31,7 @@ RANK = {
     "lake": 5,
     "catalog": 6,
     "provider": 8,
+    "backtest": 9,
     "asking": 7,
     "doctor": 7,
     "live": 7,
@@ -46,7 +47,7 @@ RANK = {
 THIRD_PARTY = {
     "httpx": {"http"},
     "deltalake": {"lake"},
-    "duckdb": {"catalog", "provider", "loaded", "cli"},
+    "duckdb": {"catalog", "provider", "loaded", "backtest", "cli"},
     "pandas": {"adapters"},
     "nautilus_trader": {"adapters"},
     "marimo": {"notebooks"},

@@ -1,0 +1,146 @@
+"""Settings -> world -> core -> the frames of a Result."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fundingdb import catalog
+from fundingdb.backtest import core, fills, frames, world
+from fundingdb.errors import BadCall, BadWindow
+from fundingdb.window import floor_hour, instant
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    from fundingdb.backtest.result import Result, Settings
+
+
+class Ready(NamedTuple):
+    """A world with its best pairs and costs: what one run or many start from."""
+
+    world: world.World
+    best_long: NDArray[np.int32]
+    best_short: NDArray[np.int32]
+    heat: tuple[NDArray[np.float64], NDArray[np.int64]]
+    fee: NDArray[np.float64]  # place x hour
+    place: NDArray[np.int64]  # of a market: where its fee holds
+    day: NDArray[np.int64]
+    notes: tuple[str, ...]
+    fingerprint: str
+
+
+def run(
+    settings: Settings, warehouse: Path | str | None = None, version: int | datetime | None = None
+) -> Result:
+    """One run over a lake (default: FUNDINGDB_WAREHOUSE, else ./warehouse; `version` pins its rows).
+
+    Raises BadCall (figures that make no sense, tokens that can't be paired, an exchange without fees), BadWindow,
+    UnknownName, BadData (the table of fees), VersionGone, LakeError.
+    """
+    checked(settings)
+    with catalog.connect(warehouse, version) as con:
+        ready = prepare(con, settings, warehouse)
+    return frames.result(settings, ready, walk(ready, settings, record=True))
+
+
+def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str | None) -> Ready:
+    """Reads what the settings ask for: everything but the thresholds."""
+    told: list[str] = []
+    fees = fills.Fees(settings.fees, warehouse)
+    listed = world.chosen(world.markets(con), settings.exchanges, settings.tokens)
+    listed = fees.priced(listed, told)
+    seen = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
+    hours = seen.known.shape[1]
+    places = seen.markets.select(place=fills.PLACE).to_series()
+    names = places.unique().sort().to_list()
+    cost, used = fees.by_hour(names, seen.start, hours, told)
+    long, short, total, count = core.best_pairs(seen.known, seen.asset_start, seen.exchange, seen.delisted)
+    first = int(seen.start.timestamp()) // 3600
+    return Ready(
+        world=seen,
+        best_long=long,
+        best_short=short,
+        heat=(total, count),
+        fee=cost,
+        place=np.searchsorted(np.array(names), places.to_numpy()).astype(np.int64),
+        day=(np.arange(hours) + first) // 24 - first // 24,
+        notes=(*told, *seen.notes),
+        fingerprint=sha256(f"{seen.fingerprint} {used}".encode()).hexdigest(),
+    )
+
+
+def walk(ready: Ready, settings: Settings, *, record: bool) -> core.Walked:
+    """One walk over the hours."""
+    seen, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
+    sight = core.Sight(
+        known=seen.known,
+        settled=seen.settled,
+        paid=seen.paid,
+        exchange=seen.exchange,
+        delisted=seen.delisted,
+        best_long=ready.best_long,
+        best_short=ready.best_short,
+        cost=ready.fee + settings.slippage_bps / 1e4,
+        place=ready.place,
+        day=ready.day,
+    )
+    rules = core.Rules(
+        entry=settings.entry_apr - core.EDGE,
+        leave=settings.exit_apr - core.EDGE,
+        hold=float(settings.hold_hours),
+        most=seen.assets.height if most is None else int(most),
+        band=float("nan") if band is None else band - core.EDGE,
+    )
+    walked: Any = core.walk(sight, rules, len(seen.exchanges), record)
+    return core.Walked(*walked)
+
+
+_FRACTIONS = ("entry_apr", "exit_apr", "switch_band_apr")  # of a year: 20 is a slip for 0.2
+_COUNTED = ("entry_apr", "hold_hours", "slippage_bps")  # 0 or more
+
+
+def checked(settings: Settings) -> None:
+    """Raises BadCall or BadWindow for settings that make no sense."""
+    for name in ("start", "end"):
+        at = instant(getattr(settings, name), name)
+        if at != floor_hour(at):
+            raise BadWindow(f"{name} {at.isoformat()}: decisions fall on full hours; give one")
+    if settings.end <= settings.start:
+        told = f"span {settings.start.isoformat()} .. {settings.end.isoformat()}"
+        raise BadWindow(f"{told} is reversed or empty: start must be before end")
+    figures = {
+        name: getattr(settings, name) for name in (*_FRACTIONS, *_COUNTED, "notional_usd", "max_pairs")
+    }
+    for name, value in figures.items():
+        _figure(name, value)
+    if settings.entry_apr < settings.exit_apr:
+        raise BadCall(
+            f"entry_apr {settings.entry_apr:g} lies below exit_apr {settings.exit_apr:g}: each pair would be left as soon as "
+            "it may be; give an entry at or above the exit"
+        )
+
+
+def _figure(name: str, value: float | None) -> None:
+    """Raises BadCall for a figure that makes no sense."""
+    if value is None:
+        return
+    if not isfinite(value):
+        raise BadCall(f"{name} {value}: not a finite number")
+    if name in _COUNTED and value < 0:
+        raise BadCall(f"{name} {value:g}: must be 0 or more")
+    if name in _FRACTIONS and abs(value) > 100:
+        raise BadCall(f"{name} {value:g}: is a fraction a year, 0.2 for 20 %; this would be {value:,.0%}")
+    if name == "notional_usd" and value <= 0:
+        raise BadCall(f"{name} {value:g}: must be above 0")
+    if name == "switch_band_apr" and value <= 0:
+        raise BadCall(f"{name} {value:g}: must be above 0; leave it out for no switching")
+    if name == "max_pairs" and (value < 1 or value != int(value)):
+        raise BadCall(f"{name} {value:g}: must be a whole number, 1 or more")
