@@ -1,0 +1,89 @@
+"""The heat map: exchange by asset, the mean known rate in each cell."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fundingdb.backtest.report.text import asset, number, percent, safe
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CELLS = 4000
+_STEPS = 4  # of colour on each side of zero
+
+
+def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:
+    """Assets down, exchanges across, `mean_apr` as percent a year; assets in `traded` come first.
+
+    At most 4,000 cells, and then a sentence says how many assets are left out.
+    """
+    if frame.is_empty():
+        return "<p>No rate of any exchange was known in the span.</p>"
+    exchanges = sorted(set(frame["exchange"].to_list()))
+    rates: dict[tuple[str, str], dict[str, tuple[float | None, int]]] = {}
+    for exchange, kind, base, apr, hours in frame.select(
+        "exchange", "asset_class", "base", "mean_apr", "known_hours"
+    ).iter_rows():
+        rates.setdefault((kind, base), {})[exchange] = (apr, hours)
+    assets = sorted(rates, key=lambda a: (a not in traded, a[1].casefold(), a))
+    shown = assets[: max(1, _CELLS // len(exchanges))]
+    step = _step([apr for of in rates.values() for apr, _ in of.values() if apr is not None])
+    heads = "".join(f'<th scope="col" class="n">{safe(e)}</th>' for e in exchanges)
+    body = "\n".join(
+        f'<tr><th scope="row">{asset(*name)}</th>{"".join(_cell(rates[name].get(e), step) for e in exchanges)}</tr>'
+        for name in shown
+    )
+    out = len(assets) - len(shown)
+    left = f'<p class="note">{out:,} of {len(assets):,} assets are left out of the map; traded ones come first.</p>'
+    region = (
+        'class="scroll" role="region" tabindex="0" aria-label="Mean known funding rate, exchange by asset"'
+    )
+    return (
+        f"{_legend(step)}<div {region}>"
+        f'<table class="heat sortable"><thead><tr><th scope="col">asset</th>{heads}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+        f"{left if out else ''}"
+    )
+
+
+def _step(known: list[float]) -> float:
+    """The width of a colour, so that about nine tenths of the rates are below the strongest one."""
+    sizes = sorted(abs(r) for r in known if math.isfinite(r))
+    if not sizes or sizes[-1] == 0:
+        return 0.05
+    usual = sizes[int(0.9 * (len(sizes) - 1))] or sizes[-1]
+    raw = usual / (_STEPS - 0.5)
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(f * power for f in (1.0, 2.0, 5.0, 10.0) if raw <= f * power * (1 + 1e-9))
+
+
+def _level(apr: float, step: float) -> int:
+    """0 within half a step of zero, then up to 4 (positive) or -4 (negative)."""
+    size = min(_STEPS, math.floor(abs(apr) / step + 0.5))
+    return size if apr > 0 else -size
+
+
+def _look(level: int) -> str:
+    return f"h{'p' if level > 0 else 'm'}{abs(level)}" if level else "h0"
+
+
+def _cell(known: tuple[float | None, int] | None, step: float) -> str:
+    apr, hours = known or (None, 0)
+    if apr is None or not math.isfinite(apr):
+        return '<td class="none">no rate</td>'
+    return f'<td class="{_look(_level(apr, step))}" title="{hours:,} hours known">{percent(apr, 1, sign=True)}</td>'
+
+
+def _legend(step: float) -> str:
+    decimals = max(0, -math.floor(math.log10(step * 50) + 1e-9))
+    keys = "".join(
+        f'<li class="{_look(n)}">{number(n * step * 100, decimals, sign=True)}</li>'
+        for n in range(-_STEPS, _STEPS + 1)
+    )
+    return (
+        '<p class="note">Mean of the known rates, % a year; positive: longs pay shorts. Each colour stands for the rates '
+        "nearest to its figure, the outermost also for all beyond.</p>"
+        f'<ul class="scale" aria-label="colours, % a year">{keys}</ul>'
+    )
