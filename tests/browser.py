@@ -42,12 +42,18 @@ class Page:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def open(self, path: Path, width: int, height: int = 800, *, scheme: str = "light", scripts: bool = True) -> None:
+    def open(
+        self, path: Path, width: int, height: int = 800, *, scheme: str = "light", scripts: bool = True
+    ) -> None:
         self.told.clear()
         self.asked.clear()
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
         )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.call("Page.navigate", url=path.as_uri())

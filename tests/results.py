@@ -13,12 +13,14 @@ AT = pl.Datetime("us", "UTC")
 SCHEMAS = {
     "trades": {
         **dict.fromkeys(
-            ("asset_class", "base", "long_exchange", "long_symbol", "short_exchange", "short_symbol"), pl.String
+            ("asset_class", "base", "long_exchange", "long_symbol", "short_exchange", "short_symbol"),
+            pl.String,
         ),
         "entered_at": AT,
         "exited_at": AT,
         **dict.fromkeys(
-            ("held_hours", "entry_spread_apr", "exit_spread_apr", "long_funding_usd", "short_funding_usd"), pl.Float64
+            ("held_hours", "entry_spread_apr", "exit_spread_apr", "long_funding_usd", "short_funding_usd"),
+            pl.Float64,
         ),
         **dict.fromkeys(("funding_usd", "fees_usd", "net_usd"), pl.Float64),
         "payments": pl.Int64,
@@ -57,7 +59,9 @@ SCHEMAS = {
 
 
 def settings(hours: int, **more) -> Settings:
-    return Settings(**({"start": START, "end": START + hours * HOUR, "entry_apr": 0.2, "exit_apr": 0.05} | more))
+    return Settings(
+        **({"start": START, "end": START + hours * HOUR, "entry_apr": 0.2, "exit_apr": 0.05} | more)
+    )
 
 
 def empty(**more) -> Result:
@@ -65,16 +69,32 @@ def empty(**more) -> Result:
     frames = {name: pl.DataFrame(schema=schema) for name, schema in SCHEMAS.items()}
     summary = dict.fromkeys(FIGURES)
     return Result(
-        **({"settings": settings(24), "fingerprint": "0" * 16, "summary": summary, "warnings": ()} | frames | more)
+        **(
+            {"settings": settings(24), "fingerprint": "0" * 16, "summary": summary, "warnings": ()}
+            | frames
+            | more
+        )
     )
 
 
-def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: int = 4, seed: int = 1) -> Result:
+def result(
+    hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: int = 4, seed: int = 1
+) -> Result:
     """A run whose frames agree with each other, with holes in the spreads."""
     chance = np.random.default_rng(seed)
     names = ["extended", "lighter", "hyperliquid", "binance", *(f"exchange{n}" for n in range(4, exchanges))]
     names = names[:exchanges]
-    bases = ["KAITO", "BTC", "kPEPE", "STX", "ZEC", "IP", "GRASS", "APT", *(f"TOKEN{n}" for n in range(8, assets))]
+    bases = [
+        "KAITO",
+        "BTC",
+        "kPEPE",
+        "STX",
+        "ZEC",
+        "IP",
+        "GRASS",
+        "APT",
+        *(f"TOKEN{n}" for n in range(8, assets)),
+    ]
     kinds = ["equity" if b == "STX" else "crypto" for b in bases]
     rows, decided = [], []
     funding, fees = np.zeros(hours), np.zeros(hours)
@@ -83,7 +103,7 @@ def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: i
         n, first = int(chance.integers(assets)), int(chance.integers(max(1, hours - 60)))
         held = int(min(chance.integers(8, 200), hours - first))
         low, high = (names[i] for i in chance.permutation(exchanges)[:2])
-        legs = chance.normal(0.01, 0.2, (2, held))
+        legs = chance.normal(0.12, 0.3, (2, held))
         cost = -9.0
         funding[first : first + held] += legs.sum(0)
         fees[first] += cost
@@ -97,10 +117,27 @@ def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: i
         at, until = START + first * HOUR, START + (first + held) * HOUR
         rows.append(
             (
-                *(kinds[n], bases[n], low, f"{bases[n]}-USD", high, f"{bases[n]}USDT", at, until, float(held)),
-                *(0.2 + abs(chance.normal(0, 0.1)), None if chance.random() < 0.05 else chance.normal(0.04, 0.02)),
+                *(
+                    kinds[n],
+                    bases[n],
+                    low,
+                    f"{bases[n]}-USD",
+                    high,
+                    f"{bases[n]}USDT",
+                    at,
+                    until,
+                    float(held),
+                ),
+                *(
+                    0.2 + abs(chance.normal(0, 0.1)),
+                    None if chance.random() < 0.05 else chance.normal(0.04, 0.02),
+                ),
                 *(legs[0].sum(), legs[1].sum(), legs.sum(), 2 * cost, legs.sum() + 2 * cost),
-                *(held * 2, int(chance.integers(3)), str(chance.choice(["exit", "switch", "missing", "delisted"]))),
+                *(
+                    held * 2,
+                    int(chance.integers(3)),
+                    str(chance.choice(["exit", "switch", "missing", "delisted"])),
+                ),
             )
         )
         decided += [
@@ -117,7 +154,9 @@ def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: i
         walk[hours // 3] = 9.0
         walk = np.where(np.arange(hours) % 400 < 40, np.nan, walk)
         spread_rows.append(
-            pl.DataFrame({"hour_at": every, "spread_apr": walk}, schema={"hour_at": AT, "spread_apr": pl.Float64})
+            pl.DataFrame(
+                {"hour_at": every, "spread_apr": walk}, schema={"hour_at": AT, "spread_apr": pl.Float64}
+            )
             .with_columns(
                 pl.col("spread_apr").fill_nan(None),
                 *(pl.lit(v).alias(k) for k, v in (("asset_class", kinds[n]), ("base", bases[n]))),
@@ -147,7 +186,9 @@ def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: i
         "unknown_hours": sum(r[-2] for r in rows),
         "payments": sum(r[-3] for r in rows),
     }
-    daily_rows = [(d, e, leg, float(f), float(c), float(f + c)) for (d, e, leg), (f, c) in sorted(daily.items())]
+    daily_rows = [
+        (d, e, leg, float(f), float(c), float(f + c)) for (d, e, leg), (f, c) in sorted(daily.items())
+    ]
     return Result(
         settings=settings(hours),
         fingerprint="3f1c9a2b77d04e51",
@@ -174,5 +215,7 @@ def result(hours: int = 24 * 90, trades: int = 60, assets: int = 5, exchanges: i
         decisions=pl.DataFrame(decided, schema=SCHEMAS["decisions"], orient="row").sort("hour_at"),
         spreads=pl.concat(spread_rows),
         heat=pl.DataFrame(heat, schema=SCHEMAS["heat"], orient="row"),
-        warnings=("binance BTC: 14 payments are missing between 2025-04-02 and 2025-04-07; they count as unknown.",),
+        warnings=(
+            "binance BTC: 14 payments are missing between 2025-04-02 and 2025-04-07; they count as unknown.",
+        ),
     )

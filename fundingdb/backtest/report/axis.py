@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from fundingdb.backtest.report.text import number
-
-if TYPE_CHECKING:
-    from datetime import date
 
 _HOUR = timedelta(hours=1)
 _HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 14)
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 _MARKS = 8
+_NARROW, _WIDE = 240, 430  # pixels of an axis on a phone, and of the smaller charts elsewhere
+_LETTER, _APART = 6.8, 8  # pixels
 # Monday 2024-01-01: weeks and days are counted from it
 _ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -56,11 +54,15 @@ def scale(least: float, most: float, *, marks: int = 5) -> Scale:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark of the time axis: share of the width, its text, and whether a narrow page leaves the text out."""
+    """A mark of the time axis: share of the width, its text, and how the text stands to the mark.
+
+    `needs` is the least width in pixels at which the text has room: 0, or a wider page, or None where it has none.
+    """
 
     share: float
     label: str
-    minor: bool
+    anchor: str
+    needs: int | None
 
 
 def time_marks(start: datetime, end: datetime) -> list[Mark]:
@@ -70,21 +72,39 @@ def time_marks(start: datetime, end: datetime) -> list[Mark]:
         return []
     step = next((h for h in _HOURS if hours / h <= _MARKS), None)
     at = _by_hours(start, end, step) if step else _by_months(start, end, hours)
-    marks: list[Mark] = []
-    years: set[int] = set()
-    days: set[date] = set()
+    shares = [(instant - start) / (end - start) for instant in at]
+    labels = _labels(at, step)
+    anchors = ["first" if s < 0.05 else "last" if s > 0.95 else "mid" for s in shares]
+    room: dict[int, int] = {}
+    for width in (_NARROW, _WIDE):
+        for n in range(len(at)):
+            left, right = _reach(shares[n], labels[n], anchors[n], width)
+            others = (_reach(shares[m], labels[m], anchors[m], width) for m in room)
+            if n not in room and all(right + _APART < a or b + _APART < left for a, b in others):
+                room[n] = 0 if width == _NARROW else width
+    return [Mark(shares[n], labels[n], anchors[n], room.get(n)) for n in range(len(at))]
+
+
+def _labels(at: list[datetime], step: int | None) -> list[str]:
+    told: list[str] = []
     for n, instant in enumerate(at):
-        by_month, by_hour = step is None, step is not None and step < 24
-        new_year, new_day = instant.year not in years, instant.date() not in days
-        if by_month:
-            text = f"{instant:%b %Y}" if new_year else f"{instant:%b}"
+        before = at[n - 1] if n else None
+        year = f" {instant.year}" if before is None or before.year != instant.year else ""
+        if step is None:
+            told.append(f"{instant:%b}{year}")
+        elif step >= 24:
+            told.append(f"{instant.day} {instant:%b}{year}")
+        elif before is None or before.date() != instant.date():
+            told.append(f"{instant.day} {instant:%b}{year} {instant:%H:%M}")
         else:
-            written = f"{instant.day} {instant:%b}" + (f" {instant.year}" if new_year else "")
-            text = written if not by_hour else f"{written} {instant:%H:%M}" if new_day else f"{instant:%H:%M}"
-        years.add(instant.year)
-        days.add(instant.date())
-        marks.append(Mark((instant - start) / (end - start), text, minor=n % 2 == 1))
-    return marks
+            told.append(f"{instant:%H:%M}")
+    return told
+
+
+def _reach(share: float, label: str, anchor: str, width: int) -> tuple[float, float]:
+    wide = _LETTER * len(label)
+    left = share * width - {"first": 0.0, "mid": 0.5, "last": 1.0}[anchor] * wide
+    return left, left + wide
 
 
 def _by_hours(start: datetime, end: datetime, step: int) -> list[datetime]:

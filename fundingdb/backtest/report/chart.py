@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from fundingdb.backtest.report.axis import Scale
+    from fundingdb.backtest.report.axis import Mark, Scale
     from fundingdb.backtest.report.thin import Floats, Places
 
 _WIDTH = 1500.0  # of the stretched drawing; its height is in pixels
@@ -97,7 +97,7 @@ def lines(
     top = float(max(levels, default=0.0))
     usual = float(np.percentile(known, _SHARE_CUT)) if cut and len(known) else top
     limit = max(usual, *(g.value for g in guides), 1e-9) if top > 3 * usual else top
-    axis = scale(float(min(levels, default=0.0)), limit, marks=max(3, height // 45))
+    axis = scale(float(min(levels, default=0.0)), limit, marks=max(3, height // 40))
     drawn = [*(_level(g, axis, height) for g in guides), _marked(span, held, height)]
     drawn += [_drawn(span, c, kept, axis, height) for c in curves]
     points = _points(kept, [c.values[kept] for c in curves], decimals)
@@ -119,7 +119,7 @@ def bars(
     """Bars stacked away from zero, gains up and losses down, with a dash at their total."""
     parts = np.array([b.values for b in stack])
     up, down = np.clip(parts, 0, None).sum(0), np.clip(parts, None, 0).sum(0)
-    axis = scale(float(np.min(down, initial=0.0)), float(np.max(up, initial=0.0)), marks=max(3, height // 45))
+    axis = scale(float(np.min(down, initial=0.0)), float(np.max(up, initial=0.0)), marks=max(3, height // 40))
     tops, bottoms = np.zeros(len(edges)), np.zeros(len(edges))
     drawn = []
     for series in stack:
@@ -195,9 +195,11 @@ def _over(span: Span, curve: Curve, axis: Scale, unit: str, decimals: int) -> st
     over = curve.values > axis.high
     if not over.any():
         return ""
-    n = int(np.nanargmax(curve.values))
+    n, count = int(np.nanargmax(curve.values)), int(over.sum())
     peak = f"{number(float(curve.values[n]), decimals)} {unit} at {_at(span, n)}"
-    return f'<p class="note">Above the axis in {int(over.sum()):,} hours; highest {peak}.</p>'
+    return (
+        f'<p class="note">Above the axis in {count} {"hour" if count == 1 else "hours"}; highest {peak}.</p>'
+    )
 
 
 def _at(span: Span, hour: int) -> str:
@@ -218,20 +220,23 @@ def _figure(span: Span, axis: Scale, drawn: str, said: str, height: int, *, poin
         for y, t in places
     )
     ys = "".join(f'<text x="100%" y="{y + 4:.1f}">{axis.label(t)}</text>' for y, t in places)
+    wide = max(44.0, 7.2 * max(len(axis.label(t)) for t in axis.ticks))
     xs = "".join(
-        f'<line class="grid" x1="{m.share:.2%}" x2="{m.share:.2%}" y2="{height}"/>'
-        f'<text class="{_anchor(m.share)}{" minor" if m.minor else ""}" x="{m.share:.2%}" y="{height + 18}">{m.label}</text>'
+        f'<line class="grid" x1="{m.share:.2%}" x2="{m.share:.2%}" y2="{height}"/>' + _text(m, height + 18)
         for m in time_marks(span.start, span.end)
     )
     return (
         f'<div class="plot" data-start="{int(span.start.timestamp() * 1000)}" data-hours="{span.hours:g}"'
         f' data-unit="{safe(points.unit)}" data-decimals="{points.decimals}">'
-        f'<svg class="ys" height="{height + 24}" aria-hidden="true">{ys}</svg>'
+        f'<svg class="ys" width="{wide:.0f}" height="{height + 24}" aria-hidden="true">{ys}</svg>'
         f'<svg class="xy" height="{height + 24}" role="img" aria-label="{safe(said)}">{xs}{grid}'
         f'<svg width="100%" height="{height}" viewBox="0 0 {_WIDTH:g} {height}" preserveAspectRatio="none">{drawn}</svg>'
         f'</svg><script type="application/json">{points.text}</script></div>'
     )
 
 
-def _anchor(share: float) -> str:
-    return "first" if share < 0.05 else "last" if share > 0.95 else "mid"
+def _text(mark: Mark, y: int) -> str:
+    if mark.needs is None:
+        return ""
+    looks = f"{mark.anchor} minor" if mark.needs else mark.anchor
+    return f'<text class="{looks}" x="{mark.share:.2%}" y="{y}">{mark.label}</text>'

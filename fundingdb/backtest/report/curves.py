@@ -95,7 +95,7 @@ def daily(result: Result, span: Span) -> tuple[str, str]:
         )
     ]
     total = Bars("net", "net", by["net"].cast(pl.Float64).to_numpy())
-    chart = bars(span, edges, stack, total, label=f"{word} money by leg", unit="USD")
+    chart = bars(span, edges, stack, total, label=f"{word} PnL by leg", unit="USD")
     return word, keys([*stack, total]) + chart
 
 

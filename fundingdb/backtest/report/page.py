@@ -31,7 +31,7 @@ def html(result: Result) -> str:
         ("figures", "Figures", tables.summary(result)),
         ("equity", "Equity, USD", curves.equity(result, span)),
         ("drawdown", "Drawdown, USD", curves.drawdown(result, span)),
-        ("legs", f"{period} money by leg, USD", by_leg + tables.legs(result)),
+        ("legs", f"{period} PnL by leg, USD", by_leg + tables.legs(result)),
         ("exposure", "Exposure by exchange, USD", _EXPOSURE + tables.exposure(result)),
         ("spreads", "Spreads, % a year", curves.spreads(result, span)),
         ("heat", "Funding rates, % a year", heat(result.heat, traded)),

@@ -43,14 +43,14 @@ def percent(value: float | None, decimals: int = 2, *, sign: bool = False) -> st
 
 
 def figure(unit: str, value: float | None) -> str:
-    """A figure of `FIGURES` with its unit."""
+    """A figure of `FIGURES` with its unit, as markup."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     texts = {
-        "usd": lambda: f"{number(value)} USD",
-        "fraction a year": lambda: f"{percent(value)} % a year",
-        "fraction": lambda: f"{percent(value, 1)} %",
-        "hours": lambda: f"{number(value, 0)} h",
+        "usd": lambda: f"{number(value)} <small>USD</small>",
+        "fraction a year": lambda: f"{percent(value)} <small>% a year</small>",
+        "fraction": lambda: f"{percent(value, 1)} <small>%</small>",
+        "hours": lambda: f"{number(value, 0)} <small>h</small>",
         "count": lambda: number(value, 0),
     }
     return texts.get(unit, lambda: number(value))()
