@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fundingdb.backtest.report.axis import Mark, Scale
     from fundingdb.backtest.report.thin import Floats, Places
 
+_LEFT = 60  # pixels for the figures of the upright axis, so that charts below each other line up
 _WIDTH = 1500.0  # of the stretched drawing; its height is in pixels
 _SHARE_CUT = 99.5  # percent of the values that an axis with `cut` shows
 
@@ -72,6 +73,7 @@ class _Points:
     text: str
     unit: str
     decimals: int
+    left: int
 
 
 def lines(
@@ -83,6 +85,7 @@ def lines(
     decimals: int = 2,
     most: int = 1500,
     height: int = 200,
+    left: int = _LEFT,
     guides: Sequence[Guide] = (),
     held: Sequence[tuple[float, float]] = (),
     cut: bool = False,
@@ -95,7 +98,7 @@ def lines(
     known = np.concatenate([c.values[~np.isnan(c.values)] for c in curves])
     levels = [*known, *(g.value for g in guides)]
     top = float(max(levels, default=0.0))
-    usual = float(np.percentile(known, _SHARE_CUT)) if cut and len(known) else top
+    usual = float(np.percentile(known, _SHARE_CUT, method="lower")) if cut and len(known) else top
     limit = max(usual, *(g.value for g in guides), 1e-9) if top > 3 * usual else top
     axis = scale(float(min(levels, default=0.0)), limit, marks=max(3, height // 40))
     drawn = [*(_level(g, axis, height) for g in guides), _marked(span, held, height)]
@@ -103,7 +106,9 @@ def lines(
     points = _points(kept, [c.values[kept] for c in curves], decimals)
     over = "".join(_over(span, c, axis, unit, decimals) for c in curves) if limit < top else ""
     said = f"{label}. " + "; ".join(_said(span, c, unit, decimals) for c in curves)
-    return _figure(span, axis, "".join(drawn), said, height, points=_Points(points, unit, decimals)) + over
+    return (
+        _figure(span, axis, "".join(drawn), said, height, points=_Points(points, unit, decimals, left)) + over
+    )
 
 
 def bars(
@@ -142,7 +147,7 @@ def bars(
     points = _points(middle, [b.values for b in (*stack, total)], 2)
     sums = ", ".join(f"{b.name} {number(float(b.values.sum()))} {unit}" for b in (*stack, total))
     return _figure(
-        span, axis, "".join(drawn), f"{label}. Sums: {sums}", height, points=_Points(points, unit, 2)
+        span, axis, "".join(drawn), f"{label}. Sums: {sums}", height, points=_Points(points, unit, 2, _LEFT)
     )
 
 
@@ -220,7 +225,7 @@ def _figure(span: Span, axis: Scale, drawn: str, said: str, height: int, *, poin
         for y, t in places
     )
     ys = "".join(f'<text x="100%" y="{y + 4:.1f}">{axis.label(t)}</text>' for y, t in places)
-    wide = max(44.0, 7.2 * max(len(axis.label(t)) for t in axis.ticks))
+    wide = max(float(points.left), 7.2 * max(len(axis.label(t)) for t in axis.ticks))
     xs = "".join(
         f'<line class="grid" x1="{m.share:.2%}" x2="{m.share:.2%}" y2="{height}"/>' + _text(m, height + 18)
         for m in time_marks(span.start, span.end)

@@ -139,6 +139,7 @@ def _spread(result: Result, span: Span, kind: str, base: str, guides: list[Guide
         unit="% a year",
         most=600,
         height=130,
+        left=36,
         guides=guides,
         held=held,
         cut=True,

@@ -54,9 +54,9 @@ def html(result: Result) -> str:
 </head>
 <body>
 <header>
-<h1>{title}</h1>
+<h1>Funding backtest <time>{day(settings.start)}</time> to <time>{day(settings.end)}</time></h1>
 <p>{_strategy(result)}</p>
-<p>From {minute(settings.start)} to {minute(settings.end)} UTC. Fingerprint <code>{safe(result.fingerprint)}</code>.</p>
+<p>From <time>{minute(settings.start)}</time> to <time>{minute(settings.end)}</time> UTC. Fingerprint <code>{safe(result.fingerprint)}</code>.</p>
 </header>
 <main>
 {_warnings(result)}

@@ -147,29 +147,33 @@ def trades(result: Result) -> str:
             f"{number(rest, sign=True)} USD net in all.</p>"
         )
     columns = [
-        *_PAIR,
+        Column("asset"),
+        *(figures(name, "USD") for name in ("net", "funding", "fees")),
+        Column("long"),
+        Column("short"),
         *(Column(name, "UTC") for name in ("entered", "exited")),
         figures("held", "h"),
-        *(figures(name, "USD") for name in ("net", "funding", "fees", "long funding", "short funding")),
         *(figures(name, "% a year") for name in ("entry spread", "exit spread")),
+        Column("exit"),
+        *(figures(name, "USD") for name in ("long funding", "short funding")),
         figures("payments"),
         figures("unknown", "h"),
-        Column("exit"),
     ]
     cells = (
         [
             asset(r["asset_class"], r["base"]),
+            *(money(r[f"{n}_usd"]) for n in ("net", "funding", "fees")),
             _market(r["long_exchange"], r["long_symbol"]),
             _market(r["short_exchange"], r["short_symbol"]),
             minute(r["entered_at"]),
             minute(r["exited_at"]),
             number(r["held_hours"], 0),
-            *(money(r[f"{n}_usd"]) for n in ("net", "funding", "fees", "long_funding", "short_funding")),
             rate(r["entry_spread_apr"]),
             rate(r["exit_spread_apr"]),
+            safe(r["exit_reason"]),
+            *(money(r[f"{n}_usd"]) for n in ("long_funding", "short_funding")),
             number(r["payments"], 0),
             number(r["unknown_hours"], 0),
-            safe(r["exit_reason"]),
         ]
         for r in rows.iter_rows(named=True)
     )

@@ -47,7 +47,7 @@ def figure(unit: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     texts = {
-        "usd": lambda: f"{number(value)} <small>USD</small>",
+        "usd": lambda: f"{number(value, 2 if abs(value) < 1e6 else 0)} <small>USD</small>",
         "fraction a year": lambda: f"{percent(value)} <small>% a year</small>",
         "fraction": lambda: f"{percent(value, 1)} <small>%</small>",
         "hours": lambda: f"{number(value, 0)} <small>h</small>",
