@@ -33,6 +33,7 @@ VERBS = (
     "gaps",
     "reconcile",
     "doctor",
+    "backtest",
     "sql",
     "shell",
     "parse",
@@ -40,7 +41,7 @@ VERBS = (
     "compact",
     "check",
 )
-_READERS = {"spreads", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
+_READERS = {"spreads", "backtest", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep them as Parquet, query them
 with SQL or Python. Rates are fractions of notional, positive when longs pay shorts; times are UTC."""

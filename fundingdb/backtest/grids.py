@@ -1,0 +1,124 @@
+"""Many parameter sets over one world, read once."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import product
+from math import floor
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb import catalog
+from fundingdb.backtest.frames import figures
+from fundingdb.backtest.running import checked, prepare, walk
+from fundingdb.errors import BadCall, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from fundingdb.backtest.result import Settings
+
+# the word of --grid -> the field of Settings
+AXES = {
+    "entry": "entry_apr",
+    "exit": "exit_apr",
+    "hold": "hold_hours",
+    "max-pairs": "max_pairs",
+    "switch-band": "switch_band_apr",
+    "slippage-bps": "slippage_bps",
+}
+_MOST = 10_000  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One row a point in `table`: the fields that vary, then the figures of FIGURES; the rest as in Result."""
+
+    settings: Settings  # what all points share
+    fingerprint: str
+    table: pl.DataFrame
+    warnings: tuple[str, ...]
+
+
+def grid(
+    settings: Settings,
+    axes: Mapping[str, Sequence[float]],
+    warehouse: Path | str | None = None,
+    version: int | datetime | None = None,
+) -> Grid:
+    """A run for each combination of `axes` (field of Settings -> values), in their order, the last axis fastest.
+
+    Points whose entry lies below their exit are left out and told. Raises as `run`; UnknownName for an axis that can't
+    vary, BadCall where no point is left or there are more than 10,000.
+    """
+    for name in axes:
+        if name not in AXES.values():
+            raise UnknownName("axis", name, AXES.values())
+    points = [_point(settings, dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
+    kept = [p for p in points if p.entry_apr >= p.exit_apr]
+    if not kept:
+        raise BadCall("the grid has no point whose entry is at or above its exit")
+    if len(kept) > _MOST:
+        raise BadCall(f"the grid has {len(kept)} points: at most {_MOST} are run at once")
+    for point in kept:
+        checked(point)
+    with catalog.connect(warehouse, version) as con:
+        ready = prepare(con, settings, warehouse)
+    notes = list(ready.notes)
+    if left := len(points) - len(kept):
+        notes.append(f"{left} of {len(points)} points left out: their entry lies below their exit")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the walk holds no lock
+        rows = list(pool.map(lambda p: figures(walk(ready, p, record=False), p.notional_usd), kept))
+    varied = pl.DataFrame([{name: getattr(p, name) for name in axes} for p in kept], infer_schema_length=None)
+    table = pl.concat([varied, pl.DataFrame(rows, infer_schema_length=None)], how="horizontal")
+    return Grid(settings, ready.fingerprint, table, tuple(notes))
+
+
+def axes_of(text: str) -> dict[str, list[float]]:
+    """Field -> values of `entry=0.1:0.5:0.1,exit=0.05`: a value, or first:last:step with the last included.
+
+    Raises BadCall naming the part that can't be read, UnknownName.
+    """
+    axes: dict[str, list[float]] = {}
+    for part in text.split(","):
+        word, _, values = part.partition("=")
+        name = word.strip()
+        if name not in AXES:
+            raise UnknownName("axis of --grid", name, AXES)
+        if AXES[name] in axes:
+            raise BadCall(f"--grid: {name} is given twice")
+        axes[AXES[name]] = _values(part.strip(), values)
+    return axes
+
+
+def _values(part: str, text: str) -> list[float]:
+    form = f"--grid {part!r}: write name=value or name=first:last:step, such as entry=0.1:0.5:0.1"
+    try:
+        ends = [float(v.removesuffix("h")) for v in text.split(":")]
+    except ValueError:
+        raise BadCall(form) from None
+    if len(ends) == 1:
+        return ends
+    if len(ends) != 3:
+        raise BadCall(form)
+    first, last, step = ends
+    if not step > 0 or not last >= first:
+        raise BadCall(f"--grid {part!r}: the step must be above 0 and the last value not below the first")
+    count = floor((last - first) / step + 1e-9) + 1
+    if count > _MOST:
+        raise BadCall(f"--grid {part!r}: {count} values; at most {_MOST} points are run at once")
+    return [round(first + n * step, 12) for n in range(count)]
+
+
+def _point(settings: Settings, varied: dict[str, float]) -> Settings:
+    most = varied.get("max_pairs")
+    if most is not None:
+        if most != int(most):
+            raise BadCall(f"max pairs {most:g}: not a whole number")
+        varied["max_pairs"] = int(most)
+    return replace(settings, **varied)

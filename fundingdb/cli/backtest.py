@@ -1,0 +1,211 @@
+"""Verb `backtest`: what a delta-neutral two-leg funding strategy would have earned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    import polars as pl
+
+    from fundingdb.backtest.result import Result, Settings
+
+HELP = "what long-here, short-there on the widest funding spreads would have earned, after costs"
+EXAMPLE = "fundingdb backtest --tokens BTC,KAITO --entry-apr 0.3 --exit-apr 0.05 --hold 24h --start 2025-06-01 --end 2026-01-01"
+_TOP = 10
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    from fundingdb.cli.chosen import name_arguments
+
+    name_arguments(parser)
+    add = parser.add_argument
+    add("--start", metavar="DAY", help="first decision, a full hour, UTC (default: a year before the end)")
+    add("--end", metavar="DAY", help="all is closed then (default: the last settlement stored)")
+    add(
+        "--entry-apr",
+        type=float,
+        default=0.2,
+        metavar="X",
+        help="enter at this spread, a year: 0.2 = 20 %% (default)",
+    )
+    add(
+        "--exit-apr", type=float, default=0.0, metavar="Y", help="leave below this spread, a year (default 0)"
+    )
+    add(
+        "--hold",
+        default="24h",
+        metavar="SPAN",
+        help="leave or switch not before, such as 8h or 3d (default 24h)",
+    )
+    add("--max-pairs", type=int, metavar="N", help="pairs open at once, the widest first (default: no limit)")
+    add(
+        "--switch-band",
+        type=float,
+        metavar="X",
+        help="change to a pair that pays this much more a year (default: never)",
+    )
+    add("--notional", type=float, default=10_000.0, metavar="USD", help="of each leg (default 10000)")
+    add(
+        "--fees",
+        default="taker",
+        metavar="F",
+        help="taker (default), maker, or a CSV file whose taker fees count",
+    )
+    add(
+        "--slippage-bps",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="of notional at each fill, 1 = 0.01 %% (default 0)",
+    )
+    add(
+        "--grid",
+        metavar="AXES",
+        help='many runs: "entry=0.1:0.5:0.1,exit=0:0.2:0.05,hold=24:72:24"; a row each',
+    )
+    add("--trades", metavar="FILE", help="write all trades to FILE.csv or FILE.parquet")
+    add("--decisions", metavar="FILE", help="write the log of decisions to FILE.csv or FILE.parquet")
+
+
+def run(args: Namespace) -> int:
+    """Print warnings first, then the figures, top trades and daily money by leg; with --grid one row a point."""
+    import sys
+
+    from fundingdb.backtest.grids import axes_of, grid
+    from fundingdb.backtest.running import run as backtest
+    from fundingdb.cli.show import show
+    from fundingdb.errors import BadCall
+
+    axes = None if args.grid is None else axes_of(args.grid)
+    files = {"trades": _file(args.trades), "decisions": _file(args.decisions)}
+    if axes is not None and any(files.values()):
+        raise BadCall("--trades and --decisions are of one run: leave out --grid, or them")
+    settings = _settings(args)
+    if axes is None:
+        result = backtest(settings, args.warehouse)
+        for name, path in files.items():
+            if path is not None:
+                _write(getattr(result, name), path)
+        if args.json:
+            _json(result)
+        else:
+            _print(result)
+        return 0
+    many = grid(settings, axes, args.warehouse)
+    for warning in many.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    sys.stderr.write(f"fingerprint {many.fingerprint}\n")
+    show(many.table, json=args.json)
+    return 0
+
+
+def _settings(args: Namespace) -> Settings:
+    from fundingdb.backtest.result import Settings
+    from fundingdb.backtest.world import chosen, markets, span
+    from fundingdb.catalog import connect
+    from fundingdb.cli.asked import hours, words
+    from fundingdb.window import instant
+
+    tokens, exchanges = words(args.tokens), words(args.exchanges)
+    start = None if args.start is None else instant(args.start, "--start")
+    end = None if args.end is None else instant(args.end, "--end")
+    if start is None or end is None:
+        with connect(args.warehouse) as con:
+            start, end = span(chosen(markets(con), exchanges, tokens), start, end)
+    return Settings(
+        start=start,
+        end=end,
+        entry_apr=args.entry_apr,
+        exit_apr=args.exit_apr,
+        hold_hours=hours(args.hold) if args.hold not in ("0", "0h") else 0.0,
+        max_pairs=args.max_pairs,
+        switch_band_apr=args.switch_band,
+        notional_usd=args.notional,
+        fees=args.fees,
+        slippage_bps=args.slippage_bps,
+        tokens=None if tokens is None else tuple(tokens),
+        exchanges=None if exchanges is None else tuple(exchanges),
+    )
+
+
+def _print(result: Result) -> None:
+    import sys
+
+    import polars as pl
+
+    from fundingdb.backtest.result import FIGURES
+    from fundingdb.cli.show import show
+
+    write = sys.stdout.write
+    for warning in result.warnings:
+        write(f"warning: {warning}\n")
+    asked = result.settings
+    write(
+        f"\n{asked.start:%Y-%m-%d %H:%M}Z .. {asked.end:%Y-%m-%d %H:%M}Z, fingerprint {result.fingerprint[:16]}\n\n"
+    )
+    for name, (unit, note) in FIGURES.items():
+        write(f"{name:<17} {_figure(result.summary[name]):>14}  {unit:<16} {note}\n")
+    pair = ["base", "long_exchange", "short_exchange"]
+    money = ["funding_usd", "fees_usd", "net_usd"]
+    top = result.trades.sort("net_usd", descending=True, maintain_order=True)
+    shown = [*pair, "entered_at", "held_hours", "entry_spread_apr", *money, "exit_reason"]
+    if top.height:
+        both = top.height > 2 * _TOP
+        write(f"\ntrades, the best {_TOP} and the worst {_TOP}\n" if both else "\ntrades, by net\n")
+        show((pl.concat([top.head(_TOP), top.tail(_TOP)]) if both else top).select(shown))
+        legs = (
+            result.daily.group_by("exchange", "leg")
+            .agg(pl.col(money).sum(), days=pl.len())
+            .sort("exchange", "leg")
+        )
+        write("money by exchange and leg\n")
+        show(legs.join(result.exposure, on="exchange", how="left", maintain_order="left"))
+    sys.stdout.flush()
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}"
+
+
+def _json(result: Result) -> None:
+    import json
+    import sys
+    from dataclasses import asdict
+
+    from fundingdb.cli.show import plain
+
+    tables = {name: getattr(result, name).to_dicts() for name in ("trades", "daily", "exposure")}
+    told: dict[str, Any] = {
+        "warnings": list(result.warnings),
+        "summary": result.summary,
+        "settings": asdict(result.settings),
+        "fingerprint": result.fingerprint,
+        **tables,
+    }
+    sys.stdout.write(json.dumps(plain(told), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _file(text: str | None) -> str | None:
+    from fundingdb.errors import BadCall
+
+    if text is not None and not text.endswith((".csv", ".parquet")):
+        raise BadCall(f"file {text!r}: its name must end in .csv or .parquet")
+    return text
+
+
+def _write(frame: pl.DataFrame, path: str) -> None:
+    from fundingdb.errors import BadCall
+
+    try:
+        if path.endswith(".csv"):
+            frame.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+        else:
+            frame.write_parquet(path)
+    except OSError as error:
+        raise BadCall(f"file {path!r}: can't be written ({error})") from None
