@@ -1,17 +1,51 @@
-"""The heat map: exchange by asset, the mean known rate in each cell."""
+"""Heat maps: a figure in each cell, its colour a second sign of size and side of zero."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fundingdb.backtest.report.text import asset, number, percent, safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import polars as pl
 
 _CELLS = 4000
 _STEPS = 4  # of colour on each side of zero
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A cell: a fraction a year, None where unknown, and a word about it."""
+
+    apr: float | None
+    about: str = ""
+
+
+def shaded(
+    label: str,
+    corner: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[int, int], Shade],
+) -> str:
+    """A table of percents with a legend of its colours; headings are escaped already; a missing cell is unknown."""
+    step = _step([c.apr for c in cells.values() if c.apr is not None])
+    heads = "".join(f'<th scope="col" class="n">{c}</th>' for c in columns)
+    body = "\n".join(
+        f'<tr><th scope="row">{head}</th>'
+        f"{''.join(_cell(cells.get((r, c), Shade(None)), step) for c in range(len(columns)))}</tr>"
+        for r, head in enumerate(rows)
+    )
+    region = f'class="scroll" role="region" tabindex="0" aria-label="{safe(label)}"'
+    return (
+        f"{_legend(step)}<div {region}>"
+        f'<table class="heat sortable"><thead><tr><th scope="col">{corner}</th>{heads}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
 
 
 def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:
@@ -22,29 +56,31 @@ def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:
     if frame.is_empty():
         return "<p>No rate of any exchange was known in the span.</p>"
     exchanges = sorted(set(frame["exchange"].to_list()))
-    rates: dict[tuple[str, str], dict[str, tuple[float | None, int]]] = {}
-    for exchange, kind, base, apr, hours in frame.select(
-        "exchange", "asset_class", "base", "mean_apr", "known_hours"
-    ).iter_rows():
-        rates.setdefault((kind, base), {})[exchange] = (apr, hours)
-    assets = sorted(rates, key=lambda a: (a not in traded, a[1].casefold(), a))
-    shown = assets[: max(1, _CELLS // len(exchanges))]
-    step = _step([apr for of in rates.values() for apr, _ in of.values() if apr is not None])
-    heads = "".join(f'<th scope="col" class="n">{safe(e)}</th>' for e in exchanges)
-    body = "\n".join(
-        f'<tr><th scope="row">{asset(*name)}</th>{"".join(_cell(rates[name].get(e), step) for e in exchanges)}</tr>'
-        for name in shown
+    assets = sorted(
+        set(frame.select("asset_class", "base").rows()),
+        key=lambda a: (a not in traded, a[1].casefold(), a),
     )
+    shown = assets[: max(1, _CELLS // len(exchanges))]
+    row, column = ({name: n for n, name in enumerate(names)} for names in (shown, exchanges))
+    cells = {
+        (row[kind, base], column[exchange]): Shade(apr, f"{hours:,} hours known")
+        for exchange, kind, base, apr, hours in frame.select(
+            "exchange", "asset_class", "base", "mean_apr", "known_hours"
+        ).iter_rows()
+        if (kind, base) in row
+    }
     out = len(assets) - len(shown)
     left = f'<p class="note">{out:,} of {len(assets):,} assets are left out of the map; traded ones come first.</p>'
-    region = (
-        'class="scroll" role="region" tabindex="0" aria-label="Mean known funding rate, exchange by asset"'
-    )
     return (
-        f"{_legend(step)}<div {region}>"
-        f'<table class="heat sortable"><thead><tr><th scope="col">asset</th>{heads}</tr></thead>'
-        f"<tbody>\n{body}\n</tbody></table></div>"
-        f"{left if out else ''}"
+        '<p class="note">Mean of the known rates, % a year; positive: longs pay shorts.</p>'
+        + shaded(
+            "Mean known funding rate, exchange by asset",
+            "asset",
+            [asset(*name) for name in shown],
+            [safe(e) for e in exchanges],
+            cells,
+        )
+        + (left if out else "")
     )
 
 
@@ -69,11 +105,12 @@ def _look(level: int) -> str:
     return f"h{'p' if level > 0 else 'm'}{abs(level)}" if level else "h0"
 
 
-def _cell(known: tuple[float | None, int] | None, step: float) -> str:
-    apr, hours = known or (None, 0)
+def _cell(shade: Shade, step: float) -> str:
+    apr = shade.apr
     if apr is None or not math.isfinite(apr):
-        return '<td class="none">no rate</td>'
-    return f'<td class="{_look(_level(apr, step))}" title="{hours:,} hours known">{percent(apr, 1, sign=True)}</td>'
+        return '<td class="none">unknown</td>'
+    about = f' title="{safe(shade.about)}"' if shade.about else ""
+    return f'<td class="{_look(_level(apr, step))}"{about}>{percent(apr, 1, sign=True)}</td>'
 
 
 def _legend(step: float) -> str:
@@ -83,7 +120,6 @@ def _legend(step: float) -> str:
         for n in range(-_STEPS, _STEPS + 1)
     )
     return (
-        '<p class="note">Mean of the known rates, % a year; positive: longs pay shorts. Each colour stands for the rates '
-        "nearest to its figure, the outermost also for all beyond.</p>"
-        f'<ul class="scale" aria-label="colours, % a year">{keys}</ul>'
+        '<p class="note">Each colour stands for the figures nearest to its own, % a year; the outermost also for all '
+        f'beyond.</p><ul class="scale" aria-label="colours, % a year">{keys}</ul>'
     )

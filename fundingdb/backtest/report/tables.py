@@ -13,6 +13,8 @@ from fundingdb.backtest.report.text import asset, figure, minute, number, percen
 from fundingdb.backtest.result import FIGURES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fundingdb.backtest.result import Result, Settings
 
 _ROWS = 1000
@@ -32,10 +34,10 @@ _SETTINGS = {
 _NONE = {"max_pairs": "no limit", "switch_band_apr": "never", "tokens": "all", "exchanges": "all"}
 
 
-def summary(result: Result) -> str:
+def figure_list(summary: Mapping[str, float | int | None]) -> str:
     """Every figure with unit and meaning; its exact value stands in the element's `value`."""
     told = []
-    for name, value in result.summary.items():
+    for name, value in summary.items():
         unit, meaning = FIGURES.get(name, ("1", ""))
         words = safe(name.removesuffix("_usd").replace("_", " "))
         exact = "" if value is None else f' value="{value!r}"'
@@ -46,10 +48,14 @@ def summary(result: Result) -> str:
     return f'<dl class="figures">{"".join(told)}</dl>'
 
 
-def parameters(settings: Settings) -> str:
-    """Every parameter of the run."""
+def parameters(settings: Settings, varied: Sequence[str] = ()) -> str:
+    """Every parameter of the run; those in `varied` differ from point to point."""
     rows = [
-        (f.name, _setting(f.name, getattr(settings, f.name)), _SETTINGS.get(f.name, ""))
+        (
+            f.name,
+            "varies" if f.name in varied else _setting(f.name, getattr(settings, f.name)),
+            _SETTINGS.get(f.name, ""),
+        )
         for f in fields(settings)
     ]
     return table("Parameters", [Column("name"), Column("value"), Column("meaning")], rows, sortable=False)
