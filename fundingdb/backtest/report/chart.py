@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LEFT = 60  # pixels for the figures of the upright axis, so that charts below each other line up
 _WIDTH = 1500.0  # of the stretched drawing; its height is in pixels
+_APART = 100  # bars with a gap between them
 _SHARE_CUT = 99.5  # percent of the values that an axis with `cut` shows
 
 
@@ -125,6 +126,7 @@ def bars(
     parts = np.array([b.values for b in stack])
     up, down = np.clip(parts, 0, None).sum(0), np.clip(parts, None, 0).sum(0)
     axis = scale(float(np.min(down, initial=0.0)), float(np.max(up, initial=0.0)), marks=max(3, height // 40))
+    fill = 0.8 if len(edges) <= _APART else 1.0
     tops, bottoms = np.zeros(len(edges)), np.zeros(len(edges))
     drawn = []
     for series in stack:
@@ -135,7 +137,7 @@ def bars(
             y0, y1 = (height * (1 - axis.share(v)) for v in (float(ends[n]), float(ends[n]) + value))
             ends[n] += value
             if abs(y1 - y0) >= 0.05:
-                x, wide = span.x(left + 0.1 * (right - left)), span.x(0.8 * (right - left))
+                x, wide = span.x(left + (1 - fill) / 2 * (right - left)), span.x(fill * (right - left))
                 path.append(f"M{x:.1f} {y0:.1f}h{wide:.1f}V{y1:.1f}h-{wide:.1f}z")
         drawn.append(f'<path class="bar {series.look}" d="{"".join(path)}"/>')
     dashes = "".join(

@@ -14,7 +14,8 @@ from fundingdb.backtest.report.text import day, minute, safe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fundingdb.backtest.result import Settings
+    from fundingdb.backtest.grids import Grid
+    from fundingdb.backtest.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,11 @@ class Section:
     body: str
 
 
-def page(
-    title: str,
-    about: str,
-    settings: Settings,
-    fingerprint: str,
-    warnings: Sequence[str],
-    sections: Sequence[Section],
-) -> str:
+def page(title: str, about: str, run: Result | Grid, sections: Sequence[Section]) -> str:
     """The whole page: title, what it is about (escaped already), span and fingerprint, then warnings, links and the sections."""
     main = "\n".join(f'<section id="{s.name}"><h2>{s.head}</h2>{s.body}</section>' for s in sections)
     links = "".join(f'<li><a href="#{s.name}">{s.head.split(",")[0]}</a></li>' for s in sections)
-    start, end = settings.start, settings.end
+    start, end = run.settings.start, run.settings.end
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -53,10 +47,10 @@ def page(
 <header>
 <h1>{title} <time>{day(start)}</time> to <time>{day(end)}</time></h1>
 <p>{about}</p>
-<p>From <time>{minute(start)}</time> to <time>{minute(end)}</time> UTC. Fingerprint <code>{safe(fingerprint)}</code>.</p>
+<p>From <time>{minute(start)}</time> to <time>{minute(end)}</time> UTC. Fingerprint <code>{safe(run.fingerprint)}</code>.</p>
 </header>
 <main>
-{_warnings(warnings)}
+{_warnings(run.warnings)}
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 {main}
 </main>

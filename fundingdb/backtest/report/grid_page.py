@@ -32,8 +32,13 @@ def grid_html(grid: Grid) -> str:
         Section("points", "Points", _points(axes, ranked)),
         Section("parameters", "Parameters", parameters(grid.settings, varied=axes)),
     ]
-    about = f"{len(grid.table):,} points over {', '.join(map(_words, axes))}. The best of many is luck in part: try it on another span."
-    return page("Funding backtest, grid", about, grid.settings, grid.fingerprint, grid.warnings, sections)
+    told = f"{len(grid.table):,} points over {', '.join(map(_words, axes))}."
+    return page(
+        "Funding backtest, grid",
+        f"{told} The best of many is luck in part: try it on another span.",
+        grid,
+        sections,
+    )
 
 
 def _best(axes: list[str], ranked: pl.DataFrame) -> str:
@@ -64,7 +69,9 @@ def _maps(axes: list[str], rows: pl.DataFrame) -> str:
         corner = f"{_words(down)} down, {_words(across)} across"
         told = "; ".join(f"{_words(a)} {_value(a, v)}" for a, v in zip(others, fixed, strict=True))
         maps.append(f"<h3>{told}</h3>" if told else "")
-        maps.append(shaded(f"Net a year: {corner}", corner, heads[down], heads[across], cells))
+        maps.append(
+            shaded(f"Net a year: {corner}", corner, heads[down], heads[across], cells, missing="not run")
+        )
     out = len(every) - _MAPS
     left = (
         f'<p class="note">{out:,} more maps are left out; their points are in the table.</p>'

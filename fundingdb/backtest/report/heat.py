@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fundingdb.backtest.report.text import asset, number, percent, safe
+from fundingdb.backtest.report.text import UNKNOWN, asset, number, percent, safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,13 +31,15 @@ def shaded(
     rows: Sequence[str],
     columns: Sequence[str],
     cells: Mapping[tuple[int, int], Shade],
+    *,
+    missing: str,
 ) -> str:
-    """A table of percents with a legend of its colours; headings are escaped already; a missing cell is unknown."""
+    """A table of percents with a legend of its colours; headings are escaped already; `missing` stands where no cell is."""
     step = _step([c.apr for c in cells.values() if c.apr is not None])
     heads = "".join(f'<th scope="col" class="n">{c}</th>' for c in columns)
     body = "\n".join(
         f'<tr><th scope="row">{head}</th>'
-        f"{''.join(_cell(cells.get((r, c), Shade(None)), step) for c in range(len(columns)))}</tr>"
+        f"{''.join(_cell(cells.get((r, c)), step, missing) for c in range(len(columns)))}</tr>"
         for r, head in enumerate(rows)
     )
     region = f'class="scroll" role="region" tabindex="0" aria-label="{safe(label)}"'
@@ -79,6 +81,7 @@ def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:
             [asset(*name) for name in shown],
             [safe(e) for e in exchanges],
             cells,
+            missing="no rate",
         )
         + (left if out else "")
     )
@@ -92,7 +95,7 @@ def _step(known: list[float]) -> float:
     usual = sizes[int(0.9 * (len(sizes) - 1))] or sizes[-1]
     raw = usual / (_STEPS - 0.5)
     power = 10.0 ** math.floor(math.log10(raw))
-    return next(f * power for f in (1.0, 2.0, 5.0, 10.0) if raw <= f * power * (1 + 1e-9))
+    return next(f * power for f in (1.0, 1.5, 2.0, 3.0, 5.0, 10.0) if raw <= f * power * (1 + 1e-9))
 
 
 def _level(apr: float, step: float) -> int:
@@ -105,16 +108,18 @@ def _look(level: int) -> str:
     return f"h{'p' if level > 0 else 'm'}{abs(level)}" if level else "h0"
 
 
-def _cell(shade: Shade, step: float) -> str:
+def _cell(shade: Shade | None, step: float, missing: str) -> str:
+    if shade is None:
+        return f'<td class="none">{missing}</td>'
     apr = shade.apr
     if apr is None or not math.isfinite(apr):
-        return '<td class="none">unknown</td>'
+        return f'<td class="none">{UNKNOWN}</td>'
     about = f' title="{safe(shade.about)}"' if shade.about else ""
     return f'<td class="{_look(_level(apr, step))}"{about}>{percent(apr, 1, sign=True)}</td>'
 
 
 def _legend(step: float) -> str:
-    decimals = max(0, -math.floor(math.log10(step * 50) + 1e-9))
+    decimals = next((d for d in range(6) if math.isclose(round(step * 100, d), step * 100)), 6)
     keys = "".join(
         f'<li class="{_look(n)}">{number(n * step * 100, decimals, sign=True)}</li>'
         for n in range(-_STEPS, _STEPS + 1)

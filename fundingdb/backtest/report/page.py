@@ -37,14 +37,7 @@ def html(result: Result) -> str:
         Section("decisions", "Decisions", tables.decisions(result)),
         Section("parameters", "Parameters", tables.parameters(result.settings)),
     ]
-    return page(
-        "Funding backtest",
-        _strategy(result.settings),
-        result.settings,
-        result.fingerprint,
-        result.warnings,
-        sections,
-    )
+    return page("Funding backtest", _strategy(result.settings), result, sections)
 
 
 _EXPOSURE = '<p class="note">Gross notional standing at each exchange, both kinds of leg.</p>'

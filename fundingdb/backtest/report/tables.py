@@ -149,8 +149,8 @@ def trades(result: Result) -> str:
         rest = float(ranked.slice(_ROWS)["net_usd"].cast(pl.Float64).sum())
         rows = ranked.head(_ROWS).sort("place").drop("place")
         left = (
-            f'<p class="note">{every - _ROWS:,} of {every:,} trades are left out: those with the least gain or loss, '
-            f"{number(rest, sign=True)} USD net in all.</p>"
+            f'<p class="note">{every - _ROWS:,} of {every:,} trades are left out (--trades FILE writes all): '
+            f"those with the least gain or loss, {number(rest, sign=True)} USD net in all.</p>"
         )
     columns = [
         Column("asset"),
@@ -191,13 +191,10 @@ def decisions(result: Result) -> str:
     rows = result.decisions
     if rows.is_empty():
         return "<p>There was nothing to decide.</p>"
-    counts = rows.group_by("action").len().sort("len", "action", descending=[True, False]).rows()
-    said = ", ".join(f"{safe(action)} {n:,}" for action, n in counts)
-    left = ""
+    said = f"{len(rows):,} decisions: {_counts(rows)}."
     if len(rows) > _ROWS:
         ranked = rows.with_row_index("place").sort(pl.col("action") == "skip", "place")
-        out = ranked.slice(_ROWS).group_by("action").len().sort("action").rows()
-        left = f" {len(rows) - _ROWS:,} are left out of the table: {', '.join(f'{safe(a)} {n:,}' for a, n in out)}."
+        said += f" The table leaves out {len(rows) - _ROWS:,} (--decisions FILE writes all): {_counts(ranked.slice(_ROWS))}."
         rows = ranked.head(_ROWS).sort("place").drop("place")
     columns = [
         Column("hour", "UTC"),
@@ -218,7 +215,12 @@ def decisions(result: Result) -> str:
         ]
         for r in rows.iter_rows(named=True)
     )
-    return f'<p class="note">{said}.{left}</p>{table("Decisions", columns, cells)}'
+    return f'<p class="note">{said}</p>{table("Decisions", columns, cells)}'
+
+
+def _counts(decisions: pl.DataFrame) -> str:
+    counts = decisions.group_by("action").len().sort("len", "action", descending=[True, False]).rows()
+    return ", ".join(f"{n:,} {safe(action)}" for action, n in counts)
 
 
 def _market(exchange: str, symbol: str) -> str:
