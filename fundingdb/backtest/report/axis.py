@@ -13,7 +13,7 @@ _HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 14)
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 _MARKS = 8
 _NARROW, _WIDE = 240, 430  # pixels of an axis on a phone, and of the smaller charts elsewhere
-_LETTER, _APART = 6.8, 8  # pixels
+_LETTER, _APART, _MARGIN = 6.8, 8, 12  # pixels
 # Monday 2024-01-01: weeks and days are counted from it
 _ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -74,7 +74,7 @@ def time_marks(start: datetime, end: datetime) -> list[Mark]:
     at = _by_hours(start, end, step) if step else _by_months(start, end, hours)
     shares = [(instant - start) / (end - start) for instant in at]
     labels = _labels(at, step)
-    anchors = ["first" if s < 0.05 else "last" if s > 0.95 else "mid" for s in shares]
+    anchors = [_anchor(s, text) for s, text in zip(shares, labels, strict=True)]
     room: dict[int, int] = {}
     for width in (_NARROW, _WIDE):
         for n in range(len(at)):
@@ -99,6 +99,11 @@ def _labels(at: list[datetime], step: int | None) -> list[str]:
         else:
             told.append(f"{instant:%H:%M}")
     return told
+
+
+def _anchor(share: float, label: str) -> str:
+    left, right = _reach(share, label, "mid", _NARROW)
+    return "first" if left < -_MARGIN else "last" if right > _NARROW + _MARGIN else "mid"
 
 
 def _reach(share: float, label: str, anchor: str, width: int) -> tuple[float, float]:

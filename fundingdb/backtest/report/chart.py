@@ -61,8 +61,22 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """Where a bar stands: its first and last hour after the span's start, and its name."""
+
+    first: float
+    last: float
+    name: str
+
+    @property
+    def hours(self) -> float:
+        """Its length."""
+        return self.last - self.first
+
+
+@dataclass(frozen=True, slots=True)
 class Bars:
-    """One value a period; `hours` are the periods' first and last hour after the span's start."""
+    """One value a period."""
 
     name: str
     look: str
@@ -114,7 +128,7 @@ def lines(
 
 def bars(
     span: Span,
-    edges: Sequence[tuple[float, float]],
+    periods: Sequence[Period],
     stack: Sequence[Bars],
     total: Bars,
     *,
@@ -126,27 +140,27 @@ def bars(
     parts = np.array([b.values for b in stack])
     up, down = np.clip(parts, 0, None).sum(0), np.clip(parts, None, 0).sum(0)
     axis = scale(float(np.min(down, initial=0.0)), float(np.max(up, initial=0.0)), marks=max(3, height // 40))
-    fill = 0.8 if len(edges) <= _APART else 1.0
-    tops, bottoms = np.zeros(len(edges)), np.zeros(len(edges))
+    fill = 0.8 if len(periods) <= _APART else 1.0
+    tops, bottoms = np.zeros(len(periods)), np.zeros(len(periods))
     drawn = []
     for series in stack:
         path = []
-        for n, (left, right) in enumerate(edges):
+        for n, period in enumerate(periods):
             value = float(series.values[n])
             ends = tops if value >= 0 else bottoms
             y0, y1 = (height * (1 - axis.share(v)) for v in (float(ends[n]), float(ends[n]) + value))
             ends[n] += value
             if abs(y1 - y0) >= 0.05:
-                x, wide = span.x(left + (1 - fill) / 2 * (right - left)), span.x(fill * (right - left))
+                x, wide = span.x(period.first + (1 - fill) / 2 * period.hours), span.x(fill * period.hours)
                 path.append(f"M{x:.1f} {y0:.1f}h{wide:.1f}V{y1:.1f}h-{wide:.1f}z")
         drawn.append(f'<path class="bar {series.look}" d="{"".join(path)}"/>')
     dashes = "".join(
-        f"M{span.x(left):.1f} {height * (1 - axis.share(float(v))):.1f}H{span.x(right):.1f}"
-        for (left, right), v in zip(edges, total.values, strict=True)
+        f"M{span.x(p.first):.1f} {height * (1 - axis.share(float(v))):.1f}H{span.x(p.last):.1f}"
+        for p, v in zip(periods, total.values, strict=True)
     )
     drawn.append(f'<path class="curve {total.look}" d="{dashes}"/>')
-    middle = np.array([(left + right) / 2 for left, right in edges])
-    points = _points(middle, [b.values for b in (*stack, total)], 2)
+    middle = np.array([(p.first + p.last) / 2 for p in periods])
+    points = _points(middle, [b.values for b in (*stack, total)], 2, [p.name for p in periods])
     sums = ", ".join(f"{b.name} {number(float(b.values.sum()))} {unit}" for b in (*stack, total))
     return _figure(
         span, axis, "".join(drawn), f"{label}. Sums: {sums}", height, points=_Points(points, unit, 2, _LEFT)
@@ -213,11 +227,12 @@ def _at(span: Span, hour: int) -> str:
     return f"{minute(span.start + (span.end - span.start) * (hour / span.hours))} UTC"
 
 
-def _points(at: Places | Floats, columns: Sequence[Floats], decimals: int) -> str:
-    """JSON of digits, signs and null only, for the read-out of the script."""
+def _points(at: Places | Floats, columns: Sequence[Floats], decimals: int, names: Sequence[str] = ()) -> str:
+    """JSON for the read-out of the script: digits, signs, null and the names of periods, nothing from outside."""
     hours = ",".join(f"{float(h):.6g}" if not float(h).is_integer() else str(int(h)) for h in at)
     values = (",".join("null" if math.isnan(v) else f"{v:.{decimals}f}" for v in c) for c in columns)
-    return f'{{"t":[{hours}],"v":[{",".join(f"[{v}]" for v in values)}]}}'
+    named = f',"n":[{",".join(f"{chr(34)}{n}{chr(34)}" for n in names)}]' if names else ""
+    return f'{{"t":[{hours}],"v":[{",".join(f"[{v}]" for v in values)}]{named}}}'
 
 
 def _figure(span: Span, axis: Scale, drawn: str, said: str, height: int, *, points: _Points) -> str:

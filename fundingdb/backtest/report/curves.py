@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fundingdb.backtest.report.chart import Bars, Curve, Guide, Span, bars, lines
-from fundingdb.backtest.report.text import asset, percent
+from fundingdb.backtest.report.chart import Bars, Curve, Guide, Period, Span, bars, lines
+from fundingdb.backtest.report.text import asset, day, percent
 
 if TYPE_CHECKING:
     from datetime import date
@@ -82,8 +82,8 @@ def daily(result: Result, span: Span) -> tuple[str, str]:
         .sort("period")
         .with_columns(until=pl.col("period").dt.offset_by(every))
     )
-    edges = [
-        (max(0.0, _hour(span, a)), min(span.hours, _hour(span, b)))
+    periods = [
+        Period(max(0.0, _hour(span, a)), min(span.hours, _hour(span, b)), _name(a, b))
         for a, b in by.select("period", "until").rows()
     ]
     stack = [
@@ -95,7 +95,7 @@ def daily(result: Result, span: Span) -> tuple[str, str]:
         )
     ]
     total = Bars("net", "net", by["net"].cast(pl.Float64).to_numpy())
-    chart = bars(span, edges, stack, total, label=f"{word} PnL by leg", unit="USD")
+    chart = bars(span, periods, stack, total, label=f"{word} PnL by leg", unit="USD")
     return word, keys([*stack, total]) + chart
 
 
@@ -158,3 +158,8 @@ def _since(span: Span, at: datetime) -> float:
 
 def _hour(span: Span, at: date) -> float:
     return (datetime(at.year, at.month, at.day, tzinfo=UTC) - span.start) / _HOUR
+
+
+def _name(first: date, until: date) -> str:
+    last = until - timedelta(days=1)
+    return day(first) if last == first else f"{day(first)} to {day(last)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.backtest.report.frame import Section, page
-from fundingdb.backtest.report.heat import Shade, shaded
+from fundingdb.backtest.report.heat import Shade, colour_step, legend, shaded
 from fundingdb.backtest.report.table import Cell, Column, figures, money, table
 from fundingdb.backtest.report.tables import figure_list, parameters
 from fundingdb.backtest.report.text import number, percent, safe
@@ -56,7 +56,8 @@ def _maps(axes: list[str], rows: pl.DataFrame) -> str:
     down, across, *others = wide
     values = {a: sorted(rows[a].unique().to_list()) for a in wide}
     every = list(product(*(values[a] for a in others)))
-    maps = []
+    step = colour_step(rows["net_apr"])
+    maps = [legend(step)]
     for fixed in every[:_MAPS]:
         where = [pl.col(a) == v for a, v in zip(others, fixed, strict=True)]
         part = rows.filter(*where) if where else rows
@@ -66,11 +67,19 @@ def _maps(axes: list[str], rows: pl.DataFrame) -> str:
             for r, c, apr, trades in part.select(down, across, "net_apr", "trades").iter_rows()
         }
         heads = {a: [_value(a, v) for v in values[a]] for a in (down, across)}
-        corner = f"{_words(down)} down, {_words(across)} across"
+        corner = f"{_words(down)} <small>across: {_words(across)}</small>"
         told = "; ".join(f"{_words(a)} {_value(a, v)}" for a, v in zip(others, fixed, strict=True))
         maps.append(f"<h3>{told}</h3>" if told else "")
         maps.append(
-            shaded(f"Net a year: {corner}", corner, heads[down], heads[across], cells, missing="not run")
+            shaded(
+                f"Net a year, {_words(down)} by {_words(across)}",
+                corner,
+                heads[down],
+                heads[across],
+                cells,
+                step=step,
+                missing="not run",
+            )
         )
     out = len(every) - _MAPS
     left = (
@@ -127,4 +136,4 @@ def _words(name: str) -> str:
 def _value(axis: str, value: float | None) -> str:
     if value is None:
         return "none"
-    return f"{percent(value, 1)} %" if axis.endswith("_apr") else f"{value:g}"
+    return f"{percent(value, 1)}\N{NO-BREAK SPACE}%" if axis.endswith("_apr") else f"{value:g}"

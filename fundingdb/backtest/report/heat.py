@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fundingdb.backtest.report.text import UNKNOWN, asset, number, percent, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
 
@@ -32,10 +32,10 @@ def shaded(
     columns: Sequence[str],
     cells: Mapping[tuple[int, int], Shade],
     *,
+    step: float,
     missing: str,
 ) -> str:
-    """A table of percents with a legend of its colours; headings are escaped already; `missing` stands where no cell is."""
-    step = _step([c.apr for c in cells.values() if c.apr is not None])
+    """A table of percents, a colour for each `step`; headings are escaped already; `missing` stands where no cell is."""
     heads = "".join(f'<th scope="col" class="n">{c}</th>' for c in columns)
     body = "\n".join(
         f'<tr><th scope="row">{head}</th>'
@@ -44,7 +44,7 @@ def shaded(
     )
     region = f'class="scroll" role="region" tabindex="0" aria-label="{safe(label)}"'
     return (
-        f"{_legend(step)}<div {region}>"
+        f"<div {region}>"
         f'<table class="heat sortable"><thead><tr><th scope="col">{corner}</th>{heads}</tr></thead>'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
@@ -71,25 +71,28 @@ def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:
         ).iter_rows()
         if (kind, base) in row
     }
+    step = colour_step(frame["mean_apr"])
     out = len(assets) - len(shown)
     left = f'<p class="note">{out:,} of {len(assets):,} assets are left out of the map; traded ones come first.</p>'
     return (
         '<p class="note">Mean of the known rates, % a year; positive: longs pay shorts.</p>'
+        + legend(step)
         + shaded(
             "Mean known funding rate, exchange by asset",
             "asset",
             [asset(*name) for name in shown],
             [safe(e) for e in exchanges],
             cells,
+            step=step,
             missing="no rate",
         )
         + (left if out else "")
     )
 
 
-def _step(known: list[float]) -> float:
+def colour_step(known: Iterable[float | None]) -> float:
     """The width of a colour, so that about nine tenths of the rates are below the strongest one."""
-    sizes = sorted(abs(r) for r in known if math.isfinite(r))
+    sizes = sorted(abs(r) for r in known if r is not None and math.isfinite(r))
     if not sizes or sizes[-1] == 0:
         return 0.05
     usual = sizes[int(0.9 * (len(sizes) - 1))] or sizes[-1]
@@ -118,7 +121,8 @@ def _cell(shade: Shade | None, step: float, missing: str) -> str:
     return f'<td class="{_look(_level(apr, step))}"{about}>{percent(apr, 1, sign=True)}</td>'
 
 
-def _legend(step: float) -> str:
+def legend(step: float) -> str:
+    """What the colours mean."""
     decimals = next((d for d in range(6) if math.isclose(round(step * 100, d), step * 100)), 6)
     keys = "".join(
         f'<li class="{_look(n)}">{number(n * step * 100, decimals, sign=True)}</li>'

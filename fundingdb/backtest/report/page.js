@@ -27,7 +27,7 @@ for (const plot of document.querySelectorAll(".plot")) {
     line.setAttribute("x2", `${share * 100}%`);
     area.append(line);
     const head = document.createElement("b");
-    head.textContent = `${new Date(Number(start) + times[n] * HOUR).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+    head.textContent = points.n ? points.n[n] : `${new Date(Number(start) + times[n] * HOUR).toISOString().slice(0, 16).replace("T", " ")} UTC`;
     const rows = points.v.map((values, k) => {
       const row = document.createElement("div");
       row.textContent = `${names[k] ? `${names[k]}: ` : ""}${text(values[n], Number(decimals))} ${unit}`;

@@ -22,22 +22,36 @@ def html(result: Result) -> str:
     and tables stand without scripts; a script adds read-outs and sorting. Long curves are thinned, long tables cut
     with a sentence that says by how much, so that a year of hours and many trades stay below 2 MB.
     """
-    span = curves.span_of(result)
-    period, by_leg = curves.daily(result, span)
     traded = set(result.trades.select("asset_class", "base").rows())
     sections = [
-        Section("figures", "Figures", tables.figure_list(result.summary)),
+        *(
+            _traded(result)
+            if traded
+            else [Section("trades", "No trades", no_trades(result)), _figures(result)]
+        ),
+        Section("heat", "Funding rates, % a year", heat(result.heat, traded)),
+        *([Section("trades", "Trades", tables.trades(result))] if traded else []),
+        Section("decisions", "Decisions", tables.decisions(result)),
+        Section("parameters", "Parameters", tables.parameters(result.settings)),
+    ]
+    return page("Funding backtest", _strategy(result.settings), result, sections)
+
+
+def _figures(result: Result) -> Section:
+    return Section("figures", "Figures", tables.figure_list(result.summary))
+
+
+def _traded(result: Result) -> list[Section]:
+    span = curves.span_of(result)
+    period, by_leg = curves.daily(result, span)
+    return [
+        _figures(result),
         Section("equity", "Equity, USD", curves.equity(result, span)),
         Section("drawdown", "Drawdown, USD", curves.drawdown(result, span)),
         Section("legs", f"{period} PnL by leg, USD", by_leg + tables.legs(result)),
         Section("exposure", "Exposure by exchange, USD", _EXPOSURE + tables.exposure(result)),
         Section("spreads", "Spreads, % a year", curves.spreads(result, span)),
-        Section("heat", "Funding rates, % a year", heat(result.heat, traded)),
-        Section("trades", "Trades", tables.trades(result) if traded else no_trades(result)),
-        Section("decisions", "Decisions", tables.decisions(result)),
-        Section("parameters", "Parameters", tables.parameters(result.settings)),
     ]
-    return page("Funding backtest", _strategy(result.settings), result, sections)
 
 
 _EXPOSURE = '<p class="note">Gross notional standing at each exchange, both kinds of leg.</p>'
@@ -66,7 +80,7 @@ def no_trades(result: Result) -> str:
             f"By their means over the span, the rates lie furthest apart for {asset(kind, base)}: "
             f"{safe(low)} below {safe(high)} by {percent(apr)} % a year."
         )
-    return f"<p>There were no trades: {entry}. {why}</p>"
+    return f"<p>No trade was made: {entry}. {why}</p>"
 
 
 def _strategy(asked: Settings) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.backtest.report.table import Column, figures, money, rate, table
-from fundingdb.backtest.report.text import asset, figure, minute, number, percent, safe
+from fundingdb.backtest.report.text import asset, figure, instant, minute, number, percent, safe
 from fundingdb.backtest.result import FIGURES
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def figure_list(summary: Mapping[str, float | int | None]) -> str:
     for name, value in summary.items():
         unit, meaning = FIGURES.get(name, ("1", ""))
         words = safe(name.removesuffix("_usd").replace("_", " "))
-        exact = "" if value is None else f' value="{value!r}"'
+        exact = "" if value is None else f' value="{value if isinstance(value, int) else float(value)!r}"'
         told.append(
-            f'<div><dt>{words}</dt><dd><data id="{safe(name)}"{exact}>{figure(unit, value)}</data>'
+            f'<div><dt>{words}</dt><dd><data id="figure-{safe(name)}"{exact}>{figure(unit, value)}</data>'
             f"<p>{safe(meaning)}</p></dd></div>"
         )
     return f'<dl class="figures">{"".join(told)}</dl>'
@@ -171,8 +171,8 @@ def trades(result: Result) -> str:
             *(money(r[f"{n}_usd"]) for n in ("net", "funding", "fees")),
             _market(r["long_exchange"], r["long_symbol"]),
             _market(r["short_exchange"], r["short_symbol"]),
-            minute(r["entered_at"]),
-            minute(r["exited_at"]),
+            instant(r["entered_at"]),
+            instant(r["exited_at"]),
             number(r["held_hours"], 0),
             rate(r["entry_spread_apr"]),
             rate(r["exit_spread_apr"]),
@@ -205,7 +205,7 @@ def decisions(result: Result) -> str:
     ]
     cells = (
         [
-            minute(r["hour_at"]),
+            instant(r["hour_at"]),
             safe(r["action"]),
             asset(r["asset_class"], r["base"]),
             safe(r["long_exchange"]),

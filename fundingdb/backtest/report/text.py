@@ -61,6 +61,11 @@ def minute(at: datetime | None) -> str:
     return UNKNOWN if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
+def instant(at: datetime | None) -> str:
+    """The minute as markup that never breaks."""
+    return f"<time>{minute(at)}</time>"
+
+
 def day(at: date) -> str:
     """2026-03-01."""
     return f"{at:%Y-%m-%d}"
