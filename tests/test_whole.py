@@ -14,7 +14,7 @@ def test_a_text_replaces_the_file_whole(tmp_path):
         assert file.read_text() == "old"
         put("new \N{MINUS SIGN}")
     assert file.read_text(encoding="utf-8") == "new \N{MINUS SIGN}"
-    assert os.listdir(tmp_path) == ["page.html"]
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_a_run_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path):
@@ -23,7 +23,7 @@ def test_a_run_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_pa
     with pytest.raises(ZeroDivisionError), whole(str(file), "--html"):
         raise ZeroDivisionError
     assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["page.html"]
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_a_link_stays_a_link(tmp_path):
