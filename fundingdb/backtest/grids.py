@@ -118,7 +118,5 @@ def _values(part: str, text: str) -> list[float]:
 def _point(settings: Settings, varied: dict[str, float]) -> Settings:
     most = varied.get("max_pairs")
     if most is not None:
-        if most != int(most):
-            raise BadCall(f"max pairs {most:g}: not a whole number")
-        varied["max_pairs"] = int(most)
+        varied["max_pairs"] = int(most) if most == int(most) else most
     return replace(settings, **varied)

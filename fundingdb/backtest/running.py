@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fundingdb import catalog
 from fundingdb.backtest import core, fills, frames, world
 from fundingdb.errors import BadCall, BadWindow
-from fundingdb.window import HOUR, floor_hour, instant
+from fundingdb.window import floor_hour, instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,14 +66,30 @@ def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str |
 def walk(ready: Ready, settings: Settings, *, record: bool) -> core.Walked:
     """One walk over the hours."""
     seen, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
-    return core.Walked(
-        *core.walk(
-            seen.known, seen.settled, seen.paid, seen.exchange, seen.delisted, ready.best_long, ready.best_short,
-            ready.cost + settings.slippage_bps / 1e4, ready.day, float(settings.entry_apr), float(settings.exit_apr),
-            float(settings.hold_hours), seen.assets.height if most is None else int(most),
-            np.nan if band is None else float(band), record,
-        )
-    )  # fmt: skip
+    sight = core.Sight(
+        known=seen.known,
+        settled=seen.settled,
+        paid=seen.paid,
+        exchange=seen.exchange,
+        delisted=seen.delisted,
+        best_long=ready.best_long,
+        best_short=ready.best_short,
+        cost=ready.cost + settings.slippage_bps / 1e4,
+        day=ready.day,
+    )
+    rules = core.Rules(
+        entry=float(settings.entry_apr),
+        leave=float(settings.exit_apr),
+        hold=float(settings.hold_hours),
+        most=seen.assets.height if most is None else int(most),
+        band=float("nan") if band is None else float(band),
+    )
+    walked: Any = core.walk(sight, rules, record)
+    return core.Walked(*walked)
+
+
+_FRACTIONS = ("entry_apr", "exit_apr", "switch_band_apr")  # of a year: 20 is a slip for 0.2
+_COUNTED = ("entry_apr", "hold_hours", "slippage_bps")  # 0 or more
 
 
 def checked(settings: Settings) -> None:
@@ -85,28 +101,29 @@ def checked(settings: Settings) -> None:
     if settings.end <= settings.start:
         told = f"span {settings.start.isoformat()} .. {settings.end.isoformat()}"
         raise BadWindow(f"{told} is reversed or empty: start must be before end")
-    figures = {
-        "entry": settings.entry_apr, "exit": settings.exit_apr, "hold": settings.hold_hours,
-        "switch band": settings.switch_band_apr, "notional": settings.notional_usd, "slippage": settings.slippage_bps,
-    }  # fmt: skip
+    figures = {name: getattr(settings, name) for name in (*_FRACTIONS, *_COUNTED, "notional_usd", "max_pairs")}
     for name, value in figures.items():
-        if value is not None and not isfinite(value):
-            raise BadCall(f"{name} {value}: not a finite number")
+        _figure(name, value)
     if settings.entry_apr < settings.exit_apr:
         raise BadCall(
-            f"entry {settings.entry_apr:g} a year lies below exit {settings.exit_apr:g}: each pair would be left as soon "
-            "as it may be; give an entry at or above the exit"
+            f"entry_apr {settings.entry_apr:g} lies below exit_apr {settings.exit_apr:g}: each pair would be left as soon as "
+            "it may be; give an entry at or above the exit"
         )
-    low = {"entry": settings.entry_apr, "hold": settings.hold_hours, "slippage": settings.slippage_bps}
-    for name, value in low.items():
-        if value < 0:
-            raise BadCall(f"{name} {value:g}: must be 0 or more")
-    if settings.switch_band_apr is not None and settings.switch_band_apr <= 0:
-        raise BadCall(f"switch band {settings.switch_band_apr:g}: must be above 0, or left out for never")
-    if settings.notional_usd <= 0:
-        raise BadCall(f"notional {settings.notional_usd:g}: must be above 0")
-    if settings.max_pairs is not None and settings.max_pairs < 1:
-        raise BadCall(f"max pairs {settings.max_pairs}: must be 1 or more")
-    for name, value in (("entry", settings.entry_apr), ("exit", settings.exit_apr)):
-        if abs(value) > 100:
-            raise BadCall(f"{name} {value:g}: is a fraction a year, 0.2 for 20 %; this is {value:.0%}")
+
+
+def _figure(name: str, value: float | None) -> None:
+    """Raises BadCall for a figure that makes no sense."""
+    if value is None:
+        return
+    if not isfinite(value):
+        raise BadCall(f"{name} {value}: not a finite number")
+    if name in _COUNTED and value < 0:
+        raise BadCall(f"{name} {value:g}: must be 0 or more")
+    if name in _FRACTIONS and abs(value) > 100:
+        raise BadCall(f"{name} {value:g}: is a fraction a year, 0.2 for 20 %; this would be {value:,.0%}")
+    if name == "notional_usd" and value <= 0:
+        raise BadCall(f"{name} {value:g}: must be above 0")
+    if name == "switch_band_apr" and value <= 0:
+        raise BadCall(f"{name} {value:g}: must be above 0; leave it out for no switching")
+    if name == "max_pairs" and (value < 1 or value != int(value)):
+        raise BadCall(f"{name} {value:g}: must be a whole number, 1 or more")
