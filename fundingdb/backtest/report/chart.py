@@ -119,10 +119,11 @@ def lines(
     drawn = [*(_level(g, axis, height) for g in guides), _marked(span, held, height)]
     drawn += [_drawn(span, c, kept, axis, height) for c in curves]
     points = _points(kept, [c.values[kept] for c in curves], decimals)
-    over = "".join(_over(span, c, axis, unit, decimals) for c in curves) if limit < top else ""
+    notes = "".join(_notes(span, c, axis.high, unit, decimals) for c in curves)
     said = f"{label}. " + "; ".join(_said(span, c, unit, decimals) for c in curves)
     return (
-        _figure(span, axis, "".join(drawn), said, height, points=_Points(points, unit, decimals, left)) + over
+        _figure(span, axis, "".join(drawn), said, height, points=_Points(points, unit, decimals, left))
+        + notes
     )
 
 
@@ -212,15 +213,17 @@ def _said(span: Span, curve: Curve, unit: str, decimals: int) -> str:
     return f"{curve.name}: {told}" + (f"; unknown in {missing:,} hours" if missing else "")
 
 
-def _over(span: Span, curve: Curve, axis: Scale, unit: str, decimals: int) -> str:
-    over = curve.values > axis.high
-    if not over.any():
-        return ""
-    n, count = int(np.nanargmax(curve.values)), int(over.sum())
-    peak = f"{number(float(curve.values[n]), decimals)} {unit} at {_at(span, n)}"
-    return (
-        f'<p class="note">Above the axis in {count} {"hour" if count == 1 else "hours"}; highest {peak}.</p>'
-    )
+def _notes(span: Span, curve: Curve, limit: float, unit: str, decimals: int) -> str:
+    """What the drawing does not show: hours without a value, and values above the axis."""
+    told = []
+    if unknown := int(np.isnan(curve.values).sum()):
+        told.append(f"Unknown in {unknown:,} of {len(curve.values):,} hours.")
+    over = curve.values > limit
+    if count := int(over.sum()):
+        n = int(np.nanargmax(curve.values))
+        peak = f"{number(float(curve.values[n]), decimals)} {unit} at {_at(span, n)}"
+        told.append(f"Above the axis in {count:,} {'hour' if count == 1 else 'hours'}; highest {peak}.")
+    return f'<p class="note">{" ".join(told)}</p>' if told else ""
 
 
 def _at(span: Span, hour: int) -> str:

@@ -26,7 +26,7 @@ _ASSET = ("asset_class", "base")
 
 def span_of(result: Result) -> Span:
     """Full hours around the run's span."""
-    start, end = result.settings.start, result.settings.end
+    start, end = (at.astimezone(UTC) for at in (result.settings.start, result.settings.end))
     first = start.replace(minute=0, second=0, microsecond=0)
     last = end.replace(minute=0, second=0, microsecond=0)
     return Span(first, last if last == end else last + _HOUR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -31,7 +32,7 @@ def page(title: str, about: str, run: Result | Grid, sections: Sequence[Section]
     """The whole page: title, what it is about (escaped already), span and fingerprint, then warnings, links and the sections."""
     main = "\n".join(f'<section id="{s.name}"><h2>{s.head}</h2>{s.body}</section>' for s in sections)
     links = "".join(f'<li><a href="#{s.name}">{s.head.split(",")[0]}</a></li>' for s in sections)
-    start, end = run.settings.start, run.settings.end
+    start, end = (at.astimezone(UTC) for at in (run.settings.start, run.settings.end))
     return f"""<!doctype html>
 <html lang="en">
 <head>
