@@ -5,7 +5,8 @@ DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downl
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
 `restatements`; and `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source: the exchange
 itself, then others by name, `import` last) and `lake_funding_rest` (its other sources; usually empty, so that the
-view `funding` costs nothing).
+view `funding` costs nothing); and `fees`, whose rows stand in the view itself: the shipped table and the warehouse's own
+`fees.csv` (see costs).
 
 A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
 (columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
@@ -28,7 +29,8 @@ from typing import TYPE_CHECKING
 import duckdb  # noqa: TID251 - the one module that opens DuckDB
 import polars as pl
 
-from fundingdb.errors import BadCall, LakeError
+from fundingdb import costs
+from fundingdb.errors import BadCall, BadData, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -74,15 +76,20 @@ def default_warehouse() -> Path:
 
 
 def connect(
-    warehouse: Path | str | None = None, version: int | datetime | None = None
+    warehouse: Path | str | None = None,
+    version: int | datetime | None = None,
+    fees: Path | str | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with all views over the files of `version` (None = newest), session time zone UTC.
 
-    It keeps seeing that version while others write. Nothing is downloaded. Raises VersionGone, LakeError.
+    It keeps seeing that version while others write. Nothing is downloaded. `fees` is a table of the user's own, in place of the
+    warehouse's `fees.csv`. Raises VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
     """
-    listed, as_of = pinned(default_warehouse() if warehouse is None else Path(warehouse), version)
+    folder = default_warehouse() if warehouse is None else Path(warehouse)
+    listed, as_of = pinned(folder, version)
+    known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = _session()
-    build(con, listed, as_of)
+    build(con, listed, as_of, known)
     return con
 
 
@@ -105,12 +112,13 @@ def rebuild(warehouse: Path | str) -> Path:
         raise LakeError(f"{target.parent} is no folder: nothing was stored there yet")
     draft = target.with_name(f"{FILE}.{os.getpid()}.draft")
     listed, as_of = pinned(target.parent, None)
+    known = _known_fees(target.parent)
     try:
         draft.unlink(missing_ok=True)
         with _session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
-            build(con, listed, as_of)
+            build(con, listed, as_of, known)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{target} can't be written: {error}") from error
@@ -126,8 +134,9 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
+    known = _known_fees(folder)
     with _session() as con:
-        build(con, listed, as_of)
+        build(con, listed, as_of, known)
         _lock(con, chain.from_iterable(listed.values()))
         try:
             _reads_only(con, query)
@@ -168,29 +177,35 @@ def pinned(warehouse: Path, version: int | datetime | None) -> tuple[dict[str, l
 
 
 def build(
-    con: duckdb.DuckDBPyConnection, listed: Mapping[str, Sequence[Path]], as_of: datetime | None = None
+    con: duckdb.DuckDBPyConnection,
+    listed: Mapping[str, Sequence[Path]],
+    as_of: datetime | None = None,
+    fees: pl.DataFrame | str | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
-    `lake_as_of()` is the instant after which these files know nothing (None: no bound).
+    `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
+    them (None: the shipped ones), or why they can't be read: every query that asks for a fee then fails with that text.
     """
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
-    con.sql(f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)")
+    script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
     for name, table in TABLES.items():
-        _base(con, "lake_funding" if name == "funding" else name, table, listed[name])
+        script += _base("lake_funding" if name == "funding" else name, table, listed[name])
     first, rest = split(listed["funding"])
-    _base(con, "lake_funding_first", TABLES["funding"], first)
-    _base(con, "lake_funding_rest", TABLES["funding"], rest)
+    script += _base("lake_funding_first", TABLES["funding"], first)
+    script += _base("lake_funding_rest", TABLES["funding"], rest)
+    script += _fees(costs.shipped() if fees is None else fees)
     for view in views():
         if view.is_macro:
             asked = ", ".join(
                 name if value == "-" else f"{name} := {value}" for name, value, _ in view.parameters
             )
-            con.sql(f"CREATE OR REPLACE MACRO {view.name}({asked}) AS TABLE {view.sql}")
-            con.sql(f"COMMENT ON MACRO TABLE {view.name} IS {text(view.comment)}")
+            script.append(f"CREATE OR REPLACE MACRO {view.name}({asked}) AS TABLE {view.sql}")
+            script.append(f"COMMENT ON MACRO TABLE {view.name} IS {text(view.comment)}")
         else:
-            con.sql(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-            _comment(con, view.name, view.comment, ((name, note) for name, _, note in view.columns))
+            script.append(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+            script += _comment(view.name, view.comment, ((name, note) for name, _, note in view.columns))
+    con.sql(";\n".join(script))  # at once: 300 calls would cost 0.2 s
 
 
 def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -220,7 +235,7 @@ def _owner(path: Path) -> tuple[str, str]:
         raise LakeError(f"{path}: no partition folder {missing}=...") from None
 
 
-def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequence[Path]) -> None:
+def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
     types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
     # qualified: a bare name is taken for a macro's parameter of that name
     wanted = ", ".join(f"CAST(file.{column} AS {kind}) AS {column}" for column, kind in types.items())
@@ -231,17 +246,45 @@ def _base(con: duckdb.DuckDBPyConnection, name: str, table: Table, paths: Sequen
     else:
         wanted = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
         source = "(SELECT 1) AS nothing WHERE false"
-    con.sql(f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}")
-    _comment(con, name, table.note, ((column, c.note) for column, c in table.columns.items()))
+    view = f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}"
+    return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
 
 
-def _comment(
-    con: duckdb.DuckDBPyConnection, view: str, note: str, columns: Iterable[tuple[str, str]]
-) -> None:
+def _known_fees(warehouse: Path) -> pl.DataFrame | str:
+    try:
+        return costs.fees(None, warehouse)
+    except (
+        BadCall,
+        BadData,
+    ) as error:  # a slip in a table of fees must not stop those who store or read rates
+        return str(error)
+
+
+def _fees(fees: pl.DataFrame | str) -> list[str]:
+    wanted = ", ".join(f"CAST(given.{n} AS {_TYPES[k]}) AS {n}" for n, k in costs.FEES_COLUMNS.items())
+    if isinstance(fees, str):
+        nulls = ", ".join(f"NULL AS {n}" for n in costs.FEES_COLUMNS)
+        held = f"(SELECT {nulls}) AS given WHERE error({text(fees)}) IS NULL"
+    else:
+        rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in fees.rows())
+        held = f"(VALUES {rows}) AS given({', '.join(fees.columns)})"
+    return [
+        f"CREATE OR REPLACE VIEW fees AS SELECT {wanted} FROM {held}",
+        *_comment("fees", costs.NOTE, costs.FEES_NOTES.items()),
+    ]
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime):
+        return text(value.isoformat(" "))
+    return text(value) if isinstance(value, str) else repr(value)
+
+
+def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
     said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
-    con.sql(
-        "; ".join([f"COMMENT ON VIEW {view} IS {text(note)}", *said])
-    )  # one script: 250 calls would cost 0.2 s
+    return [f"COMMENT ON VIEW {view} IS {text(note)}", *said]
 
 
 def views() -> list[View]:

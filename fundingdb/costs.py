@@ -7,6 +7,7 @@ exchange without a row has an unknown fee: null, never a default.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
@@ -37,8 +38,12 @@ FEES_COLUMNS: Mapping[str, pl.DataType] = {
     "read_at": _TIME,
     "evidence": pl.String(),
 }
+NOTE = (
+    "One row per exchange, tier, effective_at: what a fill costs, from the table that comes with fundingdb and the warehouse's "
+    "fees.csv, whose rows stand in place of the others. An exchange without a row has an unknown fee."
+)
 FEES_NOTES: Mapping[str, str] = {
-    "exchange": "where the perpetual trades",
+    "exchange": "where the perpetual trades; markets with a dex prefix (xyz:GOLD) have rows of their own (hyperliquid:xyz)",
     "tier": "base is what a new account pays; others by the name the exchange gives them",
     "taker": "fraction of notional per fill that takes; null = unknown",
     "maker": "fraction of notional per fill that makes; negative: a rebate; null = unknown",
@@ -48,7 +53,7 @@ FEES_NOTES: Mapping[str, str] = {
     "evidence": "recorded (an answer of the exchange), documented (its page), inferred (others say so), own (the user's)",
 }
 _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
 def fees(file: Path | str | None = None, warehouse: Path | str | None = None) -> pl.DataFrame:
@@ -74,10 +79,8 @@ def shipped() -> pl.DataFrame:
 def _own(file: Path | str | None, warehouse: Path | str | None) -> Path | None:
     if file is not None:
         return Path(file)
-    if warehouse is None:
-        from fundingdb.lake import default_warehouse  # noqa: PLC0415, TID251 - the name of the folder only
-
-        warehouse = default_warehouse()
+    if warehouse is None:  # as lake.default_warehouse, which would load deltalake
+        warehouse = os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse"
     found = Path(warehouse) / FILE
     return found if found.exists() else None
 

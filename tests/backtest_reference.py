@@ -51,7 +51,9 @@ class Reference:
         """The rate per hour of the last regular payment, while its own interval lasts."""
         if at >= self.as_of:
             return None
-        before = [p for p in self.paid[asset, market] if p["rate_type"] == "regular" and p["funding_time"] <= at]
+        before = [
+            p for p in self.paid[asset, market] if p["rate_type"] == "regular" and p["funding_time"] <= at
+        ]
         if not before or before[-1]["interval_hours"] is None:
             return None
         last = before[-1]
@@ -105,7 +107,9 @@ class Reference:
         """Whether a leg's rate was unknown at this hour and the 23 before it, all of them after the entry."""
         for _, market in position.legs():
             hours = [at - n * HOUR for n in range(24)]
-            if hours[-1] > position.entered and all(self.known(position.asset, market, h) is None for h in hours):
+            if hours[-1] > position.entered and all(
+                self.known(position.asset, market, h) is None for h in hours
+            ):
                 return True
         return False
 
@@ -122,7 +126,11 @@ class Reference:
         if own < self.asked.exit_apr:
             return "exit"
         best = self.widest(position.asset, at)
-        if self.asked.switch_band_apr is not None and best is not None and best[1:] != (position.long, position.short):
+        if (
+            self.asked.switch_band_apr is not None
+            and best is not None
+            and best[1:] != (position.long, position.short)
+        ):
             if best[0] >= own + self.asked.switch_band_apr:
                 return "switch"
         return None

@@ -268,6 +268,7 @@ def test_help_is_quick():
     assert seconds(sys.executable, "-m", "fundingdb", "--help") - seconds(sys.executable, "-c", "pass") < 0.5
 
 
+@pytest.mark.slow
 def test_the_demo_is_right_and_leaves_nothing_outside_its_folder(tmp_path):
     done = run("demo", "--days", 5, cwd=tmp_path, timeout=100)
     assert done.returncode == 0, done.stderr + done.stdout

@@ -137,6 +137,17 @@ def test_a_unit_that_changes_inside_a_file_is_refused_at_its_row(shared, tmp_pat
     assert "2025-03-07 14:00" in str(error.value)
 
 
+@pytest.mark.parametrize("said", [None, "fraction", "percent"])
+def test_a_file_of_few_rows_whose_unit_changes_is_refused_too(tmp_path, said):
+    fractions = [0.0000125 if n % 3 == 0 else n * 1e-7 - 1e-6 for n in range(60)]
+    rates = [rate * (100 if n >= 31 else 1) for n, rate in enumerate(fractions)]
+    path = saved(hourly(60, rates=rates), tmp_path / "short.parquet")
+    with pytest.raises(
+        BadData, match=r"row 34 \(BTC .* 0.00125\): the unit changes from fraction to percent here"
+    ):
+        one(path, exchange="hyperliquid", unit=said)
+
+
 def test_the_hour_that_stands_in_both_units_is_two_rates_of_one_payment(shared, tmp_path):
     rows = pl.read_parquet(shared / "data" / ALL_COINS).filter(pl.col("timestamp") == at("2025-03-07T13:00"))
     rows = rows.select("timestamp", "coin", rate=pl.coalesce("fundingRate_percent", "fundingRate_annualized"))

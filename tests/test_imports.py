@@ -17,6 +17,7 @@ RANK = {
     "ledger": 5,
     "listing": 5,
     "quarantine": 6,
+    "costs": 2,
     "loaded": 7,
     "rounds": 3,
     "intervals": 3,

@@ -12,6 +12,7 @@ from lake_worker import ROWS, batch, whole
 
 from fundingdb.lake import Lake
 
+pytestmark = pytest.mark.slow
 WORKER = Path(__file__).with_name("lake_worker.py")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -175,7 +175,7 @@ def _verdict(sight: Sight, rules: Rules, book: Book, blind: Ints, t: int, h: int
 
 @njit(cache=True, nogil=True)
 def _wanted(sight: Sight, rules: Rules, row: Ints, turning: Flags, h: int) -> tuple[Ints, int]:
-    """Assets to be entered: those that switch, in order of name, then the widest first, equal ones by name; and how many switch."""
+    """Assets to enter: those that switch, by name, then the widest first, equal ones by name; and how many switch."""
     last = h == sight.day.size - 1
     assets, width = np.empty(row.size, np.int64), np.empty(row.size)
     n = 0
@@ -200,7 +200,7 @@ def _wanted(sight: Sight, rules: Rules, row: Ints, turning: Flags, h: int) -> tu
 
 
 @njit(cache=True, nogil=True)
-def _longer(table: NDArray[np.generic]) -> NDArray[np.generic]:
+def _longer(table: Any) -> Any:
     more = np.zeros((table.shape[0] * 2, table.shape[1]), table.dtype)
     for i in range(table.shape[0]):  # a slice would compile five seconds longer, for numpy's messages
         for j in range(table.shape[1]):
@@ -272,7 +272,7 @@ def walk(sight: Sight, rules: Rules, record: bool) -> tuple[object, ...]:  # noq
         skipped = np.zeros(assets, np.bool_)
         for i in range(wanted.size):
             a = wanted[i]
-            long, short = np.int64(sight.best_long[a, h]), np.int64(sight.best_short[a, h])
+            long, short = int(sight.best_long[a, h]), int(sight.best_short[a, h])
             spread = _spread(sight, long, short, h)
             action = SWITCH if i < switching else ENTER
             if action == ENTER and n_open >= rules.most:

@@ -176,7 +176,7 @@ def _spreads(ready: Ready, walked: Walked) -> pl.DataFrame:
     asset = np.unique(walked.trades[:, core.T_ASSET])
     long, short = ready.best_long[asset], ready.best_short[asset]
     row, hour = np.nonzero(long >= 0)
-    l, s = long[row, hour], short[row, hour]
+    low, high = long[row, hour], short[row, hour]
     exchange = pl.Series(seen.exchanges, dtype=pl.String)
     return (
         seen.assets[asset[row]]
@@ -184,9 +184,9 @@ def _spreads(ready: Ready, walked: Walked) -> pl.DataFrame:
             "asset_class",
             "base",
             hour_at=_hour(seen, hour),
-            long_exchange=exchange[seen.exchange[l]],
-            short_exchange=exchange[seen.exchange[s]],
-            spread_apr=pl.Series((seen.known[s, hour] - seen.known[l, hour]) * core.YEAR_HOURS),
+            long_exchange=exchange[seen.exchange[low]],
+            short_exchange=exchange[seen.exchange[high]],
+            spread_apr=pl.Series((seen.known[high, hour] - seen.known[low, hour]) * core.YEAR_HOURS),
         )
         .select("hour_at", *_PAIR, "spread_apr")
     )

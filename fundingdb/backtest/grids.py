@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from math import floor
-from typing import TYPE_CHECKING
+from math import floor, isfinite, prod
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fundingdb.backtest.result import Settings
+    from fundingdb.backtest.running import Ready
 
 # the word of --grid -> the field of Settings
 AXES = {
@@ -56,27 +58,42 @@ def grid(
     Points whose entry lies below their exit are left out and told. Raises as `run`; UnknownName for an axis that can't
     vary, BadCall where no point is left or there are more than 10,000.
     """
+    points(settings, axes)  # refused before anything is read
+    with catalog.connect(warehouse, version) as con:
+        ready = prepare(con, settings, warehouse)
+    table, notes = over_points(settings, axes, ready)
+    return Grid(settings, ready.fingerprint, table, (*ready.notes, *notes))
+
+
+def points(settings: Settings, axes: Mapping[str, Sequence[float]]) -> tuple[list[Settings], int]:
+    """The points that make sense, and how many were left out because their entry lies below their exit."""
     for name in axes:
         if name not in AXES.values():
             raise UnknownName("axis", name, AXES.values())
-    points = [_point(settings, dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
-    kept = [p for p in points if p.entry_apr >= p.exit_apr]
+    count = prod(len(values) for values in axes.values())
+    if count > _MOST:
+        raise BadCall(f"the grid has {count} points: at most {_MOST} are run at once")
+    every = [_point(settings, dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
+    kept = [p for p in every if not p.entry_apr < p.exit_apr]
     if not kept:
         raise BadCall("the grid has no point whose entry is at or above its exit")
-    if len(kept) > _MOST:
-        raise BadCall(f"the grid has {len(kept)} points: at most {_MOST} are run at once")
     for point in kept:
         checked(point)
-    with catalog.connect(warehouse, version) as con:
-        ready = prepare(con, settings, warehouse)
-    notes = list(ready.notes)
-    if left := len(points) - len(kept):
-        notes.append(f"{left} of {len(points)} points left out: their entry lies below their exit")
+    return kept, len(every) - len(kept)
+
+
+def over_points(
+    settings: Settings, axes: Mapping[str, Sequence[float]], ready: Ready
+) -> tuple[pl.DataFrame, list[str]]:
+    """The table of a Grid over what is read already, and what is to be told."""
+    kept, left = points(settings, axes)
+    notes = (
+        [f"{left} of {left + len(kept)} points left out: their entry lies below their exit"] if left else []
+    )
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the walk holds no lock
-        rows = list(pool.map(lambda p: figures(walk(ready, p, record=False), p.notional_usd), kept))
+        rows = list(pool.map(partial(_figures, ready), kept))
     varied = pl.DataFrame([{name: getattr(p, name) for name in axes} for p in kept], infer_schema_length=None)
-    table = pl.concat([varied, pl.DataFrame(rows, infer_schema_length=None)], how="horizontal")
-    return Grid(settings, ready.fingerprint, table, tuple(notes))
+    return pl.concat([varied, pl.DataFrame(rows, infer_schema_length=None)], how="horizontal"), notes
 
 
 def axes_of(text: str) -> dict[str, list[float]]:
@@ -102,6 +119,8 @@ def _values(part: str, text: str) -> list[float]:
         ends = [float(v.removesuffix("h")) for v in text.split(":")]
     except ValueError:
         raise BadCall(form) from None
+    if not all(map(isfinite, ends)):
+        raise BadCall(f"--grid {part!r}: not a finite number")
     if len(ends) == 1:
         return ends
     if len(ends) != 3:
@@ -115,8 +134,12 @@ def _values(part: str, text: str) -> list[float]:
     return [round(first + n * step, 12) for n in range(count)]
 
 
-def _point(settings: Settings, varied: dict[str, float]) -> Settings:
+def _point(settings: Settings, varied: dict[str, Any]) -> Settings:
     most = varied.get("max_pairs")
-    if most is not None:
-        varied["max_pairs"] = int(most) if most == int(most) else most
+    if most is not None and most == int(most):
+        varied["max_pairs"] = int(most)
     return replace(settings, **varied)
+
+
+def _figures(ready: Ready, point: Settings) -> dict[str, float | int | None]:
+    return figures(walk(ready, point, record=False), point.notional_usd)

@@ -2,20 +2,69 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Numbers = NDArray[np.uint64]
 
 HOUR_US = 3_600_000_000
 _NEVER = -(2**62)
 
 
+class Payments(NamedTuple):
+    """Payments of one exchange, a column each; `number` tells the market."""
+
+    number: Numbers
+    time: Ints  # microseconds since 1970
+    interval: Floats  # hours; NaN: unknown
+    rate: Floats
+    special: NDArray[np.bool_]
+
+
+class Markets(NamedTuple):
+    """The markets of one exchange, by number: their row among all markets, and a seed for the checksum."""
+
+    numbers: Numbers
+    rows: Ints
+    seeds: Numbers
+
+
+class Board(NamedTuple):
+    """What is filled, market x hour; column 0 is the hour `first` (hours since 1970).
+
+    Payments up to `pad` hours before it still count as known; nothing is known from `as_of` (microseconds) on.
+    """
+
+    known: Floats
+    settled: Floats
+    paid: NDArray[np.uint8]
+    first: int
+    pad: int
+    as_of: int
+
+
+class _Marks(NamedTuple):
+    """The last regular payment of each hour, market x hour, beginning `pad` hours before the board."""
+
+    time: Ints
+    until: Ints  # first hour, since 1970, at which it is no longer known
+    rate_1h: Floats
+
+
 @njit(cache=True, nogil=True)
-def _ceil_hour(us):
+def _ceil_hour(us: int) -> int:
     return -((-us) // HOUR_US)
 
 
 @njit(cache=True, nogil=True)
-def _mix(x):
+def _mix(x: np.uint64) -> np.uint64:
     """One value's share in a sum that does not depend on the order of rows (the finish of splitmix64)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -23,68 +72,70 @@ def _mix(x):
 
 
 @njit(cache=True, nogil=True)
-def lay(
-    number, time, interval, rate, special, numbers, rows, seeds, first_hour, pad, as_of, known, settled, paid
-):
-    """Writes one exchange's payments into the rows `rows` of `known`, `settled`, `paid` (market x hour).
+def lay(paid: Payments, markets: Markets, board: Board) -> tuple[np.uint64, Ints]:
+    """Fills the board's rows of these markets; gives a checksum of the payments and, by market, how many had no interval.
 
-    A payment's market is the place of its `number` in `numbers` (sorted). Column 0 is the hour `first_hour` (hours
-    since 1970); payments up to `pad` hours before it still count as known. `known` is the rate per hour of the last
-    regular payment at or before the hour while the hour lies within that payment's own interval and before `as_of`
-    (microseconds), else NaN: the view `funding_known_1h`. `settled` is the sum of all rates paid after the hour
-    before and up to the hour, `paid` their count. Gives a checksum of the rows and how many had no interval.
+    `known` is the rate per hour of the last regular payment at or before the hour while the hour lies within that
+    payment's own interval and before `as_of`, else NaN: the view `funding_known_1h`. `settled` is the sum of all rates
+    paid after the hour before and up to the hour, `paid` their count. Payments after the board's end must not come.
     """
-    markets, hours = numbers.size, known.shape[1]
-    at = np.full((markets, pad + hours), _NEVER, np.int64)
-    until = np.zeros((markets, pad + hours), np.int64)
-    rate_1h = np.zeros((markets, pad + hours))
-    bits, lengths = rate.view(np.uint64), interval.view(np.uint64)
+    size, hours, pad = markets.numbers.size, board.known.shape[1], board.pad
+    marks = _Marks(
+        np.full((size, pad + hours), _NEVER, np.int64),
+        np.zeros((size, pad + hours), np.int64),
+        np.zeros((size, pad + hours)),
+    )
+    unknown = np.zeros(size, np.int64)
     checksum = np.uint64(0)
-    unknown = np.zeros(markets, np.int64)
-    m, last = 0, np.uint64(0)
-    for k in range(number.size):
-        if k == 0 or number[k] != last:
-            last = number[k]
-            m = np.searchsorted(numbers, last)
-        t = time[k]
-        nameless = np.isnan(interval[k])
-        length = np.uint64(0) if nameless else lengths[k]
-        row = _mix(np.uint64(t) ^ seeds[m])
-        row = _mix(row ^ bits[k])
-        row = _mix(row ^ length) + np.uint64(special[k])
-        checksum += _mix(row)
-        hour = _ceil_hour(t)
-        place = hour - first_hour + pad
-        if place < 0 or place >= pad + hours:
+    rates, lengths = paid.rate.view(np.uint64), paid.interval.view(np.uint64)
+    m = 0
+    for k in range(paid.number.size):
+        if k == 0 or paid.number[k] != paid.number[k - 1]:  # rows come market by market
+            m = np.searchsorted(markets.numbers, paid.number[k])
+        length = np.uint64(0) if np.isnan(paid.interval[k]) else lengths[k]
+        mixed = _mix(_mix(_mix(np.uint64(paid.time[k]) ^ markets.seeds[m]) ^ rates[k]) ^ length)
+        checksum += _mix(mixed + np.uint64(paid.special[k]))
+        place = _ceil_hour(paid.time[k]) - board.first + pad
+        if place < 0:
             continue
         if place >= pad:
-            settled[rows[m], place - pad] += rate[k]
-            paid[rows[m], place - pad] += 1
-            if nameless and not special[k]:
+            board.settled[markets.rows[m], place - pad] += paid.rate[k]
+            board.paid[markets.rows[m], place - pad] += 1
+            if np.isnan(paid.interval[k]) and not paid.special[k]:
                 unknown[m] += 1
-        if special[k] or t < at[m, place]:
-            continue
-        at[m, place] = t
-        if nameless:
-            until[m, place] = hour
-        else:
-            until[m, place] = _ceil_hour(t + np.int64(np.round(interval[k] * HOUR_US)))
-            rate_1h[m, place] = rate[k] / interval[k]
-    for m in range(markets):
-        value, stop = np.nan, np.int64(0)
-        for place in range(pad + hours):
-            if at[m, place] != _NEVER:
-                value, stop = rate_1h[m, place], until[m, place]
-            if place >= pad:
-                hour = place - pad + first_hour
-                inside = hour < stop and hour * HOUR_US < as_of
-                known[rows[m], place - pad] = value if inside else np.nan
+        if not paid.special[k] and paid.time[k] >= marks.time[m, place]:
+            _mark(marks, m, place, paid.time[k], paid.interval[k])
+            marks.rate_1h[m, place] = paid.rate[k] / paid.interval[k]
+    for m in range(size):
+        _tell(marks, board, m, markets.rows[m])
     return checksum, unknown
 
 
 @njit(cache=True, nogil=True)
-def holes(known, delisted):
-    """Each market's unknown hours between its first and last known one, the longest run of them and where it begins."""
+def _mark(marks: _Marks, m: int, place: int, time: int, interval: float) -> None:
+    marks.time[m, place] = time
+    if np.isnan(interval):
+        marks.until[m, place] = _NEVER
+    else:
+        marks.until[m, place] = _ceil_hour(time + int(np.round(interval * HOUR_US)))
+
+
+@njit(cache=True, nogil=True)
+def _tell(marks: _Marks, board: Board, m: int, row: int) -> None:
+    """Writes one row of `known`, hour by hour from the last mark."""
+    value, until = np.nan, _NEVER
+    for place in range(marks.time.shape[1]):
+        if marks.time[m, place] != _NEVER:
+            value, until = marks.rate_1h[m, place], marks.until[m, place]
+        if place >= board.pad:
+            hour = place - board.pad + board.first
+            inside = hour < until and hour * HOUR_US < board.as_of
+            board.known[row, place - board.pad] = value if inside else np.nan
+
+
+@njit(cache=True, nogil=True)
+def holes(known: Floats, delisted: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each market's unknown hours between its first and last known one, the longest run of them, and where that begins."""
     markets, hours = known.shape
     unknown, longest, begins = (
         np.zeros(markets, np.int64),

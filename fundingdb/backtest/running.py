@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from duckdb import DuckDBPyConnection  # noqa: TID251 - the type alone; catalog opens it
+    from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
     from fundingdb.backtest.result import Result, Settings
@@ -101,7 +101,9 @@ def checked(settings: Settings) -> None:
     if settings.end <= settings.start:
         told = f"span {settings.start.isoformat()} .. {settings.end.isoformat()}"
         raise BadWindow(f"{told} is reversed or empty: start must be before end")
-    figures = {name: getattr(settings, name) for name in (*_FRACTIONS, *_COUNTED, "notional_usd", "max_pairs")}
+    figures = {
+        name: getattr(settings, name) for name in (*_FRACTIONS, *_COUNTED, "notional_usd", "max_pairs")
+    }
     for name, value in figures.items():
         _figure(name, value)
     if settings.entry_apr < settings.exit_apr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -19,13 +19,13 @@ from fundingdb.window import HOUR, floor_hour
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from duckdb import DuckDBPyConnection  # noqa: TID251 - the type alone; catalog opens it
+    from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_HOUR_S = 3600
+_WHO = ["exchange", "asset_class", "base", "symbol"]
 _MARKETS = """
 select
     exchange, asset_class, base, symbol, hash(asset_class, base, symbol) as number,
@@ -121,82 +121,108 @@ def load(
 
     Raises BadWindow where the lake has nothing in the span, BadCall where no token is on two exchanges.
     """
-    stop = f"the lake has {_day(listed['first_time'].min())} .. {_day(listed['last_time'].max())} of them"
-    if end <= start:
-        raise BadWindow(f"span {_day(start)} .. {_day(end)}: reversed or empty; start must be before end")
     notes: list[str] = []
-    as_of = con.sql("select epoch_us(lake_as_of())").fetchall()[0][0]
-    listed = _matching(con, listed, notes)
-    pad = int(np.ceil(listed["longest_hours"].max() or 0))  # pyrefly: ignore
-    inside = (pl.col("last_time") > start - pad * HOUR) & (pl.col("first_time") <= end)
-    there = listed.filter(inside)
-    if there.is_empty():
-        raise BadWindow(
-            f"span {_day(start)} .. {_day(end)}: no settlement of these markets lies in it; {stop}"
-        )
-    there = _pairable(there, notes)
-    notes += _edges(there, start, end, as_of)
-    kinds = ["base", "asset_class", "exchange"]
-    there = there.with_columns(dex=pl.col("symbol").str.contains(":", literal=True)).sort(
-        *kinds, "dex", "symbol"
-    )
+    as_of = min(con.sql("select epoch_us(lake_as_of())").fetchall()[0][0], _us(end) + 1)
+    there, pad = _there(_matching(con, listed, notes), start, end)
+    there = _pairable(there, notes).with_row_index("row")
     counted = there.group_by("asset_class", "base", maintain_order=True).len()
-    assets, starts = counted.drop("len"), np.append(0, np.cumsum(counted["len"].to_numpy())).astype(np.int64)
     names = tuple(there["exchange"].unique().sort())
+    number = {name: n for n, name in enumerate(names)}
     hours = (end - start) // HOUR + 1
-    known = np.full((there.height, hours), np.nan)
-    settled, paid = np.zeros((there.height, hours)), np.zeros((there.height, hours), np.uint8)
-    bases = None if all_tokens else assets["base"].unique().sort().to_list()
+    board = on_hours.Board(
+        known=np.full((there.height, hours), np.nan),
+        settled=np.zeros((there.height, hours)),
+        paid=np.zeros((there.height, hours), np.uint8),
+        first=_us(start) // on_hours.HOUR_US,
+        pad=pad,
+        as_of=as_of,
+    )
+    asked = {
+        "start": start - pad * HOUR,
+        "stop": end,
+        "bases": None if all_tokens else counted["base"].unique().sort().to_list(),
+    }
     digest = sha256(f"fundingdb {__version__} {start.isoformat()} {end.isoformat()} {as_of}".encode())
-    there = there.with_row_index("row")
     unknown = np.zeros(there.height, np.int64)
-    first_hour = int(start.timestamp()) // _HOUR_S
     for name in names:
-        mine = there.filter(exchange=name).sort("number")
-        if not mine["number"].is_unique().all():
-            raise LakeError(f"two markets of {name} share one hash: name the tokens wanted")
-        asked = {"exchange": name, "start": start - (pad + 1) * HOUR, "stop": end, "bases": bases}
-        rows = con.sql(_PAYMENTS, params=asked).pl()
-        rows = _only(rows, mine)
-        seeds = np.array(
-            [_seed(*who) for who in mine.select("exchange", "asset_class", "base", "symbol").iter_rows()]
-        )
-        places = mine["row"].to_numpy().astype(np.int64)
-        checksum, nameless = on_hours.lay(
-            *(rows[c].to_numpy() for c in ("number", "time", "interval_hours", "funding_rate", "special")),
-            mine["number"].to_numpy(), places, seeds.astype(np.uint64), first_hour, pad + 1, as_of,
-            known, settled, paid,
-        )  # fmt: skip
-        unknown[places] = nameless
-        digest.update(f"{name} {rows.height} {int(checksum)}".encode())
+        checksum, nameless = _lay(con, there.filter(exchange=name), {**asked, "exchange": name}, board)
+        digest.update(f"{name} {checksum}".encode())
+        unknown += nameless
     delisted = _delisted(con, there, start, hours)
     digest.update(delisted.tobytes())
-    number = {name: n for n, name in enumerate(names)}
-    notes += _unknown_intervals(there, unknown)
-    notes += _holes(there, known, start, delisted)
+    notes += [
+        *_edges(there, start, end, as_of),
+        *_unknown_intervals(there, unknown),
+        *_holes(there, board.known, start, delisted),
+    ]
     return World(
-        start, end, there.select("exchange", "asset_class", "base", "symbol"), assets, names, starts,
-        there["exchange"].replace_strict(number, return_dtype=pl.Int64).to_numpy(), delisted,
-        known, settled, paid, tuple(notes), digest.hexdigest(),
-    )  # fmt: skip
+        start=start,
+        end=end,
+        markets=there.select(_WHO),
+        assets=counted.drop("len"),
+        exchanges=names,
+        asset_start=np.append(0, np.cumsum(counted["len"].to_numpy())).astype(np.int64),
+        exchange=there["exchange"].replace_strict(number, return_dtype=pl.Int64).to_numpy(),
+        delisted=delisted,
+        known=board.known,
+        settled=board.settled,
+        paid=board.paid,
+        notes=tuple(notes),
+        fingerprint=digest.hexdigest(),
+    )
 
 
-def _only(rows: pl.DataFrame, mine: pl.DataFrame) -> pl.DataFrame:
-    """The rows of these markets; the filter is paid for only where others came along."""
-    if rows["number"].n_unique() == mine.height:
-        return rows
-    return rows.filter(pl.col("number").is_in(mine["number"].implode()))
+def _there(listed: pl.DataFrame, start: datetime, end: datetime) -> tuple[pl.DataFrame, int]:
+    """The markets with payments in the span, by asset, exchange and name, and how many hours before it to read."""
+    longest: Any = listed["longest_hours"].max() or 0
+    pad = int(np.ceil(longest)) + 1
+    there = listed.filter(pl.col("last_time") > start - pad * HOUR, pl.col("first_time") <= end)
+    if there.is_empty():
+        first, last = listed["first_time"].min(), listed["last_time"].max()
+        raise BadWindow(
+            f"span {_day(start)} .. {_day(end)}: no settlement of these markets lies in it; "
+            f"the lake has {_day(first)} .. {_day(last)} of them"
+        )
+    dex = pl.col("symbol").str.contains(":", literal=True)
+    order = ["base", "asset_class", "exchange", "dex", "symbol"]
+    return there.with_columns(dex=dex).sort(order), pad
+
+
+def _lay(
+    con: DuckDBPyConnection,
+    mine: pl.DataFrame,
+    asked: dict[str, object],
+    board: on_hours.Board,
+) -> tuple[int, Ints]:
+    """Reads one exchange into the board; gives the checksum of its rows and the payments of unknown interval by market."""
+    mine = mine.sort("number")
+    rows = con.sql(_PAYMENTS, params=asked).pl()
+    met = rows["number"].unique()
+    if not met.is_in(mine["number"].implode()).all():
+        rows = rows.filter(pl.col("number").is_in(mine["number"].implode()))
+    if mine["number"].is_duplicated().any():
+        raise LakeError(f"two markets of {asked['exchange']} share one hash: name the tokens wanted")
+    places = mine["row"].to_numpy().astype(np.int64)
+    seeds = np.array([_seed(*who) for who in mine.select(_WHO).iter_rows()], np.uint64)
+    columns = ("number", "time", "interval_hours", "funding_rate", "special")
+    checksum, nameless = on_hours.lay(
+        on_hours.Payments(*(rows[c].to_numpy() for c in columns)),
+        on_hours.Markets(mine["number"].to_numpy(), places, seeds),
+        board,
+    )
+    unknown = np.zeros(board.known.shape[0], np.int64)
+    unknown[places] = nameless
+    return int(checksum), unknown
 
 
 def _matching(con: DuckDBPyConnection, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Without the markets that identity_checks calls a mismatch."""
-    who = ["exchange", "symbol", "asset_class", "base"]
-    wrong = con.sql(_MISMATCHED).pl().join(listed, on=who, how="semi")
-    for row in wrong.iter_rows(named=True):
-        notes.append(
-            f"left out: {row['exchange']} {row['symbol']} is not the {row['base']} of the others: {row['reason']}"
-        )
-    return listed.join(wrong, on=who, how="anti")
+    wrong = con.sql(_MISMATCHED).pl().join(listed, on=_WHO, how="semi")
+    notes += [
+        f"left out: {row['exchange']} {row['symbol']} is not the {row['base']} of the others: {row['reason']}"
+        for row in wrong.iter_rows(named=True)
+    ]
+    return listed.join(wrong, on=_WHO, how="anti")
 
 
 def _pairable(there: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
@@ -227,7 +253,7 @@ def _edges(there: pl.DataFrame, start: datetime, end: datetime, as_of: int) -> l
         notes.append(
             f"the data ends at {_day(last)}, {hours:.0f} hours before the end: nothing is known after"
         )
-    if as_of < end.timestamp() * 1e6:
+    if as_of <= _us(end):
         at = datetime.fromtimestamp(as_of / 1e6, tz=UTC)
         notes.append(f"the lake was last written at {_day(at)}, before the end: nothing is known after")
     return notes
@@ -260,15 +286,17 @@ def _holes(there: pl.DataFrame, known: Floats, start: datetime, delisted: Ints) 
     if not unknown.any():
         return []
     who = there.row(worst, named=True)
-    return [
+    begins = _day(start + int(longest_at[worst]) * HOUR)
+    told = (
         f"{int((unknown > 0).sum())} of {there.height} markets have holes: {int(unknown.sum())} hours in which no rate is "
-        f"known; the longest {who['exchange']} {who['symbol']}, {longest[worst]} hours from "
-        f"{_day(start + int(longest_at[worst]) * HOUR)} (`fundingdb gaps` tells why)"
-    ]
+        f"known; the longest {who['exchange']} {who['symbol']}, {longest[worst]} hours from {begins} "
+        "(`fundingdb gaps` tells why)"
+    )
+    return [told]
 
 
-def _seed(*who: str) -> np.uint64:
-    return np.uint64(int.from_bytes(sha256("\0".join(who).encode()).digest()[:8], "little"))
+def _seed(*who: str) -> int:
+    return int.from_bytes(sha256("\0".join(who).encode()).digest()[:8], "little")
 
 
 def _named(kind: str, word: str, known: Iterable[str]) -> str:
@@ -287,6 +315,10 @@ def _some(what: str, names: list[str]) -> list[str]:
 
 def _few(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
 
 
 def _day(at: object) -> str:

@@ -1,4 +1,4 @@
-"""Verb `spreads`: the widest pair of exchanges of each asset, on rates known at an instant."""
+"""Verb `spreads`: the best pair of exchanges of each asset: the widest on rates known at an instant, or by another rank."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from datetime import datetime
+
+    import polars as pl
+    from duckdb import DuckDBPyConnection  # noqa: TID251 - the type alone; catalog opens it
 
 HELP = "the best spreads now, or at an instant: long where funding is lowest, short where it is highest"
-EXAMPLE = "fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --top 10"
+EXAMPLE = """fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --top 10
+  fundingdb spreads --rank net --horizon 3d --fees maker
+
+ranks, one row an asset, best pair first, unknown figures last:
+  spread     widest spread of the rates known at the instant
+  net        that spread held for --horizon less the fees of four fills (entry and exit of both legs), a year
+  capacity   dollars a day before costs at 1 % of the thinner leg's open interest, by what the 30 days before earned
+  stability  mean / standard deviation of what an hour of the 30 days before earned
+
+fees: the table `fees` (fundingdb sql "from fees"); fees.csv in the warehouse speaks before it, with the columns
+exchange, tier, taker, maker, effective_at: binance,base,0.0004,0.0002,2026-01-01"""
+RANKS = ("spread", "net", "capacity", "stability")
 # the validity of funding_known_1h, at the asked instants only; ties by name, as best_spreads
 _QUERY = """
 with known as (
@@ -69,45 +84,117 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="INSTANT", help="UTC, e.g. 2026-03-01T08:00Z (default: the last full hour)"
     )
-    parser.add_argument("--hours", type=int, default=1, metavar="N", help="also the N-1 hours before it")
     parser.add_argument(
-        "--top", type=int, default=20, metavar="N", help="rows per hour, widest first (default 20)"
+        "--hours",
+        type=int,
+        default=1,
+        metavar="N",
+        help="also the N-1 hours before it (ranks spread and net)",
+    )
+    parser.add_argument(
+        "--top", type=int, default=20, metavar="N", help="rows per hour, best first (default 20)"
+    )
+    parser.add_argument(
+        "--rank", choices=RANKS, default="spread", help="what is best, see below (default spread)"
+    )
+    parser.add_argument(
+        "--horizon", metavar="SPAN", help="rank net: how long the pair is held, e.g. 3d (default 7d)"
+    )
+    parser.add_argument(
+        "--fees",
+        metavar="taker|maker|FILE",
+        help="rank net: what fills pay (default taker); FILE: taker fees of a table of yours",
     )
 
 
 def run(args: Namespace) -> int:
-    """Print one row per asset and hour that two exchanges have a known rate of; rates are fractions per hour."""
-    import sys
+    """Print one row per asset (and hour) that two exchanges have a rate of; rates are fractions of notional."""
     from datetime import UTC, datetime
+    from pathlib import Path
 
     from fundingdb.catalog import connect
     from fundingdb.cli.chosen import bases, exchanges
     from fundingdb.cli.show import show
-    from fundingdb.errors import BadCall
+    from fundingdb.costs import fees
     from fundingdb.window import HOUR, floor_hour, instant
+
+    _refuse(args)
+    at = floor_hour(datetime.now(UTC)) if args.at is None else instant(args.at, "--at")
+    file = None if args.fees in (None, "taker", "maker") else Path(args.fees)
+    if args.rank == "net":
+        fees(file, args.warehouse)  # a table that is not as described is told before all else
+    with connect(args.warehouse, fees=file) as con:
+        among, tokens = exchanges(con, args.exchanges), bases(con, args.tokens)
+        _tell_left_out(con, among, tokens)
+        if args.rank == "spread":
+            rows = _widest(con, [at - n * HOUR for n in range(args.hours)], among, tokens, args.top)
+        else:
+            rows = _ranked(con, args, at, among, tokens)
+        if rows.is_empty() and among:
+            _tell_nothing(con, at)
+    show(rows, json=args.json)
+    return 0
+
+
+def _refuse(args: Namespace) -> None:
+    from pathlib import Path
+
+    from fundingdb.errors import BadCall
 
     for name, value in (("--hours", args.hours), ("--top", args.top)):
         if value < 1:
             raise BadCall(f"{name} {value}: must be 1 or more")
-    at = floor_hour(datetime.now(UTC)) if args.at is None else instant(args.at, "--at")
-    with connect(args.warehouse) as con:
-        asked = {
-            "instants": [at - n * HOUR for n in range(args.hours)],
-            "exchanges": exchanges(con, args.exchanges),
-            "bases": bases(con, args.tokens),
-            "top": args.top,
-        }
-        rows = con.sql(_QUERY, params=asked).pl()
-        names = {name: asked[name] for name in ("exchanges", "bases")}
-        for exchange, symbol, base, reason in con.sql(_LEFT_OUT, params=names).fetchall():
-            sys.stderr.write(f"left out: {exchange} {symbol} is not the {base} of the others: {reason}\n")
-        if rows.is_empty() and asked["exchanges"]:
-            newest = (
-                con.sql("select strftime(max(known_from), '%Y-%m-%d %H:%MZ') from funding_ranges").pl().item()
-            )
-            sys.stderr.write(
-                f"no asset has a known rate on two of these exchanges at {at:%Y-%m-%d %H:%MZ}; "
-                f"newest settlement stored: {newest or 'none'} (--at INSTANT looks back)\n"
-            )
-    show(rows, json=args.json)
-    return 0
+    if args.rank != "net":
+        for name, value in (("--horizon", args.horizon), ("--fees", args.fees)):
+            if value is not None:
+                raise BadCall(f"{name} counts costs: use it with --rank net")
+    if args.fees not in (None, "taker", "maker") and not Path(args.fees).is_file():
+        raise BadCall(
+            f"--fees {args.fees}: is neither taker nor maker nor a file; see --help for the columns of a file"
+        )
+    if args.rank in ("capacity", "stability") and args.hours > 1:
+        raise BadCall(
+            f"--hours {args.hours}: rank {args.rank} looks at the 30 days before one instant; use --at"
+        )
+
+
+def _widest(
+    con: DuckDBPyConnection, instants: list[datetime], among: list[str], tokens: list[str] | None, top: int
+) -> pl.DataFrame:
+    asked = {"instants": instants, "exchanges": among, "bases": tokens, "top": top}
+    return con.sql(_QUERY, params=asked).pl()
+
+
+def _ranked(
+    con: DuckDBPyConnection, args: Namespace, at: datetime, among: list[str], tokens: list[str] | None
+) -> pl.DataFrame:
+    import polars as pl
+
+    from fundingdb.cli.asked import hours
+    from fundingdb.cli.ranked import Names, net, settled, tell_strange_names
+    from fundingdb.window import HOUR
+
+    names = Names(among, tokens)
+    if args.rank != "net":
+        return settled(con, names, at, args.rank).head(args.top)
+    tell_strange_names(con, among, args.fees)
+    fill, held = "maker" if args.fees == "maker" else "taker", hours(args.horizon or "7d")
+    return pl.concat([net(con, names, at - n * HOUR, held, fill).head(args.top) for n in range(args.hours)])
+
+
+def _tell_left_out(con: DuckDBPyConnection, among: list[str], tokens: list[str] | None) -> None:
+    import sys
+
+    names = {"exchanges": among, "bases": tokens}
+    for exchange, symbol, base, reason in con.sql(_LEFT_OUT, params=names).fetchall():
+        sys.stderr.write(f"left out: {exchange} {symbol} is not the {base} of the others: {reason}\n")
+
+
+def _tell_nothing(con: DuckDBPyConnection, at: datetime) -> None:
+    import sys
+
+    newest = con.sql("select strftime(max(known_from), '%Y-%m-%d %H:%MZ') from funding_ranges").pl().item()
+    sys.stderr.write(
+        f"no asset has a known rate on two of these exchanges at {at:%Y-%m-%d %H:%MZ}; "
+        f"newest settlement stored: {newest or 'none'} (--at INSTANT looks back)\n"
+    )

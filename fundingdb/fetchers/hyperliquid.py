@@ -10,7 +10,8 @@ Unit      fraction of notional per 1 hour, text, 10 decimals (rate_step 1e-10). 
           factor of a builder dex (assetToFundingMultiplier) is already in it.
 Interval  not in the payload: 8 hours for stamps before 2023-06-08 00:30Z, 1 hour after; `interval_from` is declared.
 Formula   8-hour rate = premium + clamp(0.0001 - premium, -0.0005, 0.0005), an eighth of it each hour. Tests hold real
-          series of the main dex to it; it refuses nothing, since deployers may change its terms.
+          series of the main dex since 2024 to it (the rows of 2023 fit clamps of 0.0003, none, 0.0002); it refuses
+          nothing, since deployers may change its terms.
 Cap       4 % per hour; the page tells none for the 8-hour regime, where eight times that is the bound.
 Clock     ms of the block: 0-500 ms after the hour, 5.5 s and 111 s seen, once 08:23:53. funding_time is the nearest
           hour within 60 s, else the hour before. Contexts have no stamp: the instant of receipt.

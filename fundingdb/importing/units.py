@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -42,6 +42,10 @@ _ENOUGH, _FEW, _LEAST = 0.03, 0.002, 20
 _MOST_1H = 0.05  # fraction per hour; real extremes are 0.025 (Hyperliquid, 21,796 percent a year)
 _MIDDLE_1H = 1e-3
 _CHUNK = 60
+_SPLIT = 5
+_SCALED = [("fraction", "percent"), ("fraction", "bps"), ("percent", "bps")] + [
+    (f"fraction-per-{span}", f"percent-per-{span}") for span in ("hour", "8h", "year")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +158,15 @@ def contradicted(given: Unit, found: list[Mass], rows: pl.DataFrame) -> Mass | N
 def refuse_change(rows: pl.DataFrame, path: Path, exchange: str) -> None:
     """Raise BadData with the row where the unit of rows (_row, symbol, hour, value, hours, price) changes.
 
-    Two signs of it: the mass at the base rate moves from one unit to another, or all figures before an instant are ten
-    times smaller (or larger) than all after it, by the medians of their chunks.
+    Three signs of it: the mass at the base rate moves from one unit to another; the base rate of one unit stands only
+    before an instant and that of another, at least 50 times it, only after; all figures before an instant are ten times
+    smaller (or larger) than all after it, by the medians of their chunks.
     """
     rows = rows.filter(pl.col("value") != 0).sort("hour", ROW)
     size = max(_CHUNK, rows.height // 400)
     chunks = rows.with_columns(_chunk=pl.int_range(pl.len()) // size)
     _refuse_moved_mass(chunks, path, exchange)
+    _refuse_split_mass(rows, path, exchange)
     middles = (
         chunks.group_by("_chunk").agg(pl.col("value").abs().median().alias("m"), pl.len()).sort("_chunk")
     )
@@ -205,10 +211,27 @@ def _refuse_moved_mass(chunks: pl.DataFrame, path: Path, exchange: str) -> None:
             )
             hour = hours.filter(pl.col("b") > 0)["hour"][0]
             row = near.filter((pl.col("hour") == hour) & pl.col(second)).row(0, named=True)
-            raise BadData(
-                f"{path}: row {row[ROW]} ({row['symbol']} {row['hour']:%Y-%m-%d %H:%M}, {row['value']:g}): the unit changes "
-                f"from {first} to {second} here; import each part with its own --unit (--where, --map, or files of their own)"
-            )
+            raise _changes(path, row, first, second)
+
+
+def _refuse_split_mass(rows: pl.DataFrame, path: Path, exchange: str) -> None:
+    # What a file of one chunk shows: figures that are a base rate 100 times too large are met by no market, so few will do.
+    for one, other in _SCALED:
+        at = rows.select("hour", a=_at_base(Unit(one), exchange), b=_at_base(Unit(other), exchange))
+        first, second = at.filter("a")["hour"], at.filter("b")["hour"]
+        if min(first.len(), second.len()) < _SPLIT:
+            continue
+        for early, late, units in ((first, second, (one, other)), (second, first, (other, one))):
+            if early[-1] < late[0]:
+                hits = rows.filter(_at_base(Unit(units[1]), exchange))
+                raise _changes(path, hits.row(0, named=True), *units)
+
+
+def _changes(path: Path, row: dict[str, Any], first: str, second: str) -> BadData:
+    return BadData(
+        f"{path}: row {row[ROW]} ({row['symbol']} {row['hour']:%Y-%m-%d %H:%M}, {row['value']:g}): the unit changes "
+        f"from {first} to {second} here; import each part with its own --unit (--where, --map, or files of their own)"
+    )
 
 
 def _label(row: dict[str, int], units: list[Unit]) -> Iterator[tuple[int, str]]:

@@ -88,11 +88,15 @@ def main() -> None:
         asset = "where asset_class = 'crypto' and base = 'BTC' and " + YEAR
         best = seconds(f"select count(*), sum(spread_1h) from best_spreads {asset}", 3)
         known = seconds(f"select count(*), sum(rate_1h) from funding_known_1h {asset}", 3)
+        costs = seconds("select count(*), sum(spread_1h) from carry_net", 1)
+        pair = seconds("select count(*), sum(mean_1h) from pair_stats_over(token := 'BTC')", 3)
+        pairs = seconds("select count(*), sum(mean_1h) from pair_stats", 1)
         print(
             f"views: {rows:,} payments, sum over the rate column {scan:.3f} s\n"
             f"  best_spreads, everything: {whole:.2f} s = {whole / scan:.0f}x the sum (aim <= 12x)\n"
             f"  best_spreads, BTC, a year: {best:.3f} s = 1/{whole / best:.0f} of everything (aim <= 1/10)\n"
-            f"  funding_known_1h, BTC, a year: {known:.3f} s = {known / scan:.2f}x the sum"
+            f"  funding_known_1h, BTC, a year: {known:.3f} s = {known / scan:.2f}x the sum\n"
+            f"  carry_net: {costs:.2f} s; pair_stats_over, BTC, 30 days: {pair:.2f} s; pair_stats, 30 days: {pairs:.1f} s"
         )
 
 
