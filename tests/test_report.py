@@ -311,6 +311,13 @@ def test_a_figure_has_a_real_minus_and_no_minus_zero():
     assert number(float("nan")) == number(None) == "unknown"
 
 
+def test_small_money_is_never_written_as_zero():
+    small = SMALL.trades.with_columns(net_usd=pl.lit(-0.00042))
+    page = html(replace(SMALL, trades=small, summary=SMALL.summary | {"net_usd": 0.00123}))
+    assert Page(page).cells.count("\N{MINUS SIGN}0.00042") == len(small)
+    assert "0.0012 <small>USD</small>" in page
+
+
 def test_a_rare_peak_leaves_the_axis_and_the_page_says_so():
     hours = [START + n * HOUR for n in range(1000)]
     rows = [(at, "crypto", "BTC", "a", "b", 9.0 if n == 500 else 0.1) for n, at in enumerate(hours)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fundingdb.backtest.report.axis import scale, time_marks
-from fundingdb.backtest.report.text import UNKNOWN, minute, number, safe
+from fundingdb.backtest.report.text import UNKNOWN, decimals_for, minute, number, safe
 from fundingdb.backtest.report.thin import strokes, thinned
 
 if TYPE_CHECKING:
@@ -97,7 +97,6 @@ def lines(
     *,
     label: str,
     unit: str,
-    decimals: int = 2,
     most: int = 1500,
     height: int = 200,
     left: int = _LEFT,
@@ -114,7 +113,9 @@ def lines(
     levels = [*known, *(g.value for g in guides)]
     top = float(max(levels, default=0.0))
     usual = float(np.percentile(known, _SHARE_CUT, method="lower")) if cut and len(known) else top
-    limit = max(usual, *(g.value for g in guides), 1e-9) if top > 3 * usual else top
+    shown = max(usual, *(g.value for g in guides)) if guides else usual
+    limit = shown if cut and 0 < 3 * usual < top else top
+    decimals = decimals_for(float(np.max(np.abs(known), initial=0.0)))
     axis = scale(float(min(levels, default=0.0)), limit, marks=max(3, height // 40))
     drawn = [*(_level(g, axis, height) for g in guides), _marked(span, held, height)]
     drawn += [_drawn(span, c, kept, axis, height) for c in curves]
@@ -161,10 +162,16 @@ def bars(
     )
     drawn.append(f'<path class="curve {total.look}" d="{dashes}"/>')
     middle = np.array([(p.first + p.last) / 2 for p in periods])
-    points = _points(middle, [b.values for b in (*stack, total)], 2, [p.name for p in periods])
-    sums = ", ".join(f"{b.name} {number(float(b.values.sum()))} {unit}" for b in (*stack, total))
+    decimals = decimals_for(float(np.max(np.abs(parts), initial=0.0)))
+    points = _points(middle, [b.values for b in (*stack, total)], decimals, [p.name for p in periods])
+    sums = ", ".join(f"{b.name} {number(float(b.values.sum()), decimals)} {unit}" for b in (*stack, total))
     return _figure(
-        span, axis, "".join(drawn), f"{label}. Sums: {sums}", height, points=_Points(points, unit, 2, _LEFT)
+        span,
+        axis,
+        "".join(drawn),
+        f"{label}. Sums: {sums}",
+        height,
+        points=_Points(points, unit, decimals, _LEFT),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fundingdb.backtest.report.text import number, percent, safe
+from fundingdb.backtest.report.text import decimals_for, number, percent, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,9 @@ class Cell:
 
 def money(value: float | None) -> Cell:
     """USD received (+) or paid (-)."""
-    return Cell(number(value, sign=True), "" if not value else "gain" if value > 0 else "loss")
+    return Cell(
+        number(value, decimals_for(value), sign=True), "" if not value else "gain" if value > 0 else "loss"
+    )
 
 
 def rate(value: float | None) -> Cell:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.backtest.report.table import Column, figures, money, rate, table
-from fundingdb.backtest.report.text import asset, figure, instant, minute, number, percent, safe
+from fundingdb.backtest.report.text import asset, decimals_for, figure, instant, minute, number, percent, safe
 from fundingdb.backtest.result import FIGURES
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def exposure(result: Result) -> str:
     cells = [
         [
             safe(exchange),
-            number(mean, 0),
-            number(most, 0),
+            _amount(mean),
+            _amount(most),
             _bar((mean or 0.0) / widest, (most or 0.0) / widest),
         ]
         for exchange, mean, most in rows
@@ -131,6 +131,10 @@ def exposure(result: Result) -> str:
         Column("mean, filled; most, outlined"),
     ]
     return table("Exposure by exchange", columns, cells)
+
+
+def _amount(value: float | None) -> str:
+    return number(value, 0 if value is not None and abs(value) >= 100 else decimals_for(value))
 
 
 def _bar(mean: float, most: float) -> str:

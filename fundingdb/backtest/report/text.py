@@ -37,6 +37,13 @@ def number(value: float | None, decimals: int = 2, *, sign: bool = False) -> str
     return f"{value:{'+' if sign and value else ''},.{decimals}f}".replace("-", _MINUS)
 
 
+def decimals_for(value: float | None, least: int = 2) -> int:
+    """Decimals that show two digits of a small figure, so that it is never written as zero."""
+    if not value or not math.isfinite(value) or abs(value) >= 0.1:
+        return least
+    return max(least, min(12, 1 - math.floor(math.log10(abs(value)))))
+
+
 def percent(value: float | None, decimals: int = 2, *, sign: bool = False) -> str:
     """A fraction as percent, without the percent sign."""
     return number(None if value is None else value * 100, decimals, sign=sign)
@@ -47,7 +54,7 @@ def figure(unit: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     texts = {
-        "usd": lambda: f"{number(value, 2 if abs(value) < 1e6 else 0)} <small>USD</small>",
+        "usd": lambda: f"{number(value, decimals_for(value) if abs(value) < 1e6 else 0)} <small>USD</small>",
         "fraction a year": lambda: f"{percent(value)} <small>% a year</small>",
         "fraction": lambda: f"{percent(value, 1)} <small>%</small>",
         "hours": lambda: f"{number(value, 0)} <small>h</small>",
