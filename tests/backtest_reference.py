@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
+EDGE = 1e-9
 
 
 @dataclass
@@ -82,12 +83,13 @@ class Reference:
 
     # ---- money
 
-    def fee(self, exchange, at):
-        rows = sorted(self.fees[exchange])
+    def fee(self, market, at):
+        exchange, symbol = market
+        rows = sorted(self.fees[f"{exchange}:xyz" if symbol.startswith("xyz:") else exchange])
         return max((r for r in rows if r[0] <= at), default=rows[0])[1]
 
     def fill(self, position, leg, market, at, times=1):
-        cost = self.asked.notional_usd * (self.fee(market[0], at) + self.asked.slippage_bps / 10_000)
+        cost = self.asked.notional_usd * (self.fee(market, at) + self.asked.slippage_bps / 10_000)
         position.fees -= times * cost
         self.booked.append((at, market[0], leg, "fees", -times * cost))
         self.fills += times
@@ -123,7 +125,7 @@ class Reference:
         own = self.spread(position.asset, position.long, position.short, at)
         if own is None or at - position.entered < self.asked.hold_hours * HOUR:
             return None
-        if own < self.asked.exit_apr:
+        if own < self.asked.exit_apr - EDGE:
             return "exit"
         best = self.widest(position.asset, at)
         if (
@@ -131,7 +133,7 @@ class Reference:
             and best is not None
             and best[1:] != (position.long, position.short)
         ):
-            if best[0] >= own + self.asked.switch_band_apr:
+            if best[0] >= own + (self.asked.switch_band_apr - EDGE):
                 return "switch"
         return None
 
@@ -161,7 +163,9 @@ class Reference:
             if at < self.asked.end:
                 taken = {a for _, a in wanted}
                 offers = {a: self.widest(a, at) for a in self.assets if a not in standing and a not in taken}
-                paying = [a for a, o in offers.items() if o is not None and o[0] >= self.asked.entry_apr]
+                paying = [
+                    a for a, o in offers.items() if o is not None and o[0] >= self.asked.entry_apr - EDGE
+                ]
                 wanted += [("enter", a) for a in sorted(paying, key=lambda a: (-offers[a][0], a))]
                 skipped &= set(paying)
             for action, asset in wanted:

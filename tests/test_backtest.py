@@ -29,7 +29,7 @@ FEES = {
     "beta": [(datetime(2024, 1, 1, tzinfo=UTC), 0.00045)],
     "gamma": [(datetime(2025, 1, 2, tzinfo=UTC), 0.0), (datetime(2025, 1, 4, tzinfo=UTC), 0.001)],
     "delta": [(datetime(2024, 6, 1, tzinfo=UTC), -0.0001)],
-}
+} | {f"{e}:xyz": [(datetime(2024, 1, 1, tzinfo=UTC), 0.0009)] for e in ("alpha", "beta", "gamma", "delta")}
 
 
 def payment(
@@ -422,10 +422,27 @@ def test_what_is_missing_is_told_first(lake):
         "the data ends at 2025-01-03 11:00Z, 41 hours before the end",
         "gamma: 3 payments of unknown interval on 1 market(s) move money but give no signal",
         "1 of 3 markets have holes: 5 hours in which no rate is known; the longest beta BTC, 5 hours from 2025-01-02 06:00Z",
-        "fees of gamma before 2025-01-02 are not known: its oldest, 0 a fill, is used",
+        "taker fees before their first day are not known, that day's are used: gamma 0 from 2025-01-02",
         "ended because a leg's rate was unknown for 24 hours",
     ):
         assert words in told
+
+
+def test_markets_of_a_dex_whose_fee_is_unknown_are_left_out_and_named(lake):
+    rows = hourly("alpha", [1e-5] * 30) + hourly("beta", [1e-4] * 30)
+    rows += hourly("gamma", [9e-4] * 30, symbol="abc:BTC")
+    got = ran(lake, Settings(T0, T0 + 20 * HOUR, 0.5, 0.0), rows)
+    assert got.trades["short_exchange"].to_list() == ["beta"]
+    assert "left out: 1 markets of gamma:abc, whose taker fee is not known" in got.warnings[0]
+
+
+def test_rates_equal_but_for_their_last_bits_do_not_end_a_trade(lake):
+    # 0.0001 / 8 and 0.000012499999999999997 are one rate: a spread of -3e-17 is not below 0
+    beta = hourly("beta", [1e-4] * 5 + [1.2499999999999997e-05] * 40)
+    got = ran(
+        lake, Settings(T0, T0 + 40 * HOUR, 0.5, 0.0, hold_hours=2), hourly("alpha", [1e-4 / 8] * 50) + beta
+    )
+    assert got.trades["exit_reason"].to_list() == ["end"]
 
 
 # ---- grids

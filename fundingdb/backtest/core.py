@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 YEAR_HOURS = 8760.0
 MISSING_HOURS = 24  # a leg whose rate was unknown for so many hours on end is given up
+EDGE = (
+    1e-9  # a year: spreads that miss a threshold by less differ from it in the last bits of a division only
+)
 NEVER = 2**31 - 1  # an hour that does not come
 ACTIONS = ("enter", "exit", "switch", "skip")
 REASONS = ("exit", "switch", "missing", "delisted", "end")
@@ -32,7 +35,7 @@ _FIRST_ROWS = 256
 
 
 class Sight(NamedTuple):
-    """What a run stands on: market x hour, asset x hour (best pairs), exchange x hour (cost), hour (day)."""
+    """What a run stands on: market x hour, asset x hour (best pairs), place x hour (cost), hour (day)."""
 
     known: Floats  # rate per hour, NaN: unknown
     settled: Floats
@@ -42,6 +45,7 @@ class Sight(NamedTuple):
     best_long: Small
     best_short: Small
     cost: Floats  # the part of the notional that a fill costs
+    place: Ints  # of a market: its row of `cost`
     day: Ints
 
 
@@ -144,8 +148,8 @@ def _settle(sight: Sight, book: Book, t: int, h: int) -> None:
 @njit(cache=True, nogil=True)
 def _fill(sight: Sight, book: Book, t: int, leg: int, h: int, times: int) -> int:  # noqa: PLR0917 - numba has no keyword-only
     """Books the cost of filling a leg of trade `t` (`times` 1), or takes it back (-1); gives `times`."""
-    e = sight.exchange[book.trades[t, T_LONG + leg]]
-    cost = sight.cost[e, h] * times
+    m = book.trades[t, T_LONG + leg]
+    e, cost = sight.exchange[m], sight.cost[sight.place[m], h] * times
     book.money[t, T_FEES] -= cost
     book.fees[h] -= cost
     book.daily[sight.day[h], e, leg, 1] -= cost
@@ -221,10 +225,10 @@ def _note(log: Log, n: int, which: tuple[int, int, int, int, int, int], spread: 
 
 
 @njit(cache=True, nogil=True)
-def walk(sight: Sight, rules: Rules, record: bool) -> tuple[object, ...]:  # noqa: C901, PLR0912, PLR0915 - one pass over the hours, in the order in which things happen
+def walk(sight: Sight, rules: Rules, exchanges: int, record: bool) -> tuple[object, ...]:  # noqa: C901, PLR0912, PLR0915 - one pass over the hours, in the order in which things happen
     """One run: the fields of `Walked`. Without `record` decisions are not logged."""
     assets, hours = sight.best_long.shape
-    exchanges, days = sight.cost.shape[0], sight.day[-1] + 1
+    days = sight.day[-1] + 1
     book = Book(
         np.zeros((_FIRST_ROWS, 8), np.int64),
         np.zeros((_FIRST_ROWS, 5)),

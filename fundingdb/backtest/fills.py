@@ -12,47 +12,66 @@ from fundingdb.errors import BadCall
 from fundingdb.window import HOUR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+# where a fee holds: the exchange, or its dex for a market with a dex prefix, as in the view carry_net
+_PREFIX = pl.col("symbol").str.extract(r"^([^:]+):")
+PLACE = pl.concat_str(
+    "exchange", pl.when(_PREFIX.is_not_null()).then(pl.lit(":") + _PREFIX).otherwise(pl.lit(""))
+)
 
-def costs(
-    exchanges: tuple[str, ...],
-    start: datetime,
-    hours: int,
-    asked: str,
-    warehouse: Path | str | None,
-) -> tuple[NDArray[np.float64], list[str], str]:
-    """The fee of a fill, a fraction of notional (exchange x hour), what is to be told about it, and the fees used.
 
-    `asked` is `taker`, `maker`, or the path of a table whose taker fees count. The base tier counts, each row from its
-    effective_at on; hours before an exchange's oldest row take that row, which is told. Raises BadCall naming the
-    exchanges without a fee, BadData where a table is not as described.
+class Fees:
+    """The base-tier fees that a run asks for: `asked` is taker, maker, or the path of a table whose taker fees count.
+
+    Raises BadCall where the file can't be read, BadData where a table is not as described.
     """
-    kind = asked if asked in ("taker", "maker") else "taker"
-    table = fees(None if asked == kind else asked, warehouse)
-    table = table.filter(
-        pl.col("tier") == BASE_TIER, pl.col(kind).is_not_null(), pl.col("exchange").is_in(exchanges)
-    )
-    table = table.sort("exchange", "effective_at")
-    missing = [e for e in exchanges if e not in set(table["exchange"])]
-    if missing:
-        raise BadCall(
-            f"no {kind} fee is known for {', '.join(missing)}: write them into fees.csv in the warehouse, or give a file by "
-            f"--fees FILE (exchange,tier,taker,maker,effective_at; tier {BASE_TIER}, fractions such as 0.0005), "
-            "or leave these exchanges out by --exchanges"
-        )
-    cost, notes = np.zeros((len(exchanges), hours)), list[str]()
-    for n, exchange in enumerate(exchanges):
-        mine = table.filter(exchange=exchange)
-        for i, (fee, at) in enumerate(mine.select(kind, "effective_at").iter_rows()):
-            first = max(0, -((start - at) // HOUR)) if i else 0
-            cost[n, first:] = fee
-            if i == 0 and at > start:
-                notes.append(
-                    f"fees of {exchange} before {at:%Y-%m-%d} are not known: its oldest, {fee:g} a fill, is used for them"
-                )
-    used = table.select("exchange", kind, "effective_at").write_csv()
-    return cost, notes, used
+
+    def __init__(self, asked: str, warehouse: Path | str | None) -> None:
+        self.kind = asked if asked in ("taker", "maker") else "taker"
+        table = fees(None if asked == self.kind else asked, warehouse)
+        self._table = table.filter(pl.col("tier") == BASE_TIER, pl.col(self.kind).is_not_null())
+
+    def priced(self, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+        """The markets with their `place`, without those of a dex (xyz:GOLD) that has no fee of its own, which is told."""
+        listed = listed.with_columns(place=PLACE)
+        dex = pl.col("place").str.contains(":", literal=True)
+        unknown = dex & ~pl.col("place").is_in(self._table["exchange"].implode())
+        for place, count in listed.filter(unknown).group_by("place").len().sort("place").iter_rows():
+            notes.append(
+                f"left out: {count} markets of {place}, whose {self.kind} fee is not known (fees.csv may tell it)"
+            )
+        return listed.filter(~unknown)
+
+    def by_hour(
+        self, places: Sequence[str], start: datetime, hours: int, notes: list[str]
+    ) -> tuple[NDArray[np.float64], str]:
+        """The fee of a fill, a fraction of notional (place x hour), and the rows used.
+
+        Each row counts from its effective_at on; hours before the oldest take that one, which is told. Raises BadCall
+        naming the places without a fee.
+        """
+        table = self._table.filter(pl.col("exchange").is_in(places)).sort("exchange", "effective_at")
+        missing = [e for e in places if e not in set(table["exchange"])]
+        if missing:
+            raise BadCall(
+                f"no {self.kind} fee is known for {', '.join(missing)}: write them into fees.csv in the warehouse, or give a "
+                f"file by --fees FILE (exchange,tier,taker,maker,effective_at; tier {BASE_TIER}, fractions such as 0.0005), "
+                "or leave these exchanges out by --exchanges"
+            )
+        cost, older = np.zeros((len(places), hours)), list[str]()
+        for n, place in enumerate(places):
+            rows = table.filter(exchange=place).select(self.kind, "effective_at").rows()
+            for i, (fee, at) in enumerate(rows):
+                cost[n, max(0, -((start - at) // HOUR)) if i else 0 :] = fee
+            if rows[0][1] > start:
+                older.append(f"{place} {rows[0][0]:g} from {rows[0][1]:%Y-%m-%d}")
+        if older:
+            notes.append(
+                f"{self.kind} fees before their first day are not known, that day's are used: {', '.join(older)}"
+            )
+        return cost, table.select("exchange", self.kind, "effective_at").write_csv()

@@ -30,7 +30,8 @@ class Ready(NamedTuple):
     best_long: NDArray[np.int32]
     best_short: NDArray[np.int32]
     heat: tuple[NDArray[np.float64], NDArray[np.int64]]
-    cost: NDArray[np.float64]  # exchange x hour, without slippage
+    fee: NDArray[np.float64]  # place x hour
+    place: NDArray[np.int64]  # of a market: where its fee holds
     day: NDArray[np.int64]
     notes: tuple[str, ...]
     fingerprint: str
@@ -52,15 +53,28 @@ def run(
 
 def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str | None) -> Ready:
     """Reads what the settings ask for: everything but the thresholds."""
+    told: list[str] = []
+    fees = fills.Fees(settings.fees, warehouse)
     listed = world.chosen(world.markets(con), settings.exchanges, settings.tokens)
+    listed = fees.priced(listed, told)
     seen = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
     hours = seen.known.shape[1]
-    cost, told, used = fills.costs(seen.exchanges, seen.start, hours, settings.fees, warehouse)
+    places = seen.markets.select(place=fills.PLACE).to_series()
+    names = places.unique().sort().to_list()
+    cost, used = fees.by_hour(names, seen.start, hours, told)
     long, short, total, count = core.best_pairs(seen.known, seen.asset_start, seen.exchange, seen.delisted)
     first = int(seen.start.timestamp()) // 3600
-    day = (np.arange(hours) + first) // 24 - first // 24
-    digest = sha256(f"{seen.fingerprint} {used}".encode()).hexdigest()
-    return Ready(seen, long, short, (total, count), cost, day, (*told, *seen.notes), digest)
+    return Ready(
+        world=seen,
+        best_long=long,
+        best_short=short,
+        heat=(total, count),
+        fee=cost,
+        place=np.searchsorted(np.array(names), places.to_numpy()).astype(np.int64),
+        day=(np.arange(hours) + first) // 24 - first // 24,
+        notes=(*told, *seen.notes),
+        fingerprint=sha256(f"{seen.fingerprint} {used}".encode()).hexdigest(),
+    )
 
 
 def walk(ready: Ready, settings: Settings, *, record: bool) -> core.Walked:
@@ -74,17 +88,18 @@ def walk(ready: Ready, settings: Settings, *, record: bool) -> core.Walked:
         delisted=seen.delisted,
         best_long=ready.best_long,
         best_short=ready.best_short,
-        cost=ready.cost + settings.slippage_bps / 1e4,
+        cost=ready.fee + settings.slippage_bps / 1e4,
+        place=ready.place,
         day=ready.day,
     )
     rules = core.Rules(
-        entry=float(settings.entry_apr),
-        leave=float(settings.exit_apr),
+        entry=settings.entry_apr - core.EDGE,
+        leave=settings.exit_apr - core.EDGE,
         hold=float(settings.hold_hours),
         most=seen.assets.height if most is None else int(most),
-        band=float("nan") if band is None else float(band),
+        band=float("nan") if band is None else band - core.EDGE,
     )
-    walked: Any = core.walk(sight, rules, record)
+    walked: Any = core.walk(sight, rules, len(seen.exchanges), record)
     return core.Walked(*walked)
 
 
