@@ -19,6 +19,7 @@ from fundingdb.fetchers import BUILT_IN
 from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
 from fundingdb.listing import choose, market_of, of_tokens, remembered
+from fundingdb.paging import askable
 from fundingdb.quarantine import keep
 from fundingdb.schema import MARKETS
 from fundingdb.window import Window, floor_hour
@@ -95,9 +96,12 @@ class Collector:
     async def refresh_markets(self, fetcher: Fetcher) -> dict[str, Market]:
         """Ask what the source lists, keep it in `markets`, give it by symbol.
 
-        A market that vanished keeps its row, as delisted. Rows of an aggregator are given but not kept: it spells
-        other exchanges' symbols its own way; nor those of a second source of an exchange that tells more itself.
+        A market that vanished keeps its row, as delisted. A source without a list takes that of another. Rows of an
+        aggregator are given but not kept: it spells other exchanges' symbols its own way; nor those of a second source of
+        an exchange that tells more itself.
         """
+        if fetcher.listed_by is not None:
+            return await self.refresh_markets(fetcher.listed_by)
         got = await Source(fetcher, self.engine).markets()
         if fetcher.history is None or (fetcher.source and fetcher.exchange in BUILT_IN):
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
@@ -198,14 +202,18 @@ class Collector:
         spans = self._spans(fetcher, batch)
         jobs: list[tuple[Market, Window]] = []
         for market in markets:
-            start = window.start
-            if market.listed_at is not None:
-                start = max(start, floor_hour(market.listed_at))
-            if start >= stop:
+            listed = floor_hour(market.listed_at) if market.listed_at else window.start
+            start = max(window.start, listed)
+            if start >= stop or fetcher.history is None:
                 continue
-            left = ledger.missing(Window(start, stop), spans.get(market.symbol, []))
+            span = Window(start, stop)
+            whole = askable(fetcher.history.paging, span, self.now(), ended=market.delisted_at)
+            done = spans.get(market.symbol, [])
+            if market.listed_at:
+                whole = [Window(max(w.start, listed), w.stop) for w in whole]
+            left = [w for part in whole for w in ledger.missing(part, done)]
             jobs += [(market, w) for w in left]
-            batch.report.covered += not left
+            batch.report.covered += bool(whole) and not left
         return jobs
 
     def _due_jobs(
@@ -326,12 +334,15 @@ class _Batch:
 
     def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
         lake = self.collector.lake
-        found = self.healer.healed(pl.concat(frames), pl.concat(rows)) if frames else None
-        if found is not None and found.height:
-            done = lake.upsert("funding", found)
-            self.report.inserted += done.inserted
-            self.report.restated += done.restated
-            self.report.unchanged += done.unchanged
+        if frames:
+            found, hours = self.healer.healed(pl.concat(frames), pl.concat(rows))
+            if found.height:
+                done = lake.upsert("funding", found)
+                self.report.inserted += done.inserted
+                self.report.restated += done.restated
+                self.report.unchanged += done.unchanged
+            if hours.height:
+                self.report.restated += lake.amend(hours).restated
         if rows:
             lake.upsert("fetches", pl.concat(rows))
         catalog.rebuild(self.collector.warehouse)

@@ -12,11 +12,11 @@ from fundingdb.catalog import connect, default_warehouse  # noqa: TID251 - the v
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A file that was imported does not age, and nothing new comes from an exchange of which every market has ended.
+# Files do not age, imported ones or those of an archive, and nothing new comes from an exchange of which every market has ended.
 _FRESHNESS = """
 select
     exchange, source as subject,
-    source <> 'import' and coalesce(row_age_hours > $stale, false)
+    source <> 'import' and source not like '%-archive' and coalesce(row_age_hours > $stale, false)
         and coalesce(exchange not in (
             select exchange from markets group by exchange having min(case when status = 'delisted' then 1 else 0 end) = 1
         ), true) as alarm,

@@ -1,4 +1,4 @@
-"""Intervals of walked rows, found together with the rows that the lake holds beside them. Reads the lake, writes nothing."""
+"""Intervals of walked and of stored rows, found from the rows beside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.lake import Lake  # noqa: TID251 - only read here; the collector writes
+    from fundingdb.lake import Lake  # noqa: TID251 - reads rows, and amends nothing but their hours
     from fundingdb.window import Window
 
 _NAMED = 8  # spans of time asked for one by one; more of them are read as one
@@ -37,8 +37,9 @@ class Healer:
             market = (exchange, source, symbol)
             self._proven[market] = ledger.joined([*self._proven.get(market, ()), *spans])
 
-    def healed(self, rows: pl.DataFrame, walked: pl.DataFrame) -> pl.DataFrame:
-        """FUNDING rows just walked, their null intervals filled, and the stored rows beside them whose interval they show.
+    def healed(self, rows: pl.DataFrame, walked: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """FUNDING rows just walked, their null intervals filled, and for `Lake.amend` the hours that they show of the stored
+        rows beside them.
 
         `walked`: the ledger rows of the walks, learned first. A walk that proves an empty span between two proven ones makes
         neighbours too. Where every row has its interval nothing else is read.
@@ -58,13 +59,13 @@ class Healer:
         }
         wanted = sorted(m for m in open_ | joined if m in self._proven)
         if not wanted:
-            return rows
+            return rows, _changed(rows.clear(), rows.clear(), None)
         proven = {m: self._proven[m] for m in wanted}
         edges = [(*m, *edge) for m in wanted for w in mine.get(m, ()) for edge in _beside(w, proven[m])]
         stored = self._stored(edges).join(rows, on=list(FUNDING.key), how="anti")
         told = intervals.observed(pl.concat([rows, stored]), proven)
         learned = walked["asked_at"].max() if rows.is_empty() else rows["fetched_at"].max()
-        return pl.concat([told.head(rows.height), _changed(stored, told.tail(stored.height), learned)])
+        return told.head(rows.height), _changed(stored, told.tail(stored.height), learned)
 
     def _stored(self, edges: list[tuple[str, str, str, datetime, datetime]]) -> pl.DataFrame:
         """The rows of the lake at these edges (market, start, stop), stop exclusive."""
@@ -95,10 +96,37 @@ def _beside(walked: Window, proven: list[Window]) -> list[tuple[datetime, dateti
     return [(start, stop) for start, stop in (before, after) if start < stop]
 
 
+def heal(lake: Lake, at: datetime) -> int:
+    """Find the hours that stored neighbours show, inside what the ledger proves, and store them; ask nobody.
+
+    For a lake that was filled before intervals were found. Gives how many payments got theirs (`at` it became known).
+    """
+    mine = pl.col("endpoint").eq("history") & pl.col("outcome").ne("failed")
+    fetches = lake.scan("fetches").filter(mine).collect()
+    count = 0
+    for (exchange, source), asked in fetches.partition_by("exchange", "source", as_dict=True).items():
+        proven = {(exchange, source, symbol): spans for symbol, spans in ledger.covered(asked).items()}
+        stored = (
+            lake.scan(FUNDING.name)
+            .filter(pl.col("exchange") == exchange, pl.col("source") == source)
+            .select(*FUNDING.key, "month", "interval_hours", "interval_from")
+            .collect()
+        )
+        found = _changed(stored, intervals.observed(stored, proven), at)
+        if found.height:
+            done = lake.amend(found)
+            count += done.amended + done.restated
+    return count
+
+
 def _changed(old: pl.DataFrame, new: pl.DataFrame, at: object) -> pl.DataFrame:
-    """Those of `new`, row by row the same as `old`, with another interval; one that replaces hours is learned `at`."""
-    before, after = old["interval_hours"], new["interval_hours"]
-    learned = pl.lit(at, TIME)
-    return new.with_columns(
-        fetched_at=pl.when(before.is_not_null()).then(learned).otherwise("fetched_at")
-    ).filter(after.ne_missing(before))
+    """The hours of those of `new`, row by row the same as `old`, that have others now; learned `at`."""
+    told = new.select(
+        *FUNDING.key,
+        "month",
+        "interval_hours",
+        "interval_from",
+        seen_hours=old["interval_hours"],
+        fetched_at=pl.lit(at, TIME),
+    )
+    return told.filter(pl.col("interval_hours").ne_missing(pl.col("seen_hours")))

@@ -191,7 +191,7 @@ class Engine:
             raise BadCall(
                 f"{fetcher.exchange} {request.endpoint}: {path!r} is no plain path; quote the symbol"
             )
-        name = f"FUNDINGDB_{re.sub('[^A-Z0-9]', '_', fetcher.exchange.upper())}_URL"
+        name = f"FUNDINGDB_{re.sub('[^A-Z0-9]', '_', fetcher.told_by.upper())}_URL"
         own = self._env.get(name)
         base = (own or request.base_url or _base_for(fetcher, self._env)).rstrip("/")
         try:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import BadCall, WalkNotProven
-from fundingdb.fetchers.base import Backward, Cursor, Days, Fixed, Forward, Offset
+from fundingdb.fetchers.base import Backward, Cursor, Days, Fixed, Forward, Months, Offset
 from fundingdb.window import HOUR, Window
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
         yield from _by_offset(window)
     elif isinstance(paging, Days):
         yield from _by_day(window, step)
+    elif isinstance(paging, Months):
+        for month in _months(window):
+            yield from _by_month(month)
     elif isinstance(paging, Fixed):
         start = window.start
         while start < window.stop:
@@ -181,6 +184,49 @@ def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | No
             except StopIteration:
                 ask = None
         start = stop
+
+
+def askable(paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None) -> list[Window]:
+    """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months it touches.
+
+    Months that `paging` has no file of, those not surely published at `now`, and those after the market had `ended` are
+    left out.
+    """
+    if not isinstance(paging, Months):
+        return [window]
+    whole = [Window(_month_start(m.start), _next_month(m.start)) for m in _months(window)]
+    first, newest = _month_start(paging.first), now - paging.published_after
+    return [m for m in whole if first <= m.start and m.stop <= newest and (ended is None or m.start < ended)]
+
+
+def _months(window: Window) -> Generator[Window, None, None]:
+    """The parts of `window`, month by month."""
+    start = window.start
+    while start < window.stop:
+        stop = min(_next_month(start), window.stop)
+        yield Window(start, stop)
+        start = stop
+
+
+def _by_month(window: Window) -> Generator[tuple[Window, str | None], Page, None]:
+    page = yield window, None
+    cursor = page.next_cursor
+    if cursor is None or page.times:
+        raise WalkNotProven(_text(window, "the first answer does not lead to the file of the month"))
+    page = yield window, cursor
+    if page.next_cursor is not None:
+        raise WalkNotProven(_text(window, "the file of the month leads on"))
+    month = Window(_month_start(window.start), _next_month(window.start))
+    if not all(month.start <= t < month.stop for t in page.times):
+        raise WalkNotProven(_text(window, "rows of another month"))
+
+
+def _month_start(at: datetime) -> datetime:
+    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _next_month(at: datetime) -> datetime:
+    return _month_start(_month_start(at) + 32 * 24 * HOUR)
 
 
 def _text(window: Window, why: str) -> str:

@@ -250,7 +250,7 @@ def _month_of(time: str) -> pl.Expr:
 _TEXT, _FLOAT, _INT = pl.String(), pl.Float64(), pl.Int64()
 _WHO = {
     "exchange": Column(_TEXT, "where the perpetual trades, lower case"),
-    "source": Column(_TEXT, "who told us: the exchange itself, coingecko, ccxt, import"),
+    "source": Column(_TEXT, "who told us: the exchange itself, its archive, coingecko, ccxt, import"),
     "symbol": Column(_TEXT, "the exchange's own name, verbatim"),
 }
 _WHAT = {

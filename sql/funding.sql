@@ -2,7 +2,7 @@
 -- reads:     lake_funding_first, lake_funding_rest
 -- grain:     exchange, symbol, funding_time, rate_type
 -- column:    exchange       | varchar                  | where the perpetual trades, lower case
--- column:    source         | varchar                  | who told us: the exchange itself, coingecko, ccxt, import
+-- column:    source         | varchar                  | who told us: the exchange itself, its archive, coingecko, ccxt, import
 -- column:    symbol         | varchar                  | the exchange's own name, verbatim
 -- column:    base           | varchar                  | canonical token, e.g. PEPE for kPEPE
 -- column:    quote          | varchar                  | canonical quote, e.g. USDC
@@ -25,7 +25,8 @@
 -- check:     rate_1h is null or abs(rate_1h * interval_hours - funding_rate) < 1e-12
 -- check:     month = strftime(funding_time at time zone 'UTC', '%Y-%m')
 -- why:       Settled payments, one source each: where an exchange has several sources, the preferred one counts (the
---            exchange itself, then others by name, import last) and the next ones fill its holes.
+--            exchange itself, then others by name, import last) and the next ones fill its holes. Hours that it does not
+--            know are taken from a source that tells the same rate, if all that do agree.
 --
 -- Columns are qualified: DuckDB takes a bare `base` for the parameter of a macro that reads this view.
 with chosen as (
@@ -50,11 +51,34 @@ with chosen as (
           and (case when better.source = 'import' then 1 else 0 end, better.source)
             < (case when rest.source = 'import' then 1 else 0 end, rest.source)
     )
+),
+told as (
+    select
+        exchange, symbol, funding_time, funding_rate, max(interval_hours) as interval_hours,
+        max(interval_from) as interval_from
+    from lake_funding_rest
+    where interval_hours is not null and rate_type = 'regular'
+    group by exchange, symbol, funding_time, funding_rate
+    having min(interval_hours) = max(interval_hours)
+),
+timed as (
+    select
+        chosen.exchange, chosen.source, chosen.symbol, chosen.base, chosen.quote, chosen.asset_class, chosen.month,
+        chosen.funding_time, coalesce(chosen.interval_hours, told.interval_hours) as interval_hours,
+        case when chosen.interval_hours is null and told.interval_hours is not null then told.interval_from
+            else chosen.interval_from end as interval_from,
+        chosen.funding_rate, chosen.rate_type, chosen.native_rate, chosen.mark_price, chosen.index_price,
+        chosen.reported_time, chosen.fetched_at
+    from chosen
+    left join told
+        on told.exchange = chosen.exchange and told.symbol = chosen.symbol
+        and told.funding_time = chosen.funding_time and told.funding_rate = chosen.funding_rate
+        and chosen.rate_type = 'regular'
 )
 select
-    chosen.exchange, chosen.source, chosen.symbol, chosen.base, chosen.quote, chosen.asset_class, chosen.month,
-    chosen.funding_time, chosen.interval_hours, chosen.interval_from, chosen.funding_rate, chosen.rate_type,
-    chosen.native_rate, chosen.mark_price, chosen.index_price, chosen.reported_time, chosen.fetched_at,
-    case when chosen.rate_type = 'regular' then chosen.funding_rate / chosen.interval_hours end as rate_1h,
-    case when chosen.rate_type = 'regular' then chosen.funding_rate / chosen.interval_hours end * 8760 as apr
-from chosen
+    timed.exchange, timed.source, timed.symbol, timed.base, timed.quote, timed.asset_class, timed.month,
+    timed.funding_time, timed.interval_hours, timed.interval_from, timed.funding_rate, timed.rate_type,
+    timed.native_rate, timed.mark_price, timed.index_price, timed.reported_time, timed.fetched_at,
+    case when timed.rate_type = 'regular' then timed.funding_rate / timed.interval_hours end as rate_1h,
+    case when timed.rate_type = 'regular' then timed.funding_rate / timed.interval_hours end * 8760 as apr
+from timed

@@ -9,7 +9,7 @@ import pytest
 from real_data import hyperliquid_all, seven_venues
 
 from fundingdb.errors import BadCall, BadData
-from fundingdb.importing import Wanted, prepare
+from fundingdb.importing import Wanted, prepare, refuse_another
 from fundingdb.importing.stamps import observed, zone_of
 from fundingdb.importing.units import UNITS, unit
 from fundingdb.lake import Lake
@@ -64,6 +64,17 @@ def saved(rows: pl.DataFrame, path: Path) -> Path:
 
 
 # --- the census: every file of ../shared/data
+
+
+def test_the_payments_of_one_exchange_are_refused_as_those_of_another_that_the_lake_has(shared):
+    """Of the seven venues no two share unusual rates; a file of Binance under another name is told by Binance's rows."""
+    rows = seven_venues(shared)
+    venues = {str(v): mine for (v,), mine in rows.partition_by("exchange", as_dict=True).items()}
+    for name, mine in venues.items():
+        others = pl.concat(other for v, other in venues.items() if v != name)
+        refuse_another(Path("a file"), name, mine, others)
+    with pytest.raises(BadData, match="100% of .* on binance, which the lake has: .* rather than bybit"):
+        refuse_another(Path("a file"), "bybit", venues["binance"], pl.concat(venues.values()))
 
 
 def test_binance_all_symbols_need_no_flag(shared):
@@ -745,6 +756,15 @@ def test_the_verb_shows_writes_and_repeats(tmp_path, run):
     assert (code, "0 rows new" in err, "300 rows are those of an earlier import" in err) == (0, True, True)
     rows = Lake(tmp_path / "w").scan("funding").collect()
     assert (rows.height, rows["source"].unique().to_list()) == (300, ["import"])
+
+
+def test_a_file_of_another_exchange_is_refused_once_the_lake_has_that(tmp_path, run):
+    path = str(saved(hourly(300, symbol="BTCUSDT"), tmp_path / "f.csv"))
+    assert run(path, "--exchange", "binance")[0] == 0
+    code, _, err = run(path, "--exchange", "bybit")
+    assert (code, "100% of 60 payments with an unusual rate" in err) == (1, True), err
+    assert "those of BTCUSDT on binance" in err
+    assert set(Lake(tmp_path / "w").scan("funding").collect()["exchange"]) == {"binance"}
 
 
 def test_what_is_not_proven_writes_nothing_and_is_wrong_usage(tmp_path, run):

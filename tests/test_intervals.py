@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from real_data import binance_without_intervals
 
 from fundingdb import catalog, intervals
+from fundingdb.cli import main
 from fundingdb.collector import Collector
 from fundingdb.fetchers import fetcher
 from fundingdb.healing import Healer
@@ -182,9 +184,10 @@ def walked(lake, healer, paid, start, stop):
     got = rows(*(at for at in paid if start <= at < stop))
     ask = Ask.of(fetcher("binance"), "BTC", "history", window)
     ledger = answered(ask, got, Taken(1, 1, 0.1, LEARNED))
-    done = lake.upsert("funding", healer.healed(got, ledger))
+    told, hours = healer.healed(got, ledger)
+    done, after = lake.upsert("funding", told), lake.amend(hours)
     lake.upsert("fetches", ledger)
-    return done
+    return replace(done, restated=done.restated + after.restated, amended=done.amended + after.amended)
 
 
 @settings(max_examples=8)
@@ -240,6 +243,28 @@ def test_a_settlement_that_comes_late_restates_what_its_absence_feigned(tmp_path
     kept = lake.scan("restatements").collect()
     assert kept.select("old_interval_hours", "new_interval_hours").unique().rows() == [(8, 4)]
     assert (kept["old_funding_rate"] == kept["new_funding_rate"]).all()
+
+
+def test_a_lake_from_before_intervals_were_found_is_healed_from_its_own_rows(tmp_path, capsys):
+    """Paid each 8 h, each 4 h from hour 160 on; two walks with a hole between: of 12 + 25 rows 11 + 24."""
+    lake, paid = Lake(tmp_path), [*range(0, 160, 8), *range(160, 240, 4)]
+    told = []
+    for start, stop in ((0, 96), (120, 240)):
+        got = rows(*(at for at in paid if start <= at < stop))
+        lake.upsert("funding", got)
+        ask = Ask.of(fetcher("binance"), "BTC", "history", Window(T0 + start * HOUR, T0 + stop * HOUR))
+        lake.upsert("fetches", answered(ask, got, Taken(1, 1, 0.1, LEARNED)))
+        told += found(*(at for at in paid if start <= at < stop))
+    assert lake.scan("funding").collect()["interval_hours"].null_count() == 12 + 5 + 20
+    assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0
+    got = lake.scan("funding").sort("funding_time").collect()
+    assert got["interval_hours"].to_list() == told
+    assert "35 payments have their interval now" in capsys.readouterr().err
+    assert lake.scan("restatements").collect().is_empty()
+    assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0
+    assert "0 payments have" in capsys.readouterr().err
+    con = catalog.connect(tmp_path)
+    assert con.sql("select count(*) from funding where rate_1h is not null").fetchall() == [(35,)]
 
 
 # --- the real series: 293 symbols of Binance, January to March 2026

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lake_worker import FETCHED as FOUND
+from lake_worker import retimed
 
 from fundingdb.errors import BadWindow, LakeConflict, LakeError, SchemaError, UnknownName, VersionGone
 from fundingdb.lake import Lake, default_warehouse
@@ -206,6 +208,44 @@ def test_a_restatement_repeated_after_a_crash_before_its_commit_is_logged_once(l
     assert lake.check().clean
     on_disk = set(lake.home.glob("funding/*=*/**/*.parquet"))
     assert len(on_disk) == 4, "the drafts of the failed upsert are gone"
+
+
+def one(interval: float | None = None, evidence="unknown", symbol="BTC", **other) -> pl.DataFrame:
+    return funding((symbol,), 1, interval_hours=interval, interval_from=evidence, **other)
+
+
+def stored(lake: Lake) -> dict:
+    (row,) = lake.scan("funding").collect().to_dicts()
+    return row
+
+
+def test_hours_are_given_to_the_row_as_it_stands_when_they_are_written(lake):
+    lake.upsert("funding", one())
+    read = lake.scan("funding").collect()
+    lake.upsert("funding", one(rate=7e-4, fetched=FETCHED + HOUR))
+    assert (lake.amend(retimed(read, 8.0)).amended, stored(lake)["interval_hours"]) == (1, 8.0)
+    assert (stored(lake)["funding_rate"], stored(lake)["fetched_at"]) == (7e-4, FETCHED + HOUR)
+    assert lake.scan("restatements").collect().height == 1, "the rate alone"
+    again = lake.amend(retimed(read, 4.0))
+    assert (again.amended, again.restated, stored(lake)["interval_hours"]) == (0, 0, 8.0), (
+        "others found hours since"
+    )
+    now = lake.scan("funding").collect()
+    done = lake.amend(retimed(now, 4.0))
+    assert (done.restated, stored(lake)["interval_hours"], stored(lake)["fetched_at"]) == (1, 4.0, FOUND)
+
+
+def test_hours_that_the_source_told_are_not_replaced_and_a_row_that_is_gone_is_not_made(lake, tmp_path):
+    lake.upsert("funding", one())
+    read = lake.scan("funding").collect()
+    lake.upsert("funding", one(4.0, "row"))
+    assert lake.amend(retimed(read, 8.0)).amended == 0
+    assert lake.amend(retimed(lake.scan("funding").collect(), 8.0)).restated == 0
+    assert (stored(lake)["interval_hours"], stored(lake)["interval_from"]) == (4.0, "row")
+    other = Lake(tmp_path / "other")
+    other.upsert("funding", one(symbol="ETH"))
+    assert other.amend(retimed(read, 8.0)) == other.amend(retimed(read.clear(), 8.0))
+    assert other.scan("funding").collect()["symbol"].to_list() == ["ETH"]
 
 
 def test_a_frame_that_does_not_fit_is_refused_whole(lake):
@@ -736,10 +776,10 @@ def test_verb_check_prints_findings_and_ends_with_1(lake, capsys):
     from fundingdb.cli import check
 
     path = one_file(lake)
-    assert check.run(Namespace(warehouse=lake.warehouse, json=False)) == 0
+    assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False)) == 0
     assert "sound" in capsys.readouterr().err
     path.unlink()
-    assert check.run(Namespace(warehouse=lake.warehouse, json=True)) == 1
+    assert check.run(Namespace(warehouse=lake.warehouse, json=True, heal=False)) == 1
     assert json.loads(capsys.readouterr().out)["problem"] == "the file is listed but does not exist"
 
 

@@ -71,6 +71,26 @@ def test_restating_writers_at_once_leave_one_value_a_key_and_log_each_change(tmp
     sound(lake)
 
 
+def test_hours_found_from_an_older_reading_never_undo_a_rate_that_another_process_restated(tmp_path):
+    lake = Lake(tmp_path)
+    lake.upsert("funding", batch("AAA", 0, hours=None))
+    others = [start("reprice", tmp_path, "AAA", 8), *(start("retime", tmp_path, "-", 6) for _ in range(2))]
+    for other in others:
+        finish(other)
+    rows = lake.scan("funding").sort("funding_time").collect()
+    newest = batch("AAA", 0, rate=1e-5 * 9).sort("funding_time")
+    assert rows["funding_rate"].to_list() == newest["funding_rate"].to_list()
+    assert set(rows["interval_hours"]) <= {4.0, 8.0}
+    assert any(v.operation == "amend" for v in lake.versions())
+    changed = pl.col("old_funding_rate") != pl.col("new_funding_rate")
+    steps = lake.scan("restatements").filter(changed).sort("funding_time", "new_fetched_at").collect()
+    for (_,), mine in steps.group_by("funding_time"):
+        old, new = mine["old_funding_rate"].to_list(), mine["new_funding_rate"].to_list()
+        assert old[1:] == new[:-1], "no rate went back"
+        assert mine.height == 8
+    sound(lake)
+
+
 def test_readers_never_fail_and_never_see_half_a_commit_while_others_write_restate_and_compact(tmp_path):
     lake = Lake(tmp_path)
     for number in range(4):

@@ -121,7 +121,11 @@ def package(tmp_path, monkeypatch):
         ('unit="fraction"', 'unit=""', "unit is stated, in words"),
         ("market=market", "market=None", "market is a function"),
         ("FETCHER = Fetcher(", "FETCHER = dict(", "it is a Fetcher (is dict)"),
-        ('unit="fraction"', 'source="okx", unit="fraction"', "source and call are left to fundingdb"),
+        (
+            'unit="fraction"',
+            'source="okx", unit="fraction"',
+            "source, call and listed_by are left to fundingdb",
+        ),
         ('unit="fraction"', 'settle_delay=60, unit="fraction"', "settle_delay is a timedelta"),
         ("def market", "raise SystemExit\n\n\ndef market", "it can be imported (SystemExit"),
         ("def market", "1 / 0\n\ndef market", "it can be imported (ZeroDivisionError"),

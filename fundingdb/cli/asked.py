@@ -62,6 +62,16 @@ def bridged(names: list[str] | None) -> list[Fetcher]:
     return [through(n) for n in dict.fromkeys(names)]
 
 
+def archives(names: list[str] | None) -> list[Fetcher]:
+    """The fetchers of these exchanges' archives of finished months (none given: all there are).
+
+    Raises UnknownName for an exchange without one.
+    """
+    from fundingdb.fetchers import ARCHIVES, archive
+
+    return [archive(n) for n in dict.fromkeys(names or ARCHIVES)]
+
+
 def window(args: Namespace) -> Window:
     """The window of --days, --since and --until; raises BadWindow for reversed, future or double-stated ones."""
     from fundingdb.window import HOUR, Window, floor_hour, instant

@@ -17,8 +17,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all that have a history")
     parser.add_argument(
         "--source",
-        choices=["ccxt"],
-        help="ask the exchanges through ccxt: a second source, or exchanges without a fetcher (pip install 'fundingdb[ccxt]')",
+        choices=["ccxt", "archive"],
+        help="ccxt: ask the exchanges through it, as a second source or where there is no fetcher (pip install "
+        "'fundingdb[ccxt]'); archive: their files of finished months (binance, binance-coinm)",
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--tokens", metavar="A,B", help="these, by base (KAITO) or symbol (KAITO-USD)")
@@ -34,13 +35,19 @@ def run(args: Namespace) -> int:
     """Backfill, print a summary."""
     import asyncio
 
-    from fundingdb.cli.asked import bridged, fetchers, window, words
+    from fundingdb.cli.asked import archives, bridged, fetchers, window, words
     from fundingdb.cli.progress import Bars, summary
     from fundingdb.collector import Collector, Report
     from fundingdb.http import Engine
     from fundingdb.lake import Lake
 
-    sources = bridged(args.exchange) if args.source else fetchers(args.exchange, history=True)
+    if args.source == "archive":
+        sources = archives(args.exchange)
+        sys.stderr.write(
+            "an archive holds finished months only; the days since then come from the exchange itself\n"
+        )
+    else:
+        sources = bridged(args.exchange) if args.source else fetchers(args.exchange, history=True)
     span, tokens = window(args), words(args.tokens)
     lake = Lake(args.warehouse)
 

@@ -113,10 +113,10 @@ def _row(source: Fetcher) -> dict[str, str | int | bool | None]:
 
 
 def _page(paging: Paging) -> tuple[int | None, str | None]:
-    from fundingdb.fetchers.base import Cursor, Days, Forward
+    from fundingdb.fetchers.base import Cursor, Days, Forward, Months
 
-    if isinstance(paging, Days):
-        return None, "day"
+    if isinstance(paging, (Days, Months)):
+        return None, "day" if isinstance(paging, Days) else "month"
     forward = isinstance(paging, Forward) or (isinstance(paging, Cursor) and not paging.newest_first)
     return paging.cap, "oldest" if forward else "newest"
 

@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb import catalog
     from fundingdb.cli.show import show
-    from fundingdb.importing import fresh, prepare, together
+    from fundingdb.importing import fresh, prepare, refuse_another, together
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
@@ -83,6 +83,16 @@ def run(args: Namespace) -> int:
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
+    for one in ready:
+        of_others = [
+            pl.col("exchange") != one.exchange,
+            pl.col("rate_type") == "regular",
+            pl.col("base").is_in(one.rows["base"].unique().to_list()),
+            pl.col("funding_time").is_between(one.rows["funding_time"].min(), one.rows["funding_time"].max()),
+        ]
+        refuse_another(
+            one.path, one.exchange, one.rows, lake.scan("funding").filter(of_others).select(columns).collect()
+        )
     every, done = together(ready), None
     rows = fresh(every, pl.concat(known(exchange) for exchange in every["exchange"].unique()))
     if not args.dry_run:

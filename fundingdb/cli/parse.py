@@ -29,6 +29,11 @@ def arguments(parser: ArgumentParser) -> None:
         help="the market of an answer that does not name it (Lighter's history, Extended's stats); of others, show only it",
     )
     parser.add_argument(
+        "--source",
+        choices=["archive"],
+        help="the answer is a file of the exchange's archive, or its checksum",
+    )
+    parser.add_argument(
         "--at",
         metavar="INSTANT",
         help="when the answer came, e.g. 2026-01-31T08:00Z; default: what the answer tells, else now",
@@ -46,14 +51,16 @@ def run(args: Namespace) -> int:
     from datetime import UTC, datetime
 
     from fundingdb.cli.show import show
-    from fundingdb.errors import UnknownName
-    from fundingdb.fetchers import fetcher
+    from fundingdb.errors import BadCall, UnknownName
+    from fundingdb.fetchers import archive, fetcher
     from fundingdb.fetchers.base import Asked
     from fundingdb.window import instant
 
-    source = fetcher(args.exchange)
+    source = archive(args.exchange) if args.source else fetcher(args.exchange)
     if args.endpoint not in ENDPOINTS:
         raise UnknownName("endpoint", args.endpoint, ENDPOINTS)
+    if args.source and args.endpoint != "history":
+        raise BadCall(f"--source {args.source}: it holds settled rates only, so the endpoint is history")
     body = _body(args.file)
     told = None if args.at else source.told_at(body)
     at = instant(args.at, "--at") if args.at else told or datetime.now(UTC)

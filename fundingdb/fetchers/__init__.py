@@ -35,6 +35,8 @@ BUILT_IN = {
     "nado": "nado:FETCHER",
     "paradex": "paradex:FETCHER",
 }
+# exchange -> where the fetcher of its archive stands, a second source
+ARCHIVES = {"binance": "binance_archive:USD_M", "binance-coinm": "binance_archive:COIN_M"}
 
 
 @cache
@@ -48,8 +50,7 @@ def names() -> tuple[str, ...]:
 def fetcher(name: str) -> Fetcher:
     """The fetcher of that id; raises UnknownName with near matches, BadPlugin for one that breaks its contract."""
     if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(import_module(f"fundingdb.fetchers.{module}"), attribute)
+        return _standing(BUILT_IN[name])
     if name not in names():
         raise UnknownName("exchange", name, names())
     from fundingdb.fetchers.plugins import loaded, twice  # noqa: PLC0415 - built-in ones need no polars here
@@ -58,6 +59,18 @@ def fetcher(name: str) -> Fetcher:
     if others:
         raise twice([first, *others])
     return loaded(first)
+
+
+def archive(name: str) -> Fetcher:
+    """The fetcher of an exchange's archive of finished months; raises UnknownName where there is none."""
+    if name not in ARCHIVES:
+        raise UnknownName("exchange with an archive", name, ARCHIVES)
+    return _standing(ARCHIVES[name])
+
+
+def _standing(place: str) -> Fetcher:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(f"fundingdb.fetchers.{module}"), attribute)
 
 
 def usable() -> tuple[list[Fetcher], list[BadPlugin]]:

@@ -48,6 +48,7 @@ class Request:
     json: Any = None
     cost: float = 1.0
     base_url: str | None = None  # of this request alone, where an exchange has more than one host
+    sha256: str | None = None  # of the body to come, where the exchange publishes it; parse compares
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,18 @@ class Days:
     """One UTC day an answer, all of it, newest first, in as many pages as the answer names cursors."""
 
 
-Paging = Forward | Backward | Fixed | Cursor | Offset | Days
+@dataclass(frozen=True, slots=True)
+class Months:
+    """A file per finished UTC month, all of it, from the month of `first` on, there `published_after` the month's end.
+
+    It is asked in two steps: the cursor that the first answer names leads to the second.
+    """
+
+    first: datetime
+    published_after: timedelta
+
+
+Paging = Forward | Backward | Fixed | Cursor | Offset | Days | Months
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +215,8 @@ class Fetcher:
         [int, bytes], FundingdbError | None
     ]  # what a failed or refusing answer means; None: an answer
     headers: Callable[[Mapping[str, str]], dict[str, str]] = lambda _env: {}  # from the environment: keys
-    # Base address by environment (plans on hosts of their own). The engine takes env FUNDINGDB_<EXCHANGE>_URL, else
-    # base_for(env) where there is one, else base_url.
+    # Base address by environment (plans on hosts of their own). The engine takes env FUNDINGDB_<SOURCE>_URL (the source of
+    # its rows, mostly the exchange itself), else base_for(env) where there is one, else base_url.
     base_for: Callable[[Mapping[str, str]], str] | None = None
     # The newest instant a saved answer tells of itself, in place of its receipt; None: it tells none.
     told_at: Callable[[bytes], datetime | None] = lambda _body: None
@@ -221,6 +233,7 @@ class Fetcher:
     # How it asks where that is no plain HTTP: the body of the answer, else an error of fundingdb. The engine keeps its budget,
     # retries and times; a bridge has its own connection.
     call: Callable[[Request], Awaitable[bytes]] | None = None
+    listed_by: Fetcher | None = None  # whose list of markets holds, where it has none of its own
 
     @property
     def told_by(self) -> str:

@@ -15,7 +15,7 @@ Interval  fundingInfo tells today's (1, 2, 4, 8 h) and history nothing: rows of 
 Clock     ms. History stamps 0-9 ms after the hour: funding_time is the hour; more than a minute off is refused.
 History   /fundingRate: oldest first from startTime, at most 1,000, both bounds inclusive. It is asked from an hour
           before the window, so that no page's end can part two payments of one instant. It is said to reach back to the
-          listing (BTCUSDT: rows from September 2019 exist).
+          listing (BTCUSDT: rows from September 2019 exist). The archive of finished months: binance_archive.py.
 Special   a stock's dividend is a second payment at one instant: `rateType` Special on Binance (since August 2026),
           unmarked on Aster, where of two rows at one instant the later is the special one.
 Price     markPrice per contract unit ("" on old rows, none on Aster): divided by the multiplier.
@@ -74,7 +74,7 @@ CAP = 1000
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
-_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
+ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",
@@ -127,7 +127,9 @@ _COIN_M = _Venue(
 _ASTER = _Venue("aster", "https://fapi.asterdex.com/fapi/v1", "BTCUSDT")
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class Payment(msgspec.Struct, rename="camel"):
+    """One row of the history as it is written."""
+
     symbol: str
     funding_time: int
     funding_rate: str
@@ -167,7 +169,7 @@ class _Listing(msgspec.Struct, rename="camel"):
     onboard_date: int | None = None
 
 
-_PAYMENTS = msgspec.json.Decoder(list[_Payment])
+_PAYMENTS = msgspec.json.Decoder(list[Payment])
 
 
 # --- history
@@ -190,7 +192,7 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     try:
         rows = _PAYMENTS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
-        rows = shaped(decode(body, venue.name, "fundingRate"), list[_Payment], venue.name, "fundingRate")
+        rows = shaped(decode(body, venue.name, "fundingRate"), list[Payment], venue.name, "fundingRate")
     if not rows:
         return FUNDING.empty().drop("month")
     market = the_market(
@@ -203,10 +205,10 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     if late := [t for t in stamps if t % _HOUR_MS > _LATE_MS]:
         raise reader.bad("fundingTime", "is not within a minute after a full hour", late[0])
     rates = decimals(reader, "fundingRate", [row.funding_rate for row in rows])
-    types = _rate_types(reader, rows)
+    types = rate_types(reader, rows)
     regular = [r for r, kind in zip(rates, types, strict=True) if kind == "regular"]
-    if absurd := [r for r in regular if abs(r) > _ABSURD]:
-        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {_ABSURD:g} per interval")
+    if absurd := [r for r in regular if abs(r) > ABSURD]:
+        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {ABSURD:g} per interval")
     measured = {
         "funding_time": [t - t % _HOUR_MS for t in stamps],
         "reported_time": stamps,
@@ -220,9 +222,9 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     return funding_rows(market, asked, measured, hours=1.0)
 
 
-def _rate_types(reader: Reader, rows: Sequence[_Payment]) -> list[str]:
+def rate_types(reader: Reader, rows: Sequence[Payment]) -> list[str]:
     """The type that each row names; of two unnamed rows at one instant the later is the special one."""
-    unnamed: dict[int, list[_Payment]] = {}
+    unnamed: dict[int, list[Payment]] = {}
     for row in rows:
         if not row.rate_type:
             mine = unnamed.setdefault(row.funding_time // _HOUR_MS, [])
@@ -307,8 +309,8 @@ def _snapshot(reader: Reader, premium: _Premium, market: Market, asked: Asked) -
         if due % _HOUR_MS:
             raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
         rate = reader.finite("lastFundingRate", premium.last_funding_rate)
-        if abs(rate) > (market.rate_cap or _ABSURD):
-            told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or _ABSURD:g} per interval"
+        if abs(rate) > (market.rate_cap or ABSURD):
+            told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or ABSURD:g} per interval"
             raise reader.bad("lastFundingRate", told)
         known |= {"funding_rate": rate, "native_rate": rate, "next_funding_time": from_ms(due)}
     return snapshot_row(market, asked.at, known)
@@ -472,7 +474,7 @@ def _error_of(body: bytes) -> tuple[str | None, str]:
     return str(answer["code"]), str(answer.get("msg", ""))[:200]
 
 
-def _fetcher(venue: _Venue, evidence: str) -> Fetcher:
+def _fetcher(venue: _Venue, evidence: str, archive: str = "") -> Fetcher:
     return Fetcher(
         exchange=venue.name,
         version=1,
@@ -484,17 +486,19 @@ def _fetcher(venue: _Venue, evidence: str) -> Fetcher:
             paging=Forward(cap=CAP, doubled=True),
             request=partial(_ask_history, venue),
             parse=partial(_parse_history, venue),
-            depth="to the market's listing",
+            depth=f"to the market's listing{archive}",
         ),
         market=partial(_symbol_market, venue),
         refusal=partial(_refusal, venue),
         unit="fraction per interval",
-        interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
+        interval=f"1, 2, 4 or 8 h, moves by market; history does not tell it{', the archive does' if archive else ''}",
         checked="2026-11-22",
         evidence=evidence,
     )
 
 
-FETCHER = _fetcher(_USD_M, "recorded; special payments reconstructed")
-COIN_M = _fetcher(_COIN_M, "documented")
+FETCHER = _fetcher(
+    _USD_M, "recorded; special payments reconstructed", "; finished months from 2020-01 also by archive"
+)
+COIN_M = _fetcher(_COIN_M, "documented", "; finished months from 2022-07 also by archive")
 ASTER = _fetcher(_ASTER, "recorded; special payments documented")

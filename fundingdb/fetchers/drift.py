@@ -22,7 +22,11 @@ Size      openInterest {long, -short}, contract units: the larger one. /contract
 Symbol    SOL-PERP; 1M and 1K before capitals are multiples (1MBONK, 1KWEN). quoteAsset USDC (drift), USDT (velocity).
 Cap       none told; a rate beyond 0.05 is refused as another unit.
 Unknown   how far back days reach; whether a day without payments can be 404 (then it counts as failed, not as
-          empty); the scale of the S3 archive to 2025-01-08, which is not read.
+          empty).
+S3        drift-historical-data-v2 (a gzipped CSV a market and day, 2022-11 to 2025-01-08) is not read. Public readers divide
+          fundingRate by oraclePriceTwap of a row as they stand, the documentation says 1e9 and 1e6: 1,000x apart, and
+          both quotients look like rates. Wanting is one recorded file, which would show its columns and whether its
+          figures have a point; and what a missing day means (404), as some 1 % of the records are said to be lost.
 """
 
 from __future__ import annotations

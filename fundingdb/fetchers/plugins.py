@@ -77,7 +77,8 @@ def _keeps(who: str, name: str, found: Any) -> None:
         )
         rule(kept=isinstance(past.depth, str) and bool(past.depth), text="history.depth says how far back")
     rule(kept=found.live is None or isinstance(found.live, Live), text="live is a Live or None")
-    rule(kept=found.source is None and found.call is None, text="source and call are left to fundingdb")
+    ours = (found.source, found.call, found.listed_by)
+    rule(kept=not any(ours), text="source, call and listed_by are left to fundingdb")
     delay = found.settle_delay
     rule(kept=isinstance(delay, timedelta) and delay >= timedelta(0), text="settle_delay is a timedelta")
     for part in ("market", "refusal", "headers", "told_at"):

@@ -4,7 +4,7 @@
 raises BadCall, what can't be right raises BadData; both name file, row and rule. Nothing is guessed.
 """
 
-from fundingdb.importing.lake_says import fresh
+from fundingdb.importing.lake_says import fresh, refuse_another
 from fundingdb.importing.plan import Prepared, Wanted, prepare, together
 
-__all__ = ["Prepared", "Wanted", "fresh", "prepare", "together"]
+__all__ = ["Prepared", "Wanted", "fresh", "prepare", "refuse_another", "together"]

@@ -118,6 +118,30 @@ def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> 
     )
 
 
+def refuse_another(path: Path, exchange: str, rows: pl.DataFrame, others: pl.DataFrame) -> None:
+    """Raises BadData where FUNDING rows of a file are the payments of another exchange that the lake has.
+
+    `others`: payments (exchange, symbol, base, funding_time, funding_rate) of other exchanges. Only figures that come once
+    in their market count: many exchanges pay the same base rate, no two the same unusual rates.
+    """
+    rare = rows.filter(pl.col("funding_rate").is_unique().over("symbol"))
+    there = others.select("base", "funding_time", who="exchange", market="symbol", theirs="funding_rate")
+    both = rare.join(there, on=["base", "funding_time"], how="inner")
+    told = (
+        both.group_by("symbol", "who", "market")
+        .agg(common=pl.len(), alike=((pl.col("funding_rate") - pl.col("theirs")).abs() <= 1e-12).mean())
+        .filter(pl.col("common") >= _LEAST, pl.col("alike") >= 0.9)
+        .sort("common", "symbol", "who")
+    )
+    if told.height:
+        found = told.row(-1, named=True)
+        raise BadData(
+            f"{path}: {found['symbol']}: {found['alike']:.0%} of {found['common']:,} payments with an unusual rate are to the "
+            f"last figure those of {found['market']} on {found['who']}, which the lake has: is the file not of "
+            f"{found['who']}, rather than {exchange}?"
+        )
+
+
 def fresh(rows: pl.DataFrame, lake: pl.DataFrame) -> pl.DataFrame:
     """FUNDING rows without those that an earlier import has with the same rate and no less of an interval.
 

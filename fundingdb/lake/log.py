@@ -34,7 +34,7 @@ class Version:
 
     version: int
     at: datetime
-    operation: str  # create, upsert or compact
+    operation: str  # create, upsert, amend or compact
     inserted: int
     restated: int
     amended: int

@@ -55,6 +55,23 @@ def split(table: Table, frame: pl.DataFrame, there: pl.DataFrame) -> Split:
     return Split(fresh, rows, restated, both.height - changed.height)
 
 
+def amended(table: Table, hours: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+    """Whole rows of `there` with the hours that were found for them, where nobody has changed their hours since.
+
+    `hours`: key and partitions, seen_hours (what the row had when its hours were found), interval_hours, interval_from and
+    fetched_at (learned; a row that had no hours keeps its own). Hours that a source told are never replaced.
+    """
+    found = {"interval_hours": "_hours", "interval_from": "_from", "fetched_at": "_learned"}
+    both = there.join(hours.rename(found), on=_key(table), how="inner", nulls_equal=True)
+    still = pl.col("interval_hours").eq_missing(pl.col("seen_hours"))
+    learned = pl.when(pl.col("seen_hours").is_null()).then("fetched_at").otherwise("_learned")
+    return (
+        both.filter(still, pl.col("interval_from").is_in(["unknown", "observed"]))
+        .with_columns(interval_hours="_hours", interval_from="_from", fetched_at=learned)
+        .select(table.columns.keys())
+    )
+
+
 def events(table: Table, changed: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
     """The rows for `restatements`: of the changed ones those where a known value of `table.restated` became another."""
     values = [*table.restated, "fetched_at"]

@@ -36,13 +36,18 @@ class Plan:
     unchanged: int = 0
 
 
-def planned(log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl.DataFrame) -> Plan:
-    """Compare the rows of each partition with what is there, and write the files that differ."""
+def planned(
+    log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl.DataFrame, *, amend: bool = False
+) -> Plan:
+    """Compare the rows of each partition with what is there, and write the files that differ.
+
+    With `amend` the rows are hours found for rows that are there (see `merge.amended`), not rows.
+    """
     plan = Plan(set(touched["path"]))
     mine = touched.partition_by(log.table.partitions, as_dict=True)
     try:
         for key, rows in parts.items():
-            _partition(plan, log, key, rows, mine.get(key, touched.clear()))
+            _partition(plan, log, key, rows, mine.get(key, touched.clear()), amend=amend)
     except Exception:
         discard(log, plan)
         raise
@@ -90,13 +95,17 @@ def discard(log: Log, plan: Plan | None) -> None:
         (log.home / draft.path).unlink(missing_ok=True)
 
 
-def _partition(plan: Plan, log: Log, key: tuple[str, ...], rows: pl.DataFrame, mine: pl.DataFrame) -> None:
+def _partition(
+    plan: Plan, log: Log, key: tuple[str, ...], rows: pl.DataFrame, mine: pl.DataFrame, *, amend: bool
+) -> None:
     t = log.table
     paths = [log.home / p for p in mine["path"]]
     span, near = _span(t, rows), paths
     if span is not None:
         apart = (mine["high"] < span[0]) | (mine["low"] > span[1])
         near = [p for p, far in zip(paths, apart, strict=True) if not far]
+    if amend:
+        rows = t.check(merge.amended(t, rows, files.read(near, t, files.body(t), span)))
     inside = [c for c in files.body(t) if c not in t.stamp]
     there = files.read(near, t, inside, span)
     if t is RESTATEMENTS:

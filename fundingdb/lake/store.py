@@ -100,6 +100,16 @@ class Lake:
                     return Upserted(0, 0, frame.height, pinned.version)
         return self._upsert(t, t.check(frame))
 
+    def amend(self, hours: pl.DataFrame) -> Upserted:
+        """Give stored rows of `funding` the hours found for them, in one commit, and change nothing else of them.
+
+        `hours`: exchange, source, symbol, funding_time, rate_type, month, seen_hours (those the row had when they were
+        found), interval_hours, interval_from, fetched_at (when they were found). It holds for the row as it stands at the
+        commit: one that is gone, whose hours are not those seen any more, or which its source has told them, stays.
+        Hours that replace others go to `restatements` first. The answer counts the rows changed. Raises as `upsert` does.
+        """
+        return self._upsert(FUNDING, hours, amend=True)
+
     def scan(self, name: str, version: int | datetime | None = None) -> pl.LazyFrame:
         """The rows of a table, columns in the order of its schema; no rows when there are none yet.
 
@@ -259,7 +269,7 @@ class Lake:
             finally:
                 draft.unlink(missing_ok=True)
 
-    def _upsert(self, t: Table, frame: pl.DataFrame) -> Upserted:
+    def _upsert(self, t: Table, frame: pl.DataFrame, *, amend: bool = False) -> Upserted:
         log = self._log(t)
         parts = files.by_partition(t, frame)
         if not parts:
@@ -276,7 +286,7 @@ class Lake:
             if plan is None or plan.basis != set(touched["path"]):
                 discard(log, plan)
                 with told(f"writing to table {t.name} in {log.home}"):
-                    plan = planned(log, parts, touched)
+                    plan = planned(log, parts, touched, amend=amend)
                 logged = 0
             done = Upserted(plan.inserted, plan.restated, plan.unchanged, pinned.version, plan.amended)
             if not plan.drafts:
@@ -286,7 +296,7 @@ class Lake:
                     self._upsert(RESTATEMENTS, RESTATEMENTS.check(event))
                     logged += 1
                 facts = {
-                    "operation": "upsert",
+                    "operation": "amend" if amend else "upsert",
                     "inserted": plan.inserted,
                     "restated": plan.restated,
                     "amended": plan.amended,
