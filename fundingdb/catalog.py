@@ -34,7 +34,7 @@ from fundingdb.errors import BadCall, BadData, LakeError
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
 FILE = "fundingdb.duckdb"
 _STORAGE = "v1.0.0"  # a file with 2.0's default storage can't be opened by the 1.5 shell that PyPI has
@@ -88,12 +88,13 @@ def connect(
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
     known = _known_fees(folder) if fees is None else costs.fees(fees)
-    con = _session()
+    con = session()
     build(con, listed, as_of, known)
     return con
 
 
-def _session() -> duckdb.DuckDBPyConnection:
+def session() -> duckdb.DuckDBPyConnection:
+    """An in-memory connection without views, session time zone UTC, that downloads nothing."""
     con = duckdb.connect()
     con.sql("SET TimeZone = 'UTC'")
     con.sql("SET autoinstall_known_extensions = false")
@@ -115,7 +116,7 @@ def rebuild(warehouse: Path | str) -> Path:
     known = _known_fees(target.parent)
     try:
         draft.unlink(missing_ok=True)
-        with _session() as con:
+        with session() as con:
             con.sql(f"ATTACH {text(str(draft))} AS draft (STORAGE_VERSION '{_STORAGE}')")
             con.sql("USE draft")
             build(con, listed, as_of, known)
@@ -135,7 +136,7 @@ def ask(warehouse: Path | str | None, query: str, version: int | datetime | None
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     listed, as_of = pinned(folder, version)
     known = _known_fees(folder)
-    with _session() as con:
+    with session() as con:
         build(con, listed, as_of, known)
         _lock(con, chain.from_iterable(listed.values()))
         try:
@@ -181,12 +182,19 @@ def build(
     listed: Mapping[str, Sequence[Path]],
     as_of: datetime | None = None,
     fees: pl.DataFrame | str | None = None,
+    *,
+    known_by: datetime | None = None,
+    only: Container[str] | None = None,
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
     `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
     them (None: the shipped ones), or why they can't be read: every query that asks for a fee then fails with that text.
+    `known_by`: settlements and snapshots fetched later are hidden, and a settlement restated later has the value of
+    that instant. `only`: the views and macros to make, those that they read among them; None: all.
     """
+    if known_by is not None:
+        as_of = known_by if as_of is None else min(as_of, known_by)
     bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
     script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
     for name, table in TABLES.items():
@@ -194,8 +202,12 @@ def build(
     first, rest = split(listed["funding"])
     script += _base("lake_funding_first", TABLES["funding"], first)
     script += _base("lake_funding_rest", TABLES["funding"], rest)
+    if known_by is not None:
+        script += hidden(known_by)
     script += _fees(costs.shipped() if fees is None else fees)
     for view in views():
+        if only is not None and view.name not in only:
+            continue
         if view.is_macro:
             asked = ", ".join(
                 name if value == "-" else f"{name} := {value}" for name, value, _ in view.parameters
@@ -211,7 +223,7 @@ def build(
 def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """The files of each exchange's preferred source, and those of its other sources."""
     first: dict[str, str] = {}
-    owned = [(path, *_owner(path)) for path in paths]
+    owned = [(path, partition(path, "exchange"), partition(path, "source")) for path in paths]
     for _, exchange, source in owned:
         first[exchange] = min(first.get(exchange, source), source, key=lambda s, e=exchange: rank(e, s))
     return [p for p, e, s in owned if s == first[e]], [p for p, e, s in owned if s != first[e]]
@@ -227,12 +239,12 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _owner(path: Path) -> tuple[str, str]:
+def partition(path: Path, name: str) -> str:
+    """What a file's folder says of a partition column; raises LakeError where it says nothing."""
     parts = dict(p.split("=", 1) for p in path.parts if "=" in p)
-    try:
-        return parts["exchange"], parts["source"]
-    except KeyError as missing:
-        raise LakeError(f"{path}: no partition folder {missing}=...") from None
+    if name not in parts:
+        raise LakeError(f"{path}: no partition folder {name}=...")
+    return parts[name]
 
 
 def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
@@ -248,6 +260,49 @@ def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
         source = "(SELECT 1) AS nothing WHERE false"
     view = f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}"
     return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
+
+
+def hidden(known_by: datetime) -> list[str]:
+    """Statements that put base relations of what was known by an instant over those of all.
+
+    A row that was last changed by then stands as it is. Of one changed later the restatements tell what it was: the
+    newest value learned by then, old or new; its other figures may have come with the change and are null. One
+    changed later without a restatement (a figure filled in) is left out: nothing proves it was known.
+    """
+    until = f"CAST({text(known_by.astimezone(UTC).isoformat(' '))} AS TIMESTAMP WITH TIME ZONE)"
+    key = "exchange, source, symbol, funding_time, rate_type"
+    told = {"funding_rate": "told.rate", "interval_hours": "told.hours", "fetched_at": "told.learned"}
+    blank = dict.fromkeys(
+        ("interval_from", "native_rate", "mark_price", "index_price", "reported_time"), "NULL"
+    )
+    columns = TABLES["funding"].columns
+    past = ", ".join(f"{(told | blank).get(c, f'later.{c}')} AS {c}" for c in columns)
+    names = ["lake_funding", "lake_funding_first", "lake_funding_rest"]
+    script = list[str]()
+    for name in names:
+        script.append(f"ALTER VIEW {name} RENAME TO {name}_ever")
+        script.append(f"""
+            CREATE VIEW {name} AS
+            SELECT {", ".join(f"ever.{c}" for c in columns)} FROM {name}_ever AS ever WHERE ever.fetched_at <= {until}
+            UNION ALL
+            SELECT {past}
+            FROM {name}_ever AS later
+            INNER JOIN (
+                SELECT {key}, rate, hours, learned, row_number() OVER (
+                    PARTITION BY {key} ORDER BY learned DESC, turn DESC
+                ) AS place
+                FROM (
+                    SELECT {key}, old_funding_rate AS rate, old_interval_hours AS hours, old_fetched_at AS learned, 0 AS turn
+                    FROM restatements
+                    UNION ALL
+                    SELECT {key}, new_funding_rate, new_interval_hours, new_fetched_at, 1 FROM restatements
+                ) AS each_value
+                WHERE learned <= {until}
+            ) AS told USING ({key})
+            WHERE later.fetched_at > {until} AND told.place = 1
+        """)
+    seen = f"SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
+    return [*script, "ALTER VIEW snapshots RENAME TO snapshots_ever", f"CREATE VIEW snapshots AS {seen}"]
 
 
 def _known_fees(warehouse: Path) -> pl.DataFrame | str:
@@ -289,12 +344,13 @@ def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[s
 
 def views() -> list[View]:
     """All views and macros of sql/, each after those it reads."""
-    known = {view.name: view for view in map(parse, _sql_files())}
+    known = {view.name: view for view in map(parse, sql_files())}
     order = TopologicalSorter({v.name: [r for r in v.reads if r in known] for v in known.values()})
     return [known[name] for name in order.static_order()]
 
 
-def _sql_files() -> list[Path]:
+def sql_files() -> list[Path]:
+    """The files of sql/, by name."""
     inside = Path(str(package_files("fundingdb"))) / "sql"  # an installed wheel
     folder = inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "sql"  # a checkout
     return sorted(folder.glob("*.sql"))

@@ -19,10 +19,10 @@ from fundingdb.fetchers import BUILT_IN
 from fundingdb.healing import Healer
 from fundingdb.ledger import Ask
 from fundingdb.listing import choose, market_of, of_tokens, remembered
-from fundingdb.paging import askable
+from fundingdb.paging import askable, pieces
 from fundingdb.quarantine import keep
 from fundingdb.schema import MARKETS
-from fundingdb.window import Window, floor_hour
+from fundingdb.window import HOUR, Window, floor_hour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,7 +127,7 @@ class Collector:
         try:
             await asyncio.gather(*(self._fetch(f, jobs[f.exchange], batch) for f, _ in listed))
         finally:
-            await batch.flush()
+            await batch.close()
         return report
 
     async def round(
@@ -144,7 +144,7 @@ class Collector:
         try:
             await asyncio.gather(*(self._round(f, exchanges, tokens, batch) for f in fetchers))
         finally:
-            await batch.flush()
+            await batch.close()
         return report
 
     async def _round(
@@ -212,7 +212,7 @@ class Collector:
             if market.listed_at:
                 whole = [Window(max(w.start, listed), w.stop) for w in whole]
             left = [w for part in whole for w in ledger.missing(part, done)]
-            jobs += [(market, w) for w in left]
+            jobs += _walks(fetcher, market, left)
             batch.report.covered += bool(whole) and not left
         return jobs
 
@@ -227,7 +227,7 @@ class Collector:
             start = done[0].start if done else floor_hour(stop - ledger.LATE / 2)
             if start < stop:
                 left = ledger.missing(Window(start, stop), done)
-                jobs += [(market, w) for w in left]
+                jobs += _walks(fetcher, market, left)
                 batch.report.covered += not left
         return jobs
 
@@ -277,34 +277,38 @@ class _State:
 
 
 class _Batch:
-    """Finished windows on their way into the lake: rows first, ledger second, then the catalog."""
+    """Finished windows on their way into the lake: rows first, ledger second, then the catalog.
+
+    What waits is written when it is large or old enough, at most about _BATCH_ROWS at once: a longer range takes more writes, not
+    more memory.
+    """
 
     def __init__(self, collector: Collector, report: Report) -> None:
         self.collector, self.report = collector, report
         self.healer = Healer(collector.lake)
-        self._frames: list[pl.DataFrame] = []
-        self._ledger: list[pl.DataFrame] = []
+        self._waiting: list[
+            tuple[pl.DataFrame | None, pl.DataFrame]
+        ] = []  # rows, and what the ledger says of them
         self._rows = 0
+        self._stale = True  # the catalog, of what was written so far
         self._since = asyncio.get_running_loop().time()
         self._lock = asyncio.Lock()
 
     async def add(self, fetcher: Fetcher, market: Market, window: Window, got: Got) -> None:
         """Take one walked window; write the batch when it is large or old enough."""
-        self._frames.append(got.frame)
         ask = Ask.of(fetcher, market.symbol, "history", window)
-        self._ledger.append(_answered(ask, got, self.collector.now()))
+        self._waiting.append((got.frame, _answered(ask, got, self.collector.now())))
         self._rows += got.frame.height
         self.report.windows += 1
         self.report.succeeded += 1
         self.report.pages += got.pages
         self.report.bytes += got.bytes
-        age = asyncio.get_running_loop().time() - self._since
-        if self._rows >= _BATCH_ROWS or len(self._ledger) >= _BATCH_JOBS or age >= _BATCH_SECONDS:
-            await self.flush()
+        while self._due():
+            await self._flush(self._due)
 
     def note(self, ledger_row: pl.DataFrame) -> None:
         """Take a ledger row without rows of data."""
-        self._ledger.append(ledger_row)
+        self._waiting.append((None, ledger_row))
 
     async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Got) -> None:
         """Write a snapshot round at once."""
@@ -321,21 +325,42 @@ class _Batch:
         if rows.height:
             lake.upsert("snapshots", rows)
         lake.upsert("fetches", ledger_row)
+        self._stale = True
 
-    async def flush(self) -> None:
-        """Write what is waiting."""
+    def _due(self) -> bool:
+        age = asyncio.get_running_loop().time() - self._since
+        full = self._rows >= _BATCH_ROWS or len(self._waiting) >= _BATCH_JOBS
+        return full or (age >= _BATCH_SECONDS and bool(self._waiting))
+
+    async def close(self) -> None:
+        """Write what is waiting, and the catalog where it does not show all."""
+        while self._waiting:
+            await self._flush(lambda: True)
         async with self._lock:
-            frames, rows = self._frames.copy(), self._ledger.copy()
-            self._frames.clear()
-            self._ledger.clear()
-            self._rows = 0
-            self._since = asyncio.get_running_loop().time()
-            await asyncio.to_thread(self._write, frames, rows)
+            if self._stale:
+                await asyncio.to_thread(catalog.rebuild, self.collector.warehouse)
 
-    def _write(self, frames: list[pl.DataFrame], rows: list[pl.DataFrame]) -> None:
+    async def _flush(self, wanted: Callable[[], bool]) -> None:
+        """Write the oldest that wait, unless somebody else has done it meanwhile."""
+        async with self._lock:
+            if not wanted():
+                return
+            rows = count = 0
+            while count < len(self._waiting) and rows < _BATCH_ROWS:
+                frame = self._waiting[count][0]
+                rows += 0 if frame is None else frame.height
+                count += 1
+            part, self._waiting = self._waiting[:count], self._waiting[count:]
+            self._rows -= rows
+            self._since = asyncio.get_running_loop().time()
+            await asyncio.to_thread(self._write, part)
+
+    def _write(self, part: list[tuple[pl.DataFrame | None, pl.DataFrame]]) -> None:
         lake = self.collector.lake
+        frames = [frame for frame, _ in part if frame is not None]
+        rows = pl.concat(row for _, row in part)
         if frames:
-            found, hours = self.healer.healed(pl.concat(frames), pl.concat(rows))
+            found, hours = self.healer.healed(pl.concat(frames), rows)
             if found.height:
                 done = lake.upsert("funding", found)
                 self.report.inserted += done.inserted
@@ -343,9 +368,17 @@ class _Batch:
                 self.report.unchanged += done.unchanged
             if hours.height:
                 self.report.restated += lake.amend(hours).restated
-        if rows:
-            lake.upsert("fetches", pl.concat(rows))
+        lake.upsert("fetches", rows)
         catalog.rebuild(self.collector.warehouse)
+        self._stale = False
+
+
+def _walks(fetcher: Fetcher, market: Market, left: Iterable[Window]) -> list[tuple[Market, Window]]:
+    """What to walk of `market`, each in one go; a long span in pieces, so that it takes no more memory than a short one."""
+    if fetcher.history is None:
+        return []
+    step = HOUR * (market.interval_hours or 1)
+    return [(market, piece) for w in left for piece in pieces(fetcher.history.paging, w, step)]
 
 
 def _answered(ask: Ask, got: Got, now: datetime) -> pl.DataFrame:

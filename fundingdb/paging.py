@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.base import Paging
 
+_WALK_ROWS = 5000  # that one walk holds in memory, about
+_TAIL = 72 * HOUR  # the youngest two days of a walk are proven only up to a row (ledger.LATE): no seam there
 _MARGIN = 3  # rows that a fetcher's own widening may bring from before the near edge
 _CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
 
@@ -30,6 +32,21 @@ class Page:
 
     times: Sequence[datetime]
     next_cursor: str | None = None
+
+
+def pieces(paging: Paging, window: Window, step: timedelta) -> list[Window]:
+    """The spans of `window` to walk one by one, oldest first: together the window, each of at most about _WALK_ROWS settlements.
+
+    All of it at once where each walk begins at the newest row of the exchange, whatever span is asked.
+    """
+    if not isinstance(paging, Forward | Backward):
+        return [window]
+    # whole pages, but for some rows: a full last page would have to be proven by one more
+    rows = paging.cap * -(-_WALK_ROWS // paging.cap) - 3 * _MARGIN
+    edges = [window.start]
+    while window.stop - edges[-1] > rows * step + _TAIL:
+        edges.append(edges[-1] + rows * step)
+    return [Window(a, b) for a, b in pairwise([*edges, window.stop])]
 
 
 def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:

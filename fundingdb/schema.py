@@ -8,8 +8,10 @@ interest counts one side. Null means unknown, never zero.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,7 +66,7 @@ class Column:
         nulls = values.null_count()
         if nulls and (not self.null or nulls == values.len()):
             return self.null
-        if values.is_empty():
+        if values.is_empty() or (self.dtype == pl.String and not self.among):
             return True
         low: Any = values.min()
         high: Any = values.max()
@@ -154,16 +156,16 @@ class Table:
     def _with_month(self, frame: pl.DataFrame) -> pl.DataFrame:
         if "month" not in self.columns or self.time is None or "month" in frame.columns:
             return frame
-        if frame.schema.get(self.time) != TIME:
+        if self.time not in frame.columns or frame.get_column(self.time).dtype != TIME:
             return frame
         at = list(self.columns).index("month")
         return frame.clone().insert_column(min(at, frame.width), _months(frame.get_column(self.time)))
 
     def _misfits(self, frame: pl.DataFrame) -> list[str]:
+        if frame.columns == [*self.columns] and frame.dtypes == [c.dtype for c in self.columns.values()]:
+            return []
         reasons = []
         schema = frame.schema
-        if schema == self.schema:
-            return reasons
         for name, column in self.columns.items():
             got = schema.get(name)
             if got is None:
@@ -188,13 +190,13 @@ class Table:
             ends = pl.DataFrame({"time": [time.min(), time.max()], "month": [month.min(), month.max()]})
             if ends.select((pl.col("month") != _month_of("time")).any()).item() or month.n_unique() > 1:
                 return False
-        keys = [frame.get_column(name) for name in self.key]
-        if any(key.dtype == pl.String and key.min() == "" for key in keys):
+        if any(key.dtype == pl.String and key.min() == "" for key in map(frame.get_column, self.key)):
             return False
-        counts = [key.n_unique() for key in keys]
-        if frame.height > 1 and (max(counts) < frame.height):
+        # one column without repeats is enough; the time is the one that has none in the answer about one market
+        keys = sorted(self.key, key=lambda name: name != self.time)
+        if frame.height > 1 and all(frame.get_column(name).n_unique() < frame.height for name in keys):
             return False
-        return not self.rules or all(frame.select(good.all() for good in self.rules.values()).row(0))
+        return not self.rules or all(frame.select_seq(good.all() for good in self.rules.values()).row(0))
 
     def _rows_tests(self) -> Iterator[tuple[str, pl.Expr]]:
         """Reason and bad rows; the last is the repeated key."""
@@ -227,16 +229,24 @@ class Table:
 
 
 def _months(times: pl.Series) -> pl.Series:
-    """The months of instants; those of one answer are few, so they are named once."""
+    """The months of instants; those of one answer are few and in order, so where they begin is looked up, not each row."""
     low, high = cast("datetime | None", times.min()), cast("datetime | None", times.max())
     if times.null_count() or low is None or high is None or not _EARLIEST <= low <= high < _LATEST:
         return times.to_frame().select(_month_of(times.name).alias("month")).to_series()
     numbers = range(low.year * 12 + low.month - 1, high.year * 12 + high.month)
-    starts = pl.Series([datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in numbers], dtype=TIME)
     names = pl.Series("month", [f"{n // 12}-{n % 12 + 1:02}" for n in numbers])
     if len(names) == 1:
         return names.new_from_index(0, times.len())
-    return names.gather(starts.search_sorted(times, side="right").cast(pl.Int64) - 1)
+    starts = [datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in numbers]
+    if not times.is_sorted():
+        return names.gather(
+            pl.Series(starts, dtype=TIME).search_sorted(times, side="right").cast(pl.Int64) - 1
+        )
+    edges = [bisect_left(times, at) for at in starts[1:]]
+    months = names.new_from_index(0, edges[0])
+    for place, (start, stop) in enumerate(pairwise([*edges, times.len()]), start=1):
+        months.append(names.new_from_index(place, stop - start))
+    return months
 
 
 def _shown(value: object) -> str:

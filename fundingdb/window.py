@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from fundingdb.errors import BadWindow
 
 HOUR = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FIRST = datetime(2010, 1, 1, tzinfo=UTC)  # before any perpetual paid funding
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -52,11 +54,11 @@ def to_ms(at: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     """The UTC instant of Unix milliseconds."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    return _EPOCH + timedelta(milliseconds=ms)
 
 
 def _us(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def floor_hour(at: datetime) -> datetime:

@@ -6,6 +6,7 @@
 -- parameter: start | - | entry; text or timestamp, UTC where it has no offset; a settlement at this instant is not ours
 -- parameter: stop | - | exit, UTC likewise; a settlement at this instant is ours
 -- parameter: class | 'crypto' | asset class of base
+-- parameter: notional | 1.0 | of each leg at entry; cash is in its unit
 -- grain:     leg, exchange, symbol, funding_time, rate_type
 -- column:    funding_time   | timestamp with time zone | settlement, UTC: start < funding_time <= stop
 -- column:    exchange       | varchar                  | where the leg stands
@@ -15,9 +16,14 @@
 -- column:    interval_hours | double                   | hours it accrued over; null = unknown, the money is the same
 -- column:    funding_rate   | double                   | fraction of notional paid; positive: longs pay shorts
 -- column:    cash           | double                   | received by us, in units of notional; negative: we paid
--- check:     cash = case when leg = 'long' then -funding_rate else funding_rate end
+-- column:    mark_ratio     | double                   | mark price at the payment / at entry: what the position's worth moved by;
+--                                                        null = one of them is unknown, cash is on the notional at entry
+-- check:     abs(cash - case when leg = 'long' then -1 else 1 end * funding_rate * coalesce(mark_ratio, 1)) < 1e-15
+-- check:     mark_ratio is null or mark_ratio > 0
 -- why:       What the pair earned, settlement by settlement. Money moves only at settlements after entry, each leg at its
---            own times. It fails where an exchange stands for several symbols: their payments would be counted twice.
+--            own times. A leg holds the quantity it entered with, so that it pays on its worth at the settlement: entry's
+--            mark price is the last one of the leg's own regular settlements at or before start, not older than its interval
+--            and a quarter. It fails where an exchange stands for several symbols: their payments would be counted twice.
 --
 -- start and stop pass through text because a plain cast reads them in the session's time zone.
 with spoken as (
@@ -45,16 +51,32 @@ legs as (
     union all
     select 'short' as leg, short as place
 ),
-paid as (
+near as (
     select
-        f.funding_time, f.exchange, f.symbol, legs.leg, legs.place, f.rate_type, f.interval_hours, f.funding_rate
+        f.funding_time, f.exchange, f.symbol, legs.leg, legs.place, f.rate_type, f.interval_hours, f.funding_rate,
+        f.mark_price, bounds.entry_time
     from funding as f
     inner join legs on legs.place = f.exchange or legs.place = f.exchange || '/' || f.symbol
     cross join bounds
     where f.base = bounds.token
       and f.asset_class = bounds.token_class
-      and f.funding_time > bounds.entry_time
       and f.funding_time <= bounds.exit_time
+      and (
+        f.funding_time > bounds.entry_time
+        or f.funding_time + 1.25 * f.interval_hours * interval '1 hour' > bounds.entry_time
+    )
+),
+paid as (
+    select funding_time, exchange, symbol, leg, place, rate_type, interval_hours, funding_rate, mark_price
+    from near
+    where funding_time > entry_time
+),
+entered as (
+    select
+        exchange, symbol, leg, mark_price,
+        row_number() over (partition by exchange, symbol, leg order by funding_time desc) as place
+    from near
+    where funding_time <= entry_time and rate_type = 'regular' and mark_price is not null
 ),
 counted as (
     select leg, min(symbol) as first_symbol, max(symbol) as last_symbol
@@ -69,6 +91,9 @@ select
                 || counted.last_symbol || '; name one, e.g. ' || paid.exchange || '/' || counted.first_symbol)
         when paid.leg = 'long' then -paid.funding_rate
         else paid.funding_rate
-    end as cash
+    end * notional * coalesce(paid.mark_price / entered.mark_price, 1) as cash,
+    paid.mark_price / entered.mark_price as mark_ratio
 from paid
 inner join counted on counted.leg = paid.leg
+left join entered
+    on entered.exchange = paid.exchange and entered.symbol = paid.symbol and entered.leg = paid.leg and entered.place = 1

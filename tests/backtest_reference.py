@@ -116,74 +116,78 @@ class Reference:
         return False
 
     def verdict(self, position, at):
-        if any(self.gone(market, at) for _, market in position.legs()):
-            return "delisted"
-        if self.blind(position, at):
-            return "missing"
-        if at == self.asked.end:
-            return "end"
         own = self.spread(position.asset, position.long, position.short, at)
-        if own is None or at - position.entered < self.asked.hold_hours * HOUR:
-            return None
-        if own < self.asked.exit_apr - EDGE:
-            return "exit"
-        best = self.widest(position.asset, at)
-        if (
-            self.asked.switch_band_apr is not None
-            and best is not None
-            and best[1:] != (position.long, position.short)
-        ):
-            if best[0] >= own + (self.asked.switch_band_apr - EDGE):
-                return "switch"
-        return None
+        reason = None
+        if any(self.gone(market, at) for _, market in position.legs()):
+            reason = "delisted"
+        elif self.blind(position, at):
+            reason = "missing"
+        elif at == self.asked.end:
+            reason = "end"
+        elif own is not None and at - position.entered >= self.asked.hold_hours * HOUR:
+            if own < self.asked.exit_apr - EDGE:
+                reason = "exit"
+            elif self.better(position, own, at):
+                reason = "switch"
+        return reason
 
-    def log(self, at, action, asset, long, short, spread, reason=None):
-        self.decisions.append((at, action, asset, long[0], short[0], spread, reason))
+    def better(self, position, own, at):
+        best, band = self.widest(position.asset, at), self.asked.switch_band_apr
+        if band is None or best is None or best[1:] == (position.long, position.short):
+            return False
+        return best[0] >= own + (band - EDGE)
 
     def walk(self):
         standing, skipped = {}, set()
         at = self.asked.start
         while at <= self.asked.end:
-            left = {}
-            for asset in sorted(standing):
-                position = standing[asset]
-                self.settle(position, at)
-                own = self.spread(asset, position.long, position.short, at)
-                reason = self.verdict(position, at)
-                if reason is None:
-                    position.unknown += own is None
-                    continue
-                position.exited, position.exit_spread, position.reason = at, own, reason
-                for leg, market in position.legs():
-                    self.fill(position, leg, market, at)
-                left[asset] = standing.pop(asset)
-                if reason != "switch":
-                    self.log(at, "exit", asset, position.long, position.short, own, reason)
-            wanted = [("switch", a) for a in sorted(left) if left[a].reason == "switch"]
-            if at < self.asked.end:
-                taken = {a for _, a in wanted}
-                offers = {a: self.widest(a, at) for a in self.assets if a not in standing and a not in taken}
-                paying = [
-                    a for a, o in offers.items() if o is not None and o[0] >= self.asked.entry_apr - EDGE
-                ]
-                wanted += [("enter", a) for a in sorted(paying, key=lambda a: (-offers[a][0], a))]
-                skipped &= set(paying)
-            for action, asset in wanted:
-                spread, long, short = self.widest(asset, at)
-                full = self.asked.max_pairs is not None and len(standing) >= self.asked.max_pairs
-                if action == "enter" and full:
-                    if asset not in skipped:
-                        self.log(at, "skip", asset, long, short, spread)
-                    skipped.add(asset)
-                    continue
-                skipped.discard(asset)
-                self.log(at, action, asset, long, short, spread)
-                position = standing[asset] = Position(asset, long, short, at, spread)
-                self.trades.append(position)
-                for leg, market in position.legs():
-                    if asset in left and dict(left[asset].legs())[leg] == market:
-                        self.fill(left[asset], leg, market, at, times=-1)  # it stands on
-                    else:
-                        self.fill(position, leg, market, at)
+            left = self.leave(standing, at)
+            self.enter(standing, left, skipped, at)
             self.open_pairs[at] = len(standing)
             at += HOUR
+
+    def leave(self, standing, at):
+        """The positions left at this hour, by asset."""
+        left = {}
+        for asset in sorted(standing):
+            position = standing[asset]
+            self.settle(position, at)
+            own = self.spread(asset, position.long, position.short, at)
+            reason = self.verdict(position, at)
+            if reason is None:
+                position.unknown += own is None
+                continue
+            position.exited, position.exit_spread, position.reason = at, own, reason
+            for leg, market in position.legs():
+                self.fill(position, leg, market, at)
+            left[asset] = standing.pop(asset)
+            if reason != "switch":
+                self.decisions.append((at, "exit", asset, position.long[0], position.short[0], own))
+        return left
+
+    def enter(self, standing, left, skipped, at):
+        wanted = [("switch", a) for a in sorted(left) if left[a].reason == "switch"]
+        if at < self.asked.end:
+            taken = {a for _, a in wanted}
+            offers = {a: self.widest(a, at) for a in self.assets if a not in standing and a not in taken}
+            paying = [a for a, o in offers.items() if o is not None and o[0] >= self.asked.entry_apr - EDGE]
+            wanted += [("enter", a) for a in sorted(paying, key=lambda a: (-offers[a][0], a))]
+            skipped &= set(paying)
+        for action, asset in wanted:
+            spread, long, short = self.widest(asset, at)
+            told = (asset, long[0], short[0], spread)
+            most = self.asked.max_pairs
+            if action == "enter" and most is not None and len(standing) >= most:
+                if asset not in skipped:
+                    self.decisions.append((at, "skip", *told))
+                skipped.add(asset)
+                continue
+            skipped.discard(asset)
+            self.decisions.append((at, action, *told))
+            position = standing[asset] = Position(asset, long, short, at, spread)
+            self.trades.append(position)
+            for leg, market in position.legs():
+                if asset in left and dict(left[asset].legs())[leg] == market:
+                    self.fill(left[asset], leg, market, at, times=-1)  # it stands on
+                else:
+                    self.fill(position, leg, market, at)

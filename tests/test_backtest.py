@@ -171,7 +171,7 @@ def agrees(lake, seed, settings, as_of):
         )
         for d in got.decisions.iter_rows(named=True)
     ]
-    assert told == [d[:6] for d in want.decisions]
+    assert told == want.decisions
     for row in got.equity.iter_rows(named=True):
         at = row["hour_at"]
         for kind in ("funding", "fees"):
@@ -204,7 +204,7 @@ def kept(got):
 AS_OF = st.sampled_from([LATE, LATE, T0 + 40 * HOUR, T0 + 40.5 * HOUR])
 
 
-@effort(max_examples=40)
+@effort(max_examples=25)
 @given(seed=st.integers(0, 2**32), settings=asked(), as_of=AS_OF)
 def test_the_compiled_core_agrees_with_the_plain_reference(lake, seed, settings, as_of):
     agrees(lake, seed, settings, as_of)
@@ -248,7 +248,7 @@ def test_known_rates_are_those_of_the_view_and_settlements_those_of_the_lake(lak
 SETTINGS = Settings(T0, T0 + 90 * HOUR, 0.1, 0.0, hold_hours=3, switch_band_apr=0.05, max_pairs=2)
 
 
-@effort(max_examples=15)
+@effort(max_examples=10)
 @given(seed=st.integers(0, 2**32), hour=st.integers(1, 89), how=st.sampled_from(["without", "other"]))
 def test_no_row_after_an_hour_changes_a_decision_up_to_it(lake, seed, hour, how):
     rows, delisted = world(seed)
@@ -304,7 +304,7 @@ def test_a_trade_by_hand(lake):
     assert trade["exit_spread_apr"] == pytest.approx(1e-5 * 8760)
     assert trade["long_funding_usd"] == pytest.approx(-16 * 0.1)  # 16 hours of 0.00001 on 10,000
     assert trade["short_funding_usd"] == pytest.approx(8 + 1.6)  # at T0+12 and T0+20
-    # T0 is 2025-01-01 20:00: in on 01-02 00:00, out 16:00; alpha takes 0.0005 until 01-03, beta 0.00045; slippage 0.0002 four times
+    # in on 2025-01-02 00:00, out at 16:00; alpha takes 0.0005 until 01-03, beta 0.00045; slippage 0.0002 four times
     assert trade["fees_usd"] == pytest.approx(-10_000 * (2 * 0.0005 + 2 * 0.00045 + 4 * 0.0002))
     assert trade["payments"] == 16 + 2
     assert got.summary["turnover_usd"] == 40_000
@@ -369,7 +369,7 @@ def test_a_delisting_ends_a_trade_at_the_hour_at_which_it_is_known(lake):
         ({"notional_usd": 0.0}, "must be above 0"),
         ({"switch_band_apr": 0.0}, "must be above 0"),
         ({"slippage_bps": -1.0}, "must be 0 or more"),
-        ({"start": datetime(2025, 1, 1)}, "naive datetime"),
+        ({"start": datetime(2025, 1, 1)}, "naive datetime"),  # noqa: DTZ001 - that is the fault
         ({"start": 1_735_689_600_000}, "looks like milliseconds"),
         ({"start": datetime(2025, 1, 1, 0, 30, tzinfo=UTC)}, "full hours"),
         ({"end": T0}, "start must be before end"),

@@ -243,6 +243,16 @@ def test_spreads_are_those_of_the_last_full_hour(now_lake, capsys):
     assert "newest settlement stored" in capsys.readouterr().err
 
 
+def test_spreads_of_an_hour_not_yet_published_are_those_of_the_newest_known_and_say_so(tmp_path, capsys):
+    last = int((datetime.now(UTC) - T0) / HOUR) - 2
+    rows = [paid(e, h, r) for e, r in (("aster", 1e-5), ("bybit", 3e-5)) for h in range(last - 3, last + 1)]
+    lake = fill(tmp_path, rows)
+    (row,) = rows_of(capsys, spreads, lake)
+    assert row["known_at"] == (T0 + last * HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert run(spreads, lake, "--rank", "net") == 0
+    assert "nothing is known at" in capsys.readouterr().err
+
+
 def test_coverage_and_gaps_are_printed_by_exchange(now_lake, capsys):
     by = {r["exchange"]: r for r in rows_of(capsys, coverage, now_lake, "--tokens", "BTC")}
     assert by["aster"]["payments"] == 6

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 import pytest
 from worlds import HOUR, NOW, collect, differing, payments, sources, world
 
+from fundingdb.collector import _Batch
 from fundingdb.errors import UnknownName
 from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator
@@ -227,3 +229,35 @@ def test_a_refused_answer_is_kept_in_quarantine_with_its_reason(tmp_path):
     assert [p.suffix for p in kept] == [".body", ".json"]
     assert b"0.02" in kept[0].read_bytes()
     assert payments(tmp_path).is_empty()
+
+
+def test_a_long_range_is_walked_in_pieces_and_written_in_bounded_batches_without_a_seam(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("fundingdb.paging._WALK_ROWS", 20)
+    monkeypatch.setattr("fundingdb.collector._BATCH_ROWS", 150)
+    written = []
+    write = _Batch._write
+
+    def watched(batch, part):
+        written.append(sum(frame.height for frame, _ in part if frame is not None))
+        write(batch, part)
+
+    monkeypatch.setattr(_Batch, "_write", watched)
+    asked = [
+        replace(f, history=replace(f.history, paging=replace(f.history.paging, cap=30)))
+        for f in sources("hyperliquid", "bybit")
+    ]
+    with Simulator(world(), Faults(Fault("cap", value=30))) as simulator:
+        report = collect(simulator, tmp_path, lambda c: c.backfill(asked, TEN_DAYS, ["KAITO"]))
+    assert report.failures == []
+    assert report.windows > 6, "hyperliquid has seven pieces, bybit two"
+    assert len(written) > 1
+    assert max(written) < 150 + 30 + 72
+    wrong = differing(tmp_path, simulator.world, TEN_DAYS.start, TEN_DAYS.stop)
+    assert wrong.filter(pl.col("funding_rate") != pl.col("funding_rate_world")).is_empty()
+    unknown = payments(tmp_path).filter(pl.col("interval_hours").is_null())
+    assert set(unknown["exchange"]) == {"bybit"}
+    assert unknown["symbol"].n_unique() == unknown.height == wrong.height, (
+        "the first of each market, no other"
+    )

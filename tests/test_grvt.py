@@ -3,11 +3,15 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited
-from fundingdb.fetchers.base import Asked
+from fundingdb.fetchers.base import Asked, Reader
+from fundingdb.fetchers.clocks import hundredth
 from fundingdb.fetchers.grvt import FETCHER, symbol_market
 from fundingdb.listing import market_of
 from fundingdb.paging import Page, walk
@@ -291,3 +295,11 @@ def test_names_and_refusals():
             symbol_market(name)
     assert isinstance(FETCHER.refusal(429, b""), RateLimited)
     assert FETCHER.refusal(200, b"{}") is None
+
+
+@given(figure=st.decimals(-100, 100, places=12), exponent=st.integers(-9, 2))
+def test_a_percent_becomes_the_float_nearest_to_its_exact_hundredth(figure, exponent):
+    for text, exact in ((f"{figure:f}", figure), (f"{figure:f}e{exponent}", figure.scaleb(exponent))):
+        rate, native = hundredth(Reader("grvt", "test"), "rate", text)
+        assert rate == float(Fraction(exact) / 100)
+        assert native == float(exact)

@@ -31,6 +31,7 @@ RANK = {
     "lake": 5,
     "catalog": 6,
     "provider": 8,
+    "backtest": 9,
     "asking": 7,
     "doctor": 7,
     "live": 7,
@@ -41,7 +42,7 @@ RANK = {
     "demo": 11,
     "cli": 12,
 }
-THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider", "loaded", "cli"}}
+THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider", "loaded", "backtest", "cli"}}
 
 
 def room(path: Path) -> str:

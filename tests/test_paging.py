@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, WalkNotProven
-from fundingdb.fetchers.base import Backward, Cursor, Fixed, Forward
-from fundingdb.paging import Page, walk
+from fundingdb.fetchers.base import Backward, Cursor, Days, Fixed, Forward, Offset
+from fundingdb.paging import Page, pieces, walk
 from fundingdb.window import HOUR, Window
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -231,3 +231,34 @@ def test_a_cursor_that_comes_twice_or_never_ends_is_refused():
 def test_a_step_that_is_no_interval_is_refused():
     with pytest.raises(BadCall, match="must be positive"):
         next(walk(Forward(1), Window(at(0), at(1)), timedelta(0)))
+
+
+@given(hours=st.integers(1, 2_000), step=st.sampled_from([1, 4, 8]), cap=st.sampled_from([10, 74, 100, 900]))
+def test_a_long_window_falls_into_pieces_of_bounded_rows_that_are_the_window(hours, step, cap):
+    window = Window(T0, T0 + hours * HOUR)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fundingdb.paging._WALK_ROWS", 300)
+        for paging in (Forward(cap), Backward(cap)):
+            found = pieces(paging, window, step * HOUR)
+            assert [found[0].start, *(p.stop for p in found)] == [*(p.start for p in found), window.stop]
+            assert all(p.hours / step <= 300 + cap + 72 / step for p in found)
+            assert len(found) == 1 or found[-1].hours > 72, "no seam where rows may still come late"
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_seam_costs_a_page_at_most_and_no_row(forward, monkeypatch):
+    monkeypatch.setattr("fundingdb.paging._WALK_ROWS", 300)
+    paging = Forward(100) if forward else Backward(100)
+    window = Window(T0, T0 + 1500 * HOUR)
+    for step in (1, 4, 8):
+        exchange = Exchange(range(0, 1500, step), 100, forward=forward)
+        found = pieces(paging, window, step * HOUR)
+        rows = [t for piece in found for t in collected(paging, exchange, piece, step * HOUR)]
+        assert rows == [at(hour) for hour in range(0, 1500, step)]
+        assert len(exchange.asks) <= -(-1500 // step // 100) + len(found)
+
+
+def test_a_source_that_pages_from_its_newest_row_is_walked_in_one_go():
+    window = Window(T0, T0 + 50_000 * HOUR)
+    for paging in (Cursor(newest_first=True), Cursor(), Offset(), Days(), Fixed(168, 168)):
+        assert pieces(paging, window, HOUR) == [window]

@@ -1,25 +1,17 @@
 """What was known and what was paid: on a real year of seven exchanges, and on random lakes."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
-import duckdb
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paid_rows import T0, at, over, payment, rows
 from real_data import seven_venues
 
-from fundingdb import catalog
 from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.lake import Lake
-from fundingdb.loaded import Chosen, Loaded
 from fundingdb.provider import BestSpread, FundingRateBacktestDataProvider, Known
-from fundingdb.schema import FUNDING
-from fundingdb.window import Window
-
-
-def at(*day: int) -> datetime:
-    return datetime(*day, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +21,6 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
     Lake(warehouse).upsert("funding", seven_venues(shared))
     provider = FundingRateBacktestDataProvider(warehouse)
     provider.load_data("2025-03-08", "2026-03-08")
-    return provider
-
-
-T0 = at(2025, 1, 1)
-VIEWS = [view for view in catalog.views() if view.name in ("funding", "funding_ranges")]
-
-
-def payment(
-    exchange, symbol, hours, rate, interval=1.0, *, base=None, asset_class="crypto", rate_type="regular"
-):
-    return {
-        "exchange": exchange, "source": exchange, "symbol": symbol, "base": base or symbol, "quote": "USDC",
-        "asset_class": asset_class, "funding_time": T0 + timedelta(hours=hours), "interval_hours": interval,
-        "interval_from": "unknown" if interval is None else "declared", "funding_rate": rate,
-        "rate_type": rate_type, "native_rate": rate, "mark_price": None, "index_price": None,
-        "reported_time": T0, "fetched_at": T0,
-    }  # fmt: skip
-
-
-def rows(*payments) -> pl.DataFrame:
-    schema = {c: FUNDING.columns[c].dtype for c in FUNDING.columns if c != "month"}
-    return FUNDING.check(pl.DataFrame(list(payments), schema=schema))
-
-
-def over(
-    frame: pl.DataFrame, start=T0, stop=T0 + timedelta(days=10), **chosen
-) -> FundingRateBacktestDataProvider:
-    """A provider over rows without the files between: the views of the catalog over a table in memory."""
-    con = duckdb.connect()
-    con.sql("SET TimeZone = 'UTC'")
-    con.register("given", frame.to_arrow())
-    con.sql("CREATE TABLE lake_funding_first AS SELECT * FROM given")
-    con.sql("CREATE TABLE lake_funding_rest AS SELECT * FROM given WHERE false")
-    for view in VIEWS:
-        con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
-    provider = FundingRateBacktestDataProvider()
-    limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
-    provider._rows = Loaded(con, Window(start, stop), limits)
     return provider
 
 
@@ -200,7 +154,7 @@ def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
 def test_every_hour_of_the_year_is_what_the_view_says(year):
     hours = pl.datetime_range(at(2025, 3, 8), at(2026, 3, 8), "1h", time_unit="us", eager=True)
     for exchange in ("lighter", "kraken", "binance"):
-        known = year._rows.ask(
+        known = year._rows.picture.ask(
             "SELECT known_from, known_until, rate_1h FROM funding_ranges WHERE exchange = ? AND base = 'BTC'",
             [exchange],
         ).sort("known_from")
@@ -252,7 +206,7 @@ def test_what_is_no_instant_of_the_span_is_refused(year, when, told):
         ([1.76e9, 1.76e12], "row 1: timestamp 1760000000000.0: looks like milliseconds"),
         ([1.76e9, float("nan")], "row 1: timestamp nan"),
         ([1.76e9, None], "row 1 is null"),
-        ([datetime(2025, 10, 10)], "naive datetimes"),  # noqa: DTZ001 - the bad input
+        ([datetime(2025, 10, 10)], "row 0: timestamp 2025-10-10T00:00:00: naive datetime"),  # noqa: DTZ001 - the bad input
         (["2025-10-10"], "String are no Unix seconds"),
         ([True], "Boolean are no Unix seconds"),
         ([1.76e9, at(2025, 10, 10)], "not one kind"),
@@ -443,7 +397,7 @@ def test_nothing_after_an_instant_changes_its_answer(some, when):
 @given(payments, instants)
 def test_answers_are_those_of_the_view_and_many_are_each_of_them(some, when):
     provider = over(rows(*START, *some))
-    ranges = provider._rows.ask(
+    ranges = provider._rows.picture.ask(
         "SELECT exchange, symbol, known_from, known_until, rate_1h FROM funding_ranges", []
     )
     for token in "XY":

@@ -12,10 +12,11 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
+from simulated import ask, get, recorded, same_shape, shape
 
 import fundingdb.simulator
 from fundingdb.errors import RateLimited
@@ -25,31 +26,7 @@ from fundingdb.simulator.world import ms_of
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-AGENT = {"User-Agent": "fundingdb-tests"}
 AGENT_SENT = {"user-agent": "fundingdb-tests"}
-
-
-def ask(simulator, exchange, path, params=(), *, method="GET", body=None, headers=AGENT, timeout=10.0):
-    """(status, headers, bytes) of one request on a connection of its own."""
-    root = urlsplit(simulator.env()[f"FUNDINGDB_{exchange.upper()}_URL"])
-    connection = http.client.HTTPConnection(root.hostname, root.port, timeout=timeout)
-    try:
-        target = root.path + path + (f"?{urlencode(params)}" if params else "")
-        connection.putrequest(method, target, skip_accept_encoding=True)
-        sent = json.dumps(body).encode() if body is not None else b""
-        for key, value in {**headers, "Content-Length": str(len(sent))}.items():
-            connection.putheader(key, value)
-        connection.endheaders(sent)
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
-    finally:
-        connection.close()
-
-
-def get(simulator, exchange, path, params=(), **more):
-    status, _, body = ask(simulator, exchange, path, params, **more)
-    assert status == 200, body[:200]
-    return json.loads(body)
 
 
 def post(simulator, body):
@@ -74,37 +51,6 @@ def world():
 def simulator(world):
     with Simulator(world) as running:
         yield running
-
-
-def shape(value, at="", found=None):
-    """Where -> which kinds of values stand there; a number as text is another kind than text."""
-    found = {} if found is None else found
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            shape(inner, f"{at}.{key}", found)
-    elif isinstance(value, list):
-        found.setdefault(at, set()).add("list")
-        for inner in value:
-            shape(inner, f"{at}[]", found)
-    else:
-        kind = type(value).__name__
-        if isinstance(value, str) and re.fullmatch(r"-?\d+\.?\d*", value):
-            kind = "decimal text"
-        found.setdefault(at, set()).add("number" if kind in ("int", "float") else kind)
-    return found
-
-
-def same_shape(recorded, simulated, more=(), free=()):
-    """`more` may be there beyond the recorded (trimmed) answer, `free` may be of any kind."""
-    want, got = shape(recorded), shape(simulated)
-    assert set(want) <= set(got), set(want) - set(got)
-    assert {where for where in got if where not in want} <= set(more)
-    for where in want:
-        assert where in free or got[where] <= want[where] | {"NoneType"}, (where, want[where], got[where])
-
-
-def recorded(shared, name):
-    return json.loads((shared / "venues" / "payloads" / name).read_text())
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
@@ -833,6 +779,9 @@ def test_env_names_each_exchange_and_the_log_tells_what_was_asked():
             "FUNDINGDB_LIGHTER_URL": f"{root}/lighter/api/v1",
             "FUNDINGDB_HYPERLIQUID_URL": f"{root}/hyperliquid",
             "FUNDINGDB_COINGECKO_URL": f"{root}/coingecko/api/v3",
+            "FUNDINGDB_BINANCE_URL": f"{root}/binance/fapi/v1",
+            "FUNDINGDB_BYBIT_URL": f"{root}/bybit/v5/market",
+            "FUNDINGDB_DYDX_URL": f"{root}/dydx/v4",
         }
         post(simulator, {"type": "meta"})
         funding(simulator, 1, 2)
@@ -890,7 +839,7 @@ def test_many_clients_are_served_at_once(simulator):
 def test_the_module_serves_until_it_is_interrupted():
     command = [sys.executable, "-m", "fundingdb.simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        lines = [process.stdout.readline() for _ in range(4)]
+        lines = [process.stdout.readline() for _ in range(7)]
         address = urlsplit(lines[1].partition("=")[2].strip())
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
         connection.request("GET", f"{address.path}/orderBooks")
@@ -898,9 +847,8 @@ def test_the_module_serves_until_it_is_interrupted():
         connection.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-    assert [line.split("=")[0] for line in lines] == [
-        f"export FUNDINGDB_{name}_URL" for name in ("EXTENDED", "LIGHTER", "HYPERLIQUID", "COINGECKO")
-    ]
+    names = ("EXTENDED", "LIGHTER", "HYPERLIQUID", "COINGECKO", "BINANCE", "BYBIT", "DYDX")
+    assert [line.split("=")[0] for line in lines] == [f"export FUNDINGDB_{name}_URL" for name in names]
 
 
 def test_the_simulator_imports_no_other_room():

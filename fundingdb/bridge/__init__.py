@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fundingdb.bridge import reading
-from fundingdb.bridge.calls import HISTORY, MARKETS, Caller, tested_version
+from fundingdb.bridge.calls import HISTORY, MARKETS, Caller, offered, tested_version
 from fundingdb.bridge.venues import VENUES, venue
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.base import Budget, Fetcher, History, Request, Round
@@ -34,7 +34,7 @@ def bridged(name: str) -> Fetcher:
 
     Raises MissingExtra, BadCall for a version outside the tested range and for an exchange that is not on the list.
     """
-    rules = venue(name)
+    rules = venue(name, offered)
     version = tested_version()
     return Fetcher(
         exchange=name,

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fundingdb.bridge.venues import lacking
 from fundingdb.errors import (
     BadCall,
     BadPayload,
@@ -63,6 +65,21 @@ def tested_version() -> str:
             f" minor releases; pip install 'ccxt=={TESTED[1]}'"
         )
     return found
+
+
+def offered(name: str) -> str | None:
+    """What ccxt lacks for an exchange that is not on the list, None where it knows none of that name; "" without ccxt."""
+    try:
+        ccxt = _ccxt()
+    except BadCall:
+        return ""
+    if name not in ccxt.exchanges:
+        return None
+    has = getattr(ccxt, name)().has
+    now = ("fetchFundingRate", "fetchFundingRates", "fetchFundingIntervals")
+    history = bool(has.get("fetchFundingRateHistory"))
+    swaps = bool(has.get("swap"))
+    return lacking(funding=history or any(has.get(call) for call in now), history=history, swaps=swaps)
 
 
 class Caller:
@@ -134,6 +151,7 @@ class Caller:
         return [{k: row.get(k) for k in _ROW} for row in found], exchange.last_json_response
 
 
+@cache  # the version is looked up in files
 def _ccxt() -> Any:
     tested_version()
     return import_module("ccxt")

@@ -31,12 +31,9 @@ def history(name: str, rules: Past, body: bytes, asked: Asked) -> pl.DataFrame:
     market = asked.market
     if market is None:
         raise reader.bad("market", "must be known to read a history through ccxt")
-    kept = [
-        known
-        for row in rows
-        if (known := _payment(reader, rules, row, market)) is not None
-        and known["reported_time"] <= to_ms(asked.at)
-    ]
+    now = to_ms(asked.at)
+    paid = (_payment(reader, rules, row, market) for row in rows)
+    kept = [known for known in paid if known is not None and known["reported_time"] <= now]
     if not kept:
         return FUNDING.empty().drop("month")
     measured = {column: [row[column] for row in kept] for column in kept[0]}

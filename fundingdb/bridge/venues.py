@@ -323,34 +323,80 @@ VENUES: dict[str, Venue] = {
     ),
 }
 
-# What stands between a venue and the list, where it is known.
-_LACKS: dict[str, str] = {
-    "bitfinex": "its history in ccxt is samples, not settlements",
-    "paradex": "its history in ccxt is samples, and the basis (funding_period_hours) does not stand beside the rate",
-    "nado": "its figure is per 24 h and paid each hour, ccxt names its markets by number and gives no history",
-    "delta": "ccxt gives no history and no interval",
-    "lbank": "ccxt gives no history",
-    "phemex": "each row's symbol has to be proven to be the product's fundingRate8hSymbol",
-    "blofin": "the interval of a payment stands nowhere in the answer",
-    "btse": "order and reach of its history (period=7D) are not recorded",
-    "hashkey": "order and cap of its history are not recorded",
-    "weex": "two rates (last, forecast) stand beside each other; which one is paid is not proven",
+# What stands between a venue and the list, where it is known; and what would prove it.
+_LACKS: dict[str, tuple[str, str]] = {
+    "bitfinex": (
+        "its history in ccxt is samples, not settlements",
+        "settled payments, which no answer of it holds",
+    ),
+    "paradex": (
+        "its history in ccxt is samples, and the basis (funding_period_hours) does not stand beside the rate",
+        "settled payments, which it does not publish: funding accrues all the time",
+    ),
+    "nado": (
+        "its figure is per 24 h and paid each hour, ccxt names its markets by number and gives no history",
+        "a call of ccxt for its archive, with recorded rows",
+    ),
+    "delta": (
+        "ccxt gives no history and no interval",
+        "recorded settled payments, and where the interval of a payment stands",
+    ),
+    "lbank": ("ccxt gives no history", "recorded settled payments"),
+    "phemex": (
+        "each row's symbol has to be proven to be the product's fundingRate8hSymbol",
+        "a recorded answer of history beside that product in the list of markets",
+    ),
+    "blofin": (
+        "the interval of a payment stands nowhere in the answer, and no history is recorded",
+        "a recorded answer of history of more than one page, for its order, cap and intervals",
+    ),
+    "btse": (
+        "order and reach of its history (period=7D) are not recorded",
+        "recorded answers of history that show order, cap and how to ask for older rows",
+    ),
+    "hashkey": (
+        "order and cap of its history are not recorded",
+        "a recorded answer of history of more than one page",
+    ),
+    "weex": (
+        "two rates (last, forecast) stand beside each other; which one is paid is not proven",
+        "a recorded current answer with the payment that followed, and a page of history for order and cap",
+    ),
 }
 _NEEDED = "a recorded answer with ccxt's reading of it, the unit, the interval's field, the walk (fundingdb/bridge/venues.py)"
 
 
-def venue(name: str) -> Venue:
-    """The rules of that exchange; raises BadCall for one that is not on the list, with what would be needed."""
+def venue(name: str, offered: Callable[[str], str | None] = lambda _name: "") -> Venue:
+    """The rules of that exchange; raises BadCall for one that is not on the list, with what would be needed.
+
+    `offered` tells of an exchange that is nowhere named here what ccxt has of it, None where ccxt does not know it: then
+    UnknownName has the near matches.
+    """
     if name in VENUES:
         return VENUES[name]
     for ours, rules in VENUES.items():
         if rules.kind == name:
             raise BadCall(f"ccxt's {name} is called {ours!r} here")
     own = "; it has a fetcher of its own: leave out --source ccxt" if name in BUILT_IN else ""
+    refused = f"{name} is not taken through ccxt"
     if name in _LACKS:
-        raise BadCall(f"{name} is not taken through ccxt: {_LACKS[name]}; needed: {_NEEDED}{own}")
+        why, needed = _LACKS[name]
+        raise BadCall(f"{refused}: {why}; needed: {needed}{own}")
     if own:
-        raise BadCall(f"{name} is not taken through ccxt, needed: {_NEEDED}{own}")
-    raise UnknownName(
-        "exchange", name, VENUES, f"(through ccxt only venues on the list are taken; to add one: {_NEEDED})"
-    )
+        raise BadCall(f"{refused}{own}")
+    said = offered(name)
+    if said:
+        raise BadCall(f"{refused}: {said}")
+    hint = f"(through ccxt only venues on the list are taken; to add one: {_NEEDED})"
+    raise UnknownName("exchange", name, VENUES, hint)
+
+
+def lacking(*, funding: bool, history: bool, swaps: bool) -> str:
+    """What an exchange lacks of which ccxt has these: calls for funding, for its history, perpetuals."""
+    if not swaps or not funding:
+        return (
+            "ccxt has no call for funding there" if swaps else "ccxt knows no perpetuals there, so no funding"
+        )
+    if not history:
+        return f"ccxt has no call for its settled payments; needed: one, and then {_NEEDED}"
+    return f"nobody has proven what ccxt gives there; needed: {_NEEDED}"

@@ -82,7 +82,7 @@ def arguments(parser: ArgumentParser) -> None:
 
     name_arguments(parser)
     parser.add_argument(
-        "--at", metavar="INSTANT", help="UTC, e.g. 2026-03-01T08:00Z (default: the last full hour)"
+        "--at", metavar="INSTANT", help="UTC, e.g. 2026-03-01T08:00Z (default: the last full hour known)"
     )
     parser.add_argument(
         "--hours",
@@ -126,6 +126,8 @@ def run(args: Namespace) -> int:
     with connect(args.warehouse, fees=file) as con:
         among, tokens = exchanges(con, args.exchanges), bases(con, args.tokens)
         _tell_left_out(con, among, tokens)
+        if args.at is None and args.rank in ("spread", "net"):
+            at = _newest(con, at, among, tokens)
         if args.rank == "spread":
             rows = _widest(con, [at - n * HOUR for n in range(args.hours)], among, tokens, args.top)
         else:
@@ -163,6 +165,22 @@ def _widest(
 ) -> pl.DataFrame:
     asked = {"instants": instants, "exchanges": among, "bases": tokens, "top": top}
     return con.sql(_QUERY, params=asked).pl()
+
+
+def _newest(con: DuckDBPyConnection, at: datetime, among: list[str], tokens: list[str] | None) -> datetime:
+    """The newest full hour of the last day at which something is known: exchanges publish some minutes late."""
+    import sys
+
+    from fundingdb.window import HOUR
+
+    if _widest(con, [at], among, tokens, 1).height:
+        return at
+    earlier = _widest(con, [at - n * HOUR for n in range(1, 25)], among, tokens, 1)
+    if earlier.is_empty():
+        return at
+    newest: datetime = earlier["known_at"][0]
+    sys.stderr.write(f"nothing is known at {at:%Y-%m-%d %H:%MZ} yet: these are of {newest:%H:%MZ}\n")
+    return newest
 
 
 def _ranked(

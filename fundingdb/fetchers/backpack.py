@@ -133,7 +133,8 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         for r in decimals(reader, "fundingRate", [row.funding_rate for row in every])
     ]
     hours = [hour_of(reader, "intervalEndTimestamp", t) for t in ends]
-    settled = [i for i, t in enumerate(ends) if from_ms(t) <= asked.at]
+    now = to_ms(asked.at)
+    settled = [i for i, t in enumerate(ends) if t <= now]
     if len(every) - len(settled) > _RUNNING:
         told = (
             "lies after the instant of receipt in more than the running hour; is this machine's clock right?"

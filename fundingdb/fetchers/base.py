@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fundingdb.window import Window
 
 T = TypeVar("T")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +325,7 @@ class Reader:
 
     def finite(self, name: str, value: str | float) -> float:
         """The float of a plain decimal figure; raises BadPayload for NaN, inf and anything else."""
-        if isinstance(value, str) and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
+        if isinstance(value, str) and not _NUMBER.fullmatch(value):
             raise self.bad(name, "is not a finite decimal number", value)
         number = float(value)
         if not math.isfinite(number):

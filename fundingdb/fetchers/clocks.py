@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 _EARLY_MS = 60_000
+_MS = re.compile(r"[0-9]{1,16}")
+_NS = re.compile(r"[0-9]{19}")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?")
 
 
@@ -32,14 +34,14 @@ def iso_ms(reader: Reader, name: str, text: str, *, zone: str) -> int:
 
 def text_ms(reader: Reader, name: str, text: str) -> int:
     """Unix ms written as text."""
-    if not re.fullmatch(r"[0-9]{1,16}", text):
+    if not _MS.fullmatch(text):
         raise reader.bad(name, "is not a time in Unix milliseconds", text)
     return reader.ms({name: int(text)}, name)
 
 
 def ns_ms(reader: Reader, name: str, text: str) -> int:
     """Unix ms, rounded down, of Unix nanoseconds written as text; never through a float."""
-    if not re.fullmatch(r"\d{19}", text, re.ASCII):
+    if not _NS.fullmatch(text):
         raise reader.bad(name, "is not a time in Unix nanoseconds, as text", text)
     return reader.ms({name: int(text) // 1_000_000}, name)
 
@@ -62,7 +64,8 @@ def counted(reader: Reader, name: str, text: str, symbol: str) -> float:
 def hundredth(reader: Reader, name: str, text: str) -> tuple[float, float]:
     """(fraction, figure) of a percent written as text; the fraction is the float nearest to the exact hundredth."""
     figure = reader.finite(name, text)
-    return float(Decimal(text).scaleb(-2)) + 0.0, figure  # no negative zero
+    exact = Decimal(text).scaleb(-2) if "e" in text.lower() else f"{text}e-2"
+    return float(exact) + 0.0, figure  # no negative zero
 
 
 def bounded(reader: Reader, name: str, rate: float, most: float, symbol: str) -> float:

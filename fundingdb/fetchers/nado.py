@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -70,6 +69,7 @@ _HOURS_OF_BASIS = 24
 _HOUR_S = 3600
 _LATE_S = 60
 _ABSURD = 0.05  # fraction per hour
+_WHOLE, _SECONDS = re.compile(r"-?[0-9]{1,30}"), re.compile(r"[0-9]{10}")
 _PERP = "-PERP"
 _SUFFIX = f"{_PERP}_{QUOTE}"
 _STATUS = {
@@ -163,7 +163,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
 
 
 def _settled_at(reader: Reader, text: str) -> int:
-    if not re.fullmatch(r"\d{10}", text, re.ASCII):
+    if not _SECONDS.fullmatch(text):
         raise reader.bad("timestamp", "is not a time in Unix seconds, as text", text)
     stamp = reader.seconds({"timestamp": int(text)}, "timestamp")
     if stamp % _HOUR_S >= _LATE_S:
@@ -172,9 +172,9 @@ def _settled_at(reader: Reader, text: str) -> int:
 
 
 def _of_x18(reader: Reader, text: str, symbol: str) -> float:
-    if not re.fullmatch(r"-?\d{1,30}", text, re.ASCII):
+    if not _WHOLE.fullmatch(text):
         raise reader.bad("funding_rate_x18", "is not a whole number as text", text)
-    return bounded(reader, "funding_rate_x18", float(Decimal(text).scaleb(-18)), _ABSURD, symbol)
+    return bounded(reader, "funding_rate_x18", float(f"{text}e-18"), _ABSURD, symbol)
 
 
 # --- current

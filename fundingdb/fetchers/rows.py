@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -61,13 +62,26 @@ def funding_rows(
     }
     columns: list[pl.Series] = []
     for name, dtype in _FUNDING.items():
-        if name in ("funding_time", "reported_time"):
-            columns.append((pl.Series(name, ordered[name], pl.Int64) * 1000).cast(dtype))
-        elif name in ordered:
-            columns.append(pl.Series(name, ordered[name], dtype))
+        values = ordered.get(name)
+        if values is None or _one(values):
+            value = same.get(name) if values is None else values[0]
+            columns.append(_single(name, value).new_from_index(0, len(times)))
+        elif name in ("funding_time", "reported_time"):
+            columns.append((pl.Series(name, values, pl.Int64) * 1000).cast(dtype))
         else:
-            columns.append(pl.Series(name, [same.get(name)], dtype).new_from_index(0, len(times)))
+            columns.append(pl.Series(name, values, dtype))
     return pl.DataFrame(columns)
+
+
+def _one(values: Sequence[Any]) -> bool:
+    """Whether a column is nothing but one null or one text."""
+    first = values[0] if values else 0
+    return (first is None or isinstance(first, str)) and values.count(first) == len(values)
+
+
+@lru_cache(maxsize=1024)
+def _single(name: str, value: Any) -> pl.Series:
+    return pl.Series(name, [value], _FUNDING[name])
 
 
 def late_stamped_rows(

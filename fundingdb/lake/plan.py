@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -71,7 +71,7 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
         ((pl.col("high") < span[0]) | (pl.col("low") > span[1])).not_().fill_null(value=True),
         *(pl.col(p).is_in(frame[p].unique().to_list()) for p in t.partitions if p != "month"),
     )
-    if near["rows"].sum() < frame.height:
+    if near["rows"].sum() < frame.height or not _there(log, frame.row(0, named=True), near):
         return False
     facts = [c for c in typed if c not in t.stamp]
     there = files.scan(log.home, t, near).select(facts).collect().hash_rows()
@@ -81,6 +81,15 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
     if rows.len() == there.len():
         return rows.equals(there.sort())
     return rows.is_in(there.implode()).all()
+
+
+def _there(log: Log, row: Mapping[str, Any], found: pl.DataFrame) -> bool:
+    """Whether the key of this row is in one of the files: of rows all new, this one tells so without reading the others."""
+    t = log.table
+    at = pl.lit(row[str(t.time)])
+    around = found.filter(((pl.col("low") > at) | (pl.col("high") < at)).not_().fill_null(value=True))
+    same = [pl.col(k) == pl.lit(row[k], t.schema[k]) for k in t.key]
+    return not files.scan(log.home, t, around).filter(same).select(t.key).head(1).collect().is_empty()
 
 
 def touching(t: Table, found: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:

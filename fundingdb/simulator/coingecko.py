@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fundingdb.simulator.world import World
 
 PREFIX = "/coingecko/api/v3"
-CAPACITY = 30.0  # requests a minute, the lower of two documented figures
+CAPACITY, SECONDS = 30.0, 60.0  # requests, the lower of two documented figures
 NAMES = {
     "binance_futures": "Binance (Futures)",
     "bybit": "Bybit (Futures)",

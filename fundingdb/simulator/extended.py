@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fundingdb.simulator.world import World
 
 PREFIX = "/extended/api/v1"
-CAPACITY = 1000.0  # requests a minute
+CAPACITY, SECONDS = 1000.0, 60.0  # requests
 CAP = 1000
 _STATS = (
     *(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fundingdb.simulator.world import World
 
 PREFIX = "/hyperliquid"
-CAPACITY = 1200.0  # weight a minute
+CAPACITY, SECONDS = 1200.0, 60.0  # weight
 CAP = 500
 _LIGHT = (
     "l2Book",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fundingdb.simulator.world import World
 
 PREFIX = "/lighter/api/v1"
-CAPACITY = 60.0  # requests a minute
+CAPACITY, SECONDS = 60.0, 60.0  # requests
 CAP = 749
 _REQUIRED = ("market_id", "resolution", "start_timestamp", "end_timestamp", "count_back")
 _SPOT_ID = 2048

@@ -13,13 +13,16 @@ TOKENS = (
     *("BTC", "ETH", "SOL", "KAITO", "IP", "GRASS", "ZEC", "APT", "SUI", "TRUMP", "LDO", "OP", "SEI", "HYPE"),
     *("PEPE", "BONK"),
 )
-SETTLING = ("extended", "lighter", "hyperliquid")
+SETTLING = ("extended", "lighter", "hyperliquid", "binance", "bybit", "dydx")
 
 # How far back the history of each exchange reaches (venue pages, "depth").
 DEPTH = {
     "extended": datetime(2025, 7, 18, 9, 5, 32, 673000, tzinfo=UTC),
     "lighter": datetime(2025, 1, 17, 0, 0, tzinfo=UTC),
     "hyperliquid": datetime(2023, 5, 11, 23, 30, tzinfo=UTC),
+    "binance": datetime(2019, 9, 10, 4, 0, tzinfo=UTC),
+    "bybit": datetime(2020, 3, 15, 0, 0, tzinfo=UTC),
+    "dydx": datetime(2023, 10, 26, 17, 0, tzinfo=UTC),
 }
 
 _PRICES = {  # US dollars per ONE token
@@ -75,6 +78,7 @@ _LIGHTER_IDS = {
 }
 _THOUSANDS = ("PEPE", "BONK")
 _MAJORS = ("BTC", "ETH", "SOL")
+_CAP = 0.0025  # of the exchanges that pay each 4 or 8 hours, a fraction per hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class Listing:
     """One perpetual of one exchange.
 
     `price` is US dollars per one base token, around which it moves; `decimals` the price tick of the
-    contract; `factor` scales the rate (HIP-3's assetToFundingMultiplier); `cap` is the largest |rate| as a
-    fraction per hour. `status` is active, reduce_only, prelisted or delisted, and holds from `delisted_at`
+    contract; `hours` lie between two payments; `factor` scales the rate (HIP-3's assetToFundingMultiplier); `cap` is the largest
+    |rate| as a fraction per hour. `status` is active, reduce_only, prelisted or delisted, and holds from `delisted_at`
     on where that is set.
     """
 
@@ -96,6 +100,7 @@ class Listing:
     decimals: int
     native_id: int | None = None
     multiplier: int = 1
+    hours: int = 1
     factor: float = 1.0
     cap: float = 0.04
     max_leverage: int = 10
@@ -119,7 +124,8 @@ def _decimals(price: float) -> int:
 def listings(tokens: Iterable[str]) -> list[Listing]:
     """Every perpetual of the settling exchanges: the tokens asked for, and the odd ones always there."""
     wanted = tuple(dict.fromkeys(tokens))
-    return [*_extended(wanted), *_lighter(wanted), *_hyperliquid(wanted)]
+    own = (_extended, _lighter, _hyperliquid, _binance, _bybit, _dydx)
+    return [listing for exchange in own for listing in exchange(wanted)]
 
 
 def _extended(tokens: tuple[str, ...]) -> Iterator[Listing]:
@@ -168,6 +174,37 @@ def _hyperliquid(tokens: tuple[str, ...]) -> Iterator[Listing]:
     yield _one("hyperliquid", "hyna:BTC", "BTC", "USDE", listed_at=built)
 
 
+def _binance(tokens: tuple[str, ...]) -> Iterator[Listing]:
+    for base in tokens:
+        k = 1000 if base in _THOUSANDS else 1
+        name = f"{'1000' if k > 1 else ''}{base}USDT"
+        yield _one("binance", name, base, "USDT", multiplier=k, cap=_CAP, hours=_hours(base))
+    yield _one("binance", "NVDAUSDT", "NVDA", "USDT", "equity", cap=_CAP, hours=4)
+    gone = datetime(2026, 10, 15, 9, 0, tzinfo=UTC)
+    yield _one("binance", "MKRUSDT", "MKR", "USDT", cap=_CAP, hours=4, delisted_at=gone)
+
+
+def _bybit(tokens: tuple[str, ...]) -> Iterator[Listing]:
+    for base in tokens:
+        k = 1000 if base in _THOUSANDS else 1
+        name = f"{'1000' if k > 1 else ''}{base}USDT"
+        yield _one("bybit", name, base, "USDT", multiplier=k, cap=_CAP, hours=_hours(base))
+    yield _one("bybit", "1000BONKPERP", "BONK", "USDC", multiplier=1000, cap=_CAP, hours=8)
+    yield _one("bybit", "NVDAUSDT", "NVDA", "USDT", "equity", cap=_CAP, hours=1)
+
+
+def _dydx(tokens: tuple[str, ...]) -> Iterator[Listing]:
+    for base in tokens:
+        yield _one("dydx", f"{base}-USD", base, "USD", cap=0.015)
+    gone = datetime(2024, 9, 4, 8, 0, tzinfo=UTC)
+    yield _one("dydx", "MATIC-USD", "MATIC", "USD", cap=0.015, delisted_at=gone)
+
+
+def _hours(base: str) -> int:
+    """Between two payments, as most of the books of the large exchanges have it."""
+    return 8 if base in (*_MAJORS, "KAITO", "OP") else 4
+
+
 def _one(
     exchange: str,
     symbol: str,
@@ -176,6 +213,7 @@ def _one(
     kind: str = "crypto",
     *,
     multiplier: int = 1,
+    hours: int = 1,
     factor: float = 1.0,
     cap: float = 0.04,
     native_id: int | None = None,
@@ -194,6 +232,7 @@ def _one(
         decimals=_decimals(price * multiplier),
         native_id=native_id,
         multiplier=multiplier,
+        hours=hours,
         factor=factor,
         cap=cap,
         max_leverage=50 if base in _MAJORS else 10,

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from fundingdb.simulator import coingecko, extended, hyperliquid, lighter
+from fundingdb.simulator import binance, bybit, coingecko, dydx, extended, hyperliquid, lighter
 from fundingdb.simulator.faults import Fault, Faults
 from fundingdb.simulator.wire import Call, Reply, Tweaks, html
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from fundingdb.simulator.streams import Streams
     from fundingdb.simulator.world import World
 
-EXCHANGES = {"extended": extended, "lighter": lighter, "hyperliquid": hyperliquid, "coingecko": coingecko}
+EXCHANGES = {
+    "extended": extended,
+    "lighter": lighter,
+    "hyperliquid": hyperliquid,
+    "coingecko": coingecko,
+    "binance": binance,
+    "bybit": bybit,
+    "dydx": dydx,
+}
 _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
 
 
@@ -45,7 +53,7 @@ class Logged:
 class Simulator:
     """Serves `world` on `host`:`port` (0: a free one) between `__enter__` and `__exit__`.
 
-    `limits=True` holds each exchange's limit by a sliding window of a minute, `scale` times faster;
+    `limits=True` holds each exchange's limit by a sliding window, `scale` times faster;
     arrivals may be a twentieth of the window early, as a loaded loopback makes a punctual client.
     `requests` is the log. `live=True` serves the exchanges' streams too, on a port of their own, `period` seconds
     between their frames; `streams` then tells what was heard there.
@@ -172,7 +180,7 @@ class Simulator:
         named, cost = module.name(call), module.weight(call)
         struck = self.faults.of(found, self._counts[found], named)
         spoiled = next((f for f in struck if f.kind in ("hang", "cut", "truncated")), None)
-        wait = self._over(found, module.CAPACITY, cost)
+        wait = self._over(found, module.CAPACITY, module.SECONDS, cost)
         if found in self._down:
             reply = html(503, "Service Unavailable")
         elif wait is not None:
@@ -221,11 +229,11 @@ class Simulator:
             return html(200, "Just a moment...")
         return None
 
-    def _over(self, exchange: str, capacity: float, cost: float) -> float | None:
+    def _over(self, exchange: str, capacity: float, seconds: float, cost: float) -> float | None:
         """Seconds until this request would pass, None where it passes now."""
         if not self.limits:
             return None
-        window, now, spent = 60 / self.scale * 0.95, time.monotonic(), self._spent[exchange]
+        window, now, spent = seconds / self.scale * 0.95, time.monotonic(), self._spent[exchange]
         while spent and spent[0][0] <= now - window:
             spent.popleft()
         if sum(weight for _, weight in spent) + cost > capacity:

@@ -23,6 +23,9 @@ TICKS = {
     "extended": 10**6,
     "lighter": 10**6,
     "hyperliquid": 10**10,
+    "binance": 10**8,
+    "bybit": 10**8,
+    "dydx": 10**10,
 }  # published steps in a rate of 1 (per interval)
 _CHUNK = 512  # hours made at once
 _KEPT = 1000  # such chunks kept, about 100 MB
@@ -133,8 +136,8 @@ class World:
         old = next(self._made(listing, range(hour, hour + 1)), None)
         if old is None:
             raise LookupError(f"{exchange} {symbol} pays nothing at {at}")
-        by = 25 if exchange != "hyperliquid" else 250_000
-        self._restated[exchange, symbol, hour] = old.ticks + by if rate is None else round(rate * steps)
+        new = old.ticks + steps // 40_000 if rate is None else round(rate * steps)
+        self._restated[exchange, symbol, hour] = new
         self._forget(exchange, symbol)
         return self._restated[exchange, symbol, hour] / steps
 
@@ -217,7 +220,7 @@ class World:
         if schedule:
             at = hour * HOUR_MS
             return [h for since, h in schedule if since == schedule[0][0] or ms_of(since) <= at][-1]
-        return 8 if listing.exchange == "hyperliquid" and hour < _HYPERLIQUID_HOURLY else 1
+        return 8 if listing.exchange == "hyperliquid" and hour < _HYPERLIQUID_HOURLY else listing.hours
 
     def premium(self, listing: Listing, hour: float) -> float:
         """The average premium in 8-hour terms: the token's mood, the exchange's lasting lean, and noise."""
@@ -283,7 +286,7 @@ class World:
         for x in self.listed(exchange):
             if x.status not in ("active", "reduce_only"):
                 continue
-            coming = self.coming_hour()
+            coming = self.next_hour(x)
             rows.append(
                 {
                     "symbol": x.symbol,
@@ -302,13 +305,21 @@ class World:
         return pl.DataFrame(rows, schema=schema)
 
     def coming_hour(self) -> int:
-        """The hour (since 1970) of the next payment."""
+        """The coming hour (since 1970), at which an hourly market pays."""
         return ms_of(self.now()) // HOUR_MS + 1
+
+    def next_hour(self, listing: Listing) -> int:
+        """The hour (since 1970) of the next payment of a market."""
+        hour = self.coming_hour()
+        while hour % self.interval(listing, hour):
+            hour += 1
+        return hour
 
     def estimate(self, listing: Listing) -> int:
         """The running estimate of the coming payment in ticks; moves every minute."""
         minute = ms_of(self.now()) / 60_000
-        return _ticks(listing, self.premium(listing, math.floor(minute) / 60), 1, 0)
+        hours = self.interval(listing, self.next_hour(listing))
+        return _ticks(listing, self.premium(listing, math.floor(minute) / 60), hours, 0)
 
     def price(self, listing: Listing, at_ms: int, kind: str = "mark") -> str:
         """US dollars per CONTRACT unit as text on the price tick; `kind` is mark or index."""
@@ -353,8 +364,10 @@ def _stamp(payment: Payment) -> int:
 def _lateness_ms(exchange: str, chance: int) -> int:
     if exchange == "extended":
         return 800 + chance % 901
-    if exchange == "lighter":
+    if exchange in ("lighter", "bybit"):
         return 0
+    if exchange in ("binance", "dydx"):
+        return chance % (10 if exchange == "binance" else 800)
     rare = (chance >> 12) % 3000
     if rare == 0:
         return 60_000 * (1 + chance % 24) + chance % 60_000  # such as 08:23:53

@@ -56,7 +56,8 @@ def page(title: str, about: str, run: Result | Grid, sections: Sequence[Section]
 {main}
 </main>
 <footer><p>Times are UTC. Rates are positive when longs pay shorts. Money received is positive, paid is negative; 1 unit of the
-quote currency is taken as 1 USD. Spreads are known rates, money is settled payments.</p></footer>
+quote currency is taken as 1 USD. Spreads are known rates, money is settled payments. The run knows no prices: notional stays as
+entered; basis, margin, liquidation and depth are not in it.</p></footer>
 <script>{_part("page.js")}</script>
 </body>
 </html>

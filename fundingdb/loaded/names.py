@@ -1,0 +1,72 @@
+"""Which markets a token, an exchange or a class stands for. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fundingdb.schema import ASSET_CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+WHO = ("exchange", "asset_class", "base", "symbol")
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market and its rows [low, high)."""
+
+    exchange: str
+    asset_class: str
+    base: str
+    symbol: str
+    low: int = 0
+    high: int = 0
+
+    @property
+    def who(self) -> tuple[str, str, str, str]:
+        """Its name, as `WHO` has it."""
+        return self.exchange, self.asset_class, self.base, self.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What load_data was limited to; None: everything."""
+
+    exchanges: tuple[str, ...] | None = None
+    tokens: tuple[str, ...] | None = None
+    asset_class: str | None = None
+
+    def __str__(self) -> str:
+        parts = (", ".join(self.exchanges or ()), ", ".join(self.tokens or ()), self.asset_class or "")
+        return "; ".join(part for part in parts if part) or "nothing"
+
+    def has(self, market: Market) -> bool:
+        """Whether a market is among what was chosen."""
+        return (
+            (self.exchanges is None or market.exchange in self.exchanges)
+            and (self.tokens is None or market.base in self.tokens or market.symbol in self.tokens)
+            and self.asset_class in (None, market.asset_class)
+        )
+
+
+def classes(markets: Iterable[Market]) -> dict[str, str]:
+    """The asset class that a base stands for."""
+    found: dict[str, str] = {}
+    for market in markets:
+        met = found.setdefault(market.base, market.asset_class)
+        found[market.base] = min(met, market.asset_class, key=ASSET_CLASSES.index)
+    return found
+
+
+def named(markets: Sequence[Market], meant: Mapping[str, str]) -> dict[str, dict[str, Market]]:
+    """Token -> exchange -> market: bases first, then symbols that are no base."""
+    found: dict[str, dict[str, Market]] = {}
+    for market in sorted(markets, key=lambda m: (":" in m.symbol, m.symbol)):
+        if market.asset_class == meant[market.base]:
+            found.setdefault(market.base, {}).setdefault(market.exchange, market)
+    for market in markets:
+        if market.symbol not in meant:
+            found.setdefault(market.symbol, {}).setdefault(market.exchange, market)
+    return found

@@ -1,0 +1,68 @@
+"""Payments in memory and in small lakes, for the tests of the provider."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import polars as pl
+
+from fundingdb import catalog
+from fundingdb.loaded import Chosen, Loaded, Picture
+from fundingdb.provider import FundingRateBacktestDataProvider
+from fundingdb.schema import FUNDING, RESTATEMENTS
+from fundingdb.window import Window
+
+T0 = datetime(2025, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+_VIEWS = [view for view in catalog.views() if view.name in ("funding", "funding_ranges", "carry")]
+
+
+def at(*day: int) -> datetime:
+    return datetime(*day, tzinfo=UTC)
+
+
+def payment(
+    exchange, symbol, hours, rate, interval=1.0, *, base=None, asset_class="crypto", rate_type="regular",
+    mark=None, fetched=T0, source=None,
+):  # fmt: skip
+    return {
+        "exchange": exchange, "source": source or exchange, "symbol": symbol, "base": base or symbol, "quote": "USDC",
+        "asset_class": asset_class, "funding_time": T0 + timedelta(hours=hours), "interval_hours": interval,
+        "interval_from": "unknown" if interval is None else "declared", "funding_rate": rate,
+        "rate_type": rate_type, "native_rate": rate, "mark_price": mark, "index_price": None,
+        "reported_time": T0, "fetched_at": fetched,
+    }  # fmt: skip
+
+
+def rows(*payments) -> pl.DataFrame:
+    schema = {c: FUNDING.columns[c].dtype for c in FUNDING.columns if c != "month"}
+    return FUNDING.check(pl.DataFrame(list(payments), schema=schema))
+
+
+def over(
+    frame: pl.DataFrame, start=T0, stop=T0 + timedelta(days=10), *, restated=None, known_by=None, **chosen
+) -> FundingRateBacktestDataProvider:
+    """A provider over rows without the files between: the views of the catalog over tables in memory."""
+    con = duckdb.connect()
+    con.sql("SET TimeZone = 'UTC'")
+    events = RESTATEMENTS.empty() if restated is None else restated
+    for name, held in (("given", frame), ("events", events)):
+        con.register(name, held.to_arrow())
+    con.sql("CREATE TABLE whole AS SELECT * FROM given")
+    con.sql("CREATE TABLE restated AS SELECT * FROM events")
+    con.sql("CREATE VIEW lake_funding AS FROM whole")
+    con.sql("CREATE VIEW lake_funding_first AS FROM whole")
+    con.sql("CREATE VIEW lake_funding_rest AS FROM whole WHERE false")
+    con.sql("CREATE VIEW restatements AS FROM restated")
+    con.sql("CREATE VIEW snapshots AS SELECT now() AS observed_at WHERE false")
+    if known_by is not None:
+        con.sql("; ".join(catalog.hidden(known_by)))
+    for view in _VIEWS:
+        if view.is_macro:
+            asked = ", ".join(n if value == "-" else f"{n} := {value}" for n, value, _ in view.parameters)
+            con.sql(f"CREATE MACRO {view.name}({asked}) AS TABLE {view.sql}")
+        else:
+            con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
+    provider = FundingRateBacktestDataProvider()
+    limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
+    provider._rows = Loaded(Picture({}, con=con), Window(start, stop), limits)
+    return provider
