@@ -39,7 +39,7 @@ def number(value: float | None, decimals: int = 2, *, sign: bool = False) -> str
 
 def decimals_for(value: float | None, least: int = 2) -> int:
     """Decimals that show two digits of a small figure, so that it is never written as zero."""
-    if not value or not math.isfinite(value) or abs(value) >= 0.1:
+    if not value or not math.isfinite(value) or abs(value) >= 0.01:
         return least
     return max(least, min(12, 1 - math.floor(math.log10(abs(value)))))
 
