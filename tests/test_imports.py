@@ -42,7 +42,11 @@ RANK = {
     "demo": 11,
     "cli": 12,
 }
-THIRD_PARTY = {"httpx": {"http"}, "deltalake": {"lake"}, "duckdb": {"catalog", "provider", "loaded", "backtest", "cli"}}
+THIRD_PARTY = {
+    "httpx": {"http"},
+    "deltalake": {"lake"},
+    "duckdb": {"catalog", "provider", "loaded", "backtest", "cli"},
+}
 
 
 def room(path: Path) -> str:

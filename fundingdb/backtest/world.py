@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from fundingdb import __version__
 from fundingdb.backtest import hours as on_hours
 from fundingdb.backtest.core import NEVER
 from fundingdb.errors import BadCall, BadWindow, LakeError, UnknownName
+from fundingdb.loaded.fingerprint import of_code
 from fundingdb.window import HOUR, floor_hour
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def load(
         "stop": end,
         "bases": None if all_tokens else counted["base"].unique().sort().to_list(),
     }
-    digest = sha256(f"fundingdb {__version__} {start.isoformat()} {end.isoformat()} {as_of}".encode())
+    digest = sha256(f"{of_code()} {start.isoformat()} {end.isoformat()} {as_of}".encode())
     unknown = np.zeros(there.height, np.int64)
     for name in names:
         checksum, nameless = _lay(con, there.filter(exchange=name), {**asked, "exchange": name}, board)
