@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
     import polars as pl
 
@@ -66,40 +67,63 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="AXES",
         help='many runs: "entry=0.1:0.5:0.1,exit=0:0.2:0.05,hold=24:72:24"; a row each',
     )
+    add("--html", metavar="FILE", help="write a report that any browser opens, offline, into one file")
     add("--trades", metavar="FILE", help="write all trades to FILE.csv or FILE.parquet")
     add("--decisions", metavar="FILE", help="write the log of decisions to FILE.csv or FILE.parquet")
 
 
 def run(args: Namespace) -> int:
     """Print warnings first, then the figures, top trades and daily money by leg; with --grid one row a point."""
-    import sys
+    from contextlib import nullcontext
 
-    from fundingdb.backtest.grids import axes_of, grid
-    from fundingdb.backtest.running import run as backtest
-    from fundingdb.cli.show import show
+    from fundingdb.backtest.grids import axes_of
+    from fundingdb.cli.whole import whole
     from fundingdb.errors import BadCall
 
     axes = None if args.grid is None else axes_of(args.grid)
     files = {"trades": _file(args.trades), "decisions": _file(args.decisions)}
     if axes is not None and any(files.values()):
         raise BadCall("--trades and --decisions are of one run: leave out --grid, or them")
-    settings = _settings(args)
-    if axes is None:
-        result = backtest(settings, args.warehouse)
-        for name, path in files.items():
-            if path is not None:
-                _write(getattr(result, name), path)
-        if args.json:
-            _json(result)
+    with nullcontext() if args.html is None else whole(args.html, "--html") as put:
+        if axes is None:
+            _one(args, files, put)
         else:
-            _print(result)
-        return 0
-    many = grid(settings, axes, args.warehouse)
+            _many(args, axes, put)
+    return 0
+
+
+def _one(args: Namespace, files: dict[str, str | None], put: Callable[[str], None] | None) -> None:
+    from fundingdb.backtest.running import run as backtest
+
+    result = backtest(_settings(args), args.warehouse)
+    for name, path in files.items():
+        if path is not None:
+            _write(getattr(result, name), path)
+    if put is not None:
+        from fundingdb.backtest.report import html
+
+        put(html(result))
+    if args.json:
+        _json(result)
+    else:
+        _print(result)
+
+
+def _many(args: Namespace, axes: dict[str, list[float]], put: Callable[[str], None] | None) -> None:
+    import sys
+
+    from fundingdb.backtest.grids import grid
+    from fundingdb.cli.show import show
+
+    many = grid(_settings(args), axes, args.warehouse)
+    if put is not None:
+        from fundingdb.backtest.report import grid_html
+
+        put(grid_html(many))
     for warning in many.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     sys.stderr.write(f"fingerprint {many.fingerprint}\n")
     show(many.table, json=args.json)
-    return 0
 
 
 def _settings(args: Namespace) -> Settings:
