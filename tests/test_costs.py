@@ -2,13 +2,14 @@
 
 import json
 import statistics
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from math import ceil, floor, log
 from pathlib import Path
 
 import polars as pl
 import pytest
+from by_hand import HOUR, T0, paid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,34 +20,7 @@ from fundingdb.fetchers import names
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, TABLES
 
-T0 = datetime(2026, 1, 5, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 HEAD = "exchange,tier,taker,maker,effective_at"
-
-
-def paid(exchange, hour, rate, hours=1.0, **other):
-    at = T0 + hour * HOUR
-    row = dict.fromkeys(name for name in FUNDING.schema if name != "month")
-    return (
-        row
-        | {
-            "exchange": exchange,
-            "source": exchange,
-            "symbol": "BTC",
-            "base": "BTC",
-            "quote": "USDC",
-            "asset_class": "crypto",
-            "funding_time": at,
-            "interval_hours": hours,
-            "interval_from": "unknown" if hours is None else "row",
-            "funding_rate": rate,
-            "rate_type": "regular",
-            "native_rate": rate,
-            "reported_time": at,
-            "fetched_at": T0 + 900 * HOUR,
-        }
-        | other
-    )
 
 
 def seen(exchange, usd, hour=0, symbol="BTC", source=None):

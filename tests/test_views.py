@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlglot
+from by_hand import HOUR, T0, paid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import seven_venues
@@ -17,34 +18,9 @@ from fundingdb import catalog
 from fundingdb.lake import Lake
 from fundingdb.schema import FETCHES, FUNDING, MARKETS, TABLES
 
-T0 = datetime(2026, 1, 5, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 VIEWS = {view.name: view for view in catalog.views()}
 SELECTS = sorted(name for name, view in VIEWS.items() if not view.is_macro)
 RELATIONS = {*VIEWS, *TABLES, "lake_funding", "lake_funding_first", "lake_funding_rest", "fees"}
-
-
-def paid(exchange, hour, rate, hours=1.0, **other):
-    at = T0 + hour * HOUR
-    row = {
-        "exchange": exchange,
-        "source": exchange,
-        "symbol": "BTC",
-        "base": "BTC",
-        "quote": "USDC",
-        "asset_class": "crypto",
-        "funding_time": at,
-        "interval_hours": hours,
-        "interval_from": "unknown" if hours is None else "row",
-        "funding_rate": rate,
-        "rate_type": "regular",
-        "native_rate": rate,
-        "mark_price": None,
-        "index_price": None,
-        "reported_time": at,
-        "fetched_at": T0 + 900 * HOUR,
-    }
-    return row | other
 
 
 def asked(exchange, start, stop, outcome, *, at=900, error=None):
