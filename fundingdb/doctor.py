@@ -111,7 +111,7 @@ def examine(
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     limits = {"stale": stale_hours, "days": restated_days}
     found: list[Finding] = []
-    with connect(folder) as con:
+    with connect(folder, only=["freshness", "gaps", "reconciliation_summary", "identity_checks"]) as con:
         for section, (query, needs) in _SECTIONS.items():
             rows = con.sql(query, params={name: limits[name] for name in needs} or None).fetchall()
             found += [

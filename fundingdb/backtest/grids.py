@@ -14,7 +14,7 @@ import polars as pl
 
 from fundingdb import catalog
 from fundingdb.backtest.frames import figures
-from fundingdb.backtest.running import checked, prepare, walk
+from fundingdb.backtest.running import READS, checked, prepare, walk
 from fundingdb.errors import BadCall, UnknownName
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def grid(
     vary, BadCall where no point is left or there are more than 10,000.
     """
     points(settings, axes)  # refused before anything is read
-    with catalog.connect(warehouse, version) as con:
+    with catalog.connect(warehouse, version, only=READS) as con:
         ready = prepare(con, settings, warehouse)
     table, notes = over_points(settings, axes, ready)
     return Grid(settings, ready.fingerprint, table, (*ready.notes, *notes))

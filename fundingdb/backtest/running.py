@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fundingdb.backtest.result import Result, Settings
 
 
+READS = ("funding", "identity_checks")  # of the views
+
+
 class Ready(NamedTuple):
     """A world with its best pairs and costs: what one run or many start from."""
 
@@ -46,7 +49,7 @@ def run(
     UnknownName, BadData (the table of fees), VersionGone, LakeError.
     """
     checked(settings)
-    with catalog.connect(warehouse, version) as con:
+    with catalog.connect(warehouse, version, only=READS) as con:
         ready = prepare(con, settings, warehouse)
     return frames.result(settings, ready, walk(ready, settings, record=True))
 

@@ -137,7 +137,7 @@ def _settings(args: Namespace) -> Settings:
     start = None if args.start is None else instant(args.start, "--start")
     end = None if args.end is None else instant(args.end, "--end")
     if start is None or end is None:
-        with connect(args.warehouse) as con:
+        with connect(args.warehouse, only=["funding"]) as con:
             start, end = span(chosen(markets(con), exchanges, tokens), start, end)
     return Settings(
         start=start,

@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.chosen import bases, exchanges
     from fundingdb.cli.show import show
 
-    with connect(args.warehouse) as con:
+    with connect(args.warehouse, only=["coverage"]) as con:
         asked = {
             "exchanges": exchanges(con, args.exchanges),
             "bases": bases(con, args.tokens),

@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.chosen import bases, exchanges
     from fundingdb.cli.show import show
 
-    with connect(args.warehouse) as con:
+    with connect(args.warehouse, only=["gaps"]) as con:
         asked = {
             "exchanges": exchanges(con, args.exchanges),
             "bases": bases(con, args.tokens),

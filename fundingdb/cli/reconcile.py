@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.chosen import bases, exchanges
     from fundingdb.cli.show import show
 
-    with connect(args.warehouse) as con:
+    with connect(args.warehouse, only=["reconciliation_summary", "funding"]) as con:
         asked = {"exchanges": exchanges(con, args.exchanges), "bases": bases(con, args.tokens)}
         markets = con.sql(_MARKETS, params=asked).pl()
         rows = con.sql(_PAYMENTS, params=asked).pl() if args.rows else markets

@@ -23,7 +23,12 @@ ranks, one row an asset, best pair first, unknown figures last:
 
 fees: the table `fees` (fundingdb sql "from fees"); fees.csv in the warehouse speaks before it, with the columns
 exchange, tier, taker, maker, effective_at: binance,base,0.0004,0.0002,2026-01-01"""
-RANKS = ("spread", "net", "capacity", "stability")
+_READS = {  # of each rank: the views that it alone reads
+    "spread": ("funding_ranges",),
+    "net": ("funding_ranges", "carry_net_with"),
+    "capacity": ("funding_ranges", "pair_stats_over"),
+    "stability": ("funding_ranges", "pair_stats_over"),
+}
 # the validity of funding_known_1h, at the asked instants only; ties by name, as best_spreads
 _QUERY = """
 with known as (
@@ -95,7 +100,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--top", type=int, default=20, metavar="N", help="rows per hour, best first (default 20)"
     )
     parser.add_argument(
-        "--rank", choices=RANKS, default="spread", help="what is best, see below (default spread)"
+        "--rank", choices=[*_READS], default="spread", help="what is best, see below (default spread)"
     )
     parser.add_argument(
         "--horizon", metavar="SPAN", help="rank net: how long the pair is held, e.g. 3d (default 7d)"
@@ -123,7 +128,7 @@ def run(args: Namespace) -> int:
     file = None if args.fees in (None, "taker", "maker") else Path(args.fees)
     if args.rank == "net":
         fees(file, args.warehouse)  # a table that is not as described is told before all else
-    with connect(args.warehouse, fees=file) as con:
+    with connect(args.warehouse, fees=file, only=["identity_checks", *_READS[args.rank]]) as con:
         among, tokens = exchanges(con, args.exchanges), bases(con, args.tokens)
         _tell_left_out(con, among, tokens)
         if args.at is None and args.rank in ("spread", "net"):
