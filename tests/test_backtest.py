@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 import numpy as np
 import polars as pl
@@ -133,11 +134,17 @@ def asked(draw):
 
 
 def pairable(rows, settings) -> bool:
-    """Whether some asset is on two exchanges in the span; else a run is refused."""
-    on = {}
+    """Whether some asset is on two exchanges in the span, or so shortly before that a rate may still count; else a run is refused."""
+    longest = max(r["interval_hours"] or 0 for r in rows)
+    reach = settings.start - (ceil(longest) + 1) * HOUR
+    last = {}
     for r in rows:
-        if r["funding_time"] <= settings.end:
-            on.setdefault((r["base"], r["asset_class"]), set()).add(r["exchange"])
+        who = (r["base"], r["asset_class"], r["exchange"], r["symbol"])
+        last.setdefault(who, []).append(r["funding_time"])
+    on = {}
+    for (base, asset_class, exchange, _), times in last.items():
+        if max(times) > reach and min(times) <= settings.end:
+            on.setdefault((base, asset_class), set()).add(exchange)
     return any(len(exchanges) > 1 for exchanges in on.values())
 
 
