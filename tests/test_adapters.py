@@ -142,6 +142,7 @@ def test_a_bar_holds_the_payments_between_its_ends(provider, index):
                 assert value == pytest.approx(-sum(inside), abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(ends())
 def test_a_row_is_the_same_without_the_payments_after_its_end(provider, cut, index):

@@ -134,7 +134,7 @@ def asked(draw):
 
 
 def pairable(rows, settings) -> bool:
-    """Whether some asset is on two exchanges in the span, or so shortly before that a rate may still count; else a run is refused."""
+    """Whether some asset is on two exchanges in the span, or shortly before, so that a rate may count; else a run is refused."""
     longest = max(r["interval_hours"] or 0 for r in rows)
     reach = settings.start - (ceil(longest) + 1) * HOUR
     last = {}

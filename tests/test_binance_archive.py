@@ -369,6 +369,7 @@ def day(month, number=1):
     return datetime(2026, month, number, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_asks_only_for_it(
     tmp_path, shared
 ):
@@ -495,6 +496,7 @@ def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path, sha
     assert verdicts == [("/8",)], "the archive is an eighth of the API: the fault has a name"
 
 
+@pytest.mark.slow
 def test_real_years_of_the_api_packed_as_files_agree_payment_by_payment(tmp_path, shared):
     saved = shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json"
     rows = [(int(r["time"]), 8, r["funding_rate"]) for r in json.loads(saved.read_text())]

@@ -127,6 +127,7 @@ def test_backfill_summary_for_machines_is_one_json_object(simulator, filled):
     assert (facts["inserted"], facts["windows_asked"], facts["failures"]) == (0, 0, [])
 
 
+@pytest.mark.slow
 def test_collect_writes_one_line_a_round(simulator, tmp_path):
     done = run(
         *("collect", "--source", "extended", "--source", "coingecko", "--tokens", "KAITO"),
@@ -218,6 +219,7 @@ def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_pat
         assert differing(tmp_path, simulator.world, first, last).is_empty()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_finished_and_says_so(tmp_path):
     with Simulator(World(tokens=tuple(f"T{n}" for n in range(40)))) as simulator:
         child = subprocess.Popen(
@@ -249,6 +251,7 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(tmp_path):
     assert run("check", "--warehouse", tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet(filled):
     command = f"{sys.executable} -m fundingdb sql 'from funding' --csv --warehouse {filled} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)

@@ -77,6 +77,7 @@ def test_a_cap_that_the_exchange_lowered_silently_loses_nothing(tmp_path):
     assert differing(tmp_path, simulator.world, TEN_DAYS.start, TEN_DAYS.stop).is_empty()
 
 
+@pytest.mark.slow
 def test_one_source_that_is_down_does_not_stop_the_others(tmp_path):
     with Simulator(world()) as simulator:
         simulator.down("lighter")
@@ -149,6 +150,7 @@ def test_a_payment_that_was_changed_is_restated_and_the_old_value_kept(tmp_path)
     assert (kept["old_funding_rate"], kept["new_funding_rate"]) == (old, pytest.approx(new, abs=1e-15))
 
 
+@pytest.mark.slow
 def test_rounds_bring_what_came_due_and_fill_the_holes_of_a_source_that_was_down(tmp_path):
     truth = world(tokens=("BTC", "KAITO"))
     with Simulator(truth) as simulator:

@@ -278,6 +278,7 @@ def test_each_pair_is_taken_at_its_newest_common_hour_of_the_last_day():
     assert sorted(at.fetchall()) == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
+@pytest.mark.slow
 def test_what_carry_net_takes_for_known_is_what_spreads_knows():
     rows = [paid("a", h, 1e-5 * h) for h in range(1, 30)] + [paid("b", h, 8e-5 * h, 8.0) for h in (8, 16, 24)]
     rows += [paid("c", h, 4e-5, 4.0) for h in (4, 8, 20, 24)] + [paid("c", 26, 1.0, None)]

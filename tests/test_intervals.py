@@ -190,6 +190,7 @@ def walked(lake, healer, paid, start, stop):
     return replace(done, restated=done.restated + after.restated, amended=done.amended + after.amended)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(worlds(), st.data())
 def test_the_lake_ends_the_same_in_whatever_order_walks_come(tmp_path_factory, world, data):
@@ -431,6 +432,7 @@ def hours_of(warehouse, symbol):
     return dict(got.select("funding_time", "interval_hours").rows())
 
 
+@pytest.mark.slow
 def test_a_backfill_of_binance_has_rates_per_hour(shared, tmp_path):
     symbols = ["ALICEUSDT", "GUSDT", "BTCUSDT", "1000PEPEUSDT"]
     answers = Answers(binance_without_intervals(shared), symbols, datetime(2026, 3, 20, 5, tzinfo=UTC))

@@ -516,6 +516,7 @@ def most_files(lake: Lake) -> int:
     return pl.Series([str(p.parent) for p in lake.files("funding")]).value_counts()["count"].max()
 
 
+@pytest.mark.slow
 def test_hourly_rounds_leave_few_files(lake):
     rounds(lake, 55)
     assert most_files(lake) <= 24

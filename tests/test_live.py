@@ -393,6 +393,7 @@ def test_count_ends_it_with_one_line_a_write(stream, tmp_path, capsys):
     assert line["snapshots"] == line["inserted"] == Lake(tmp_path).scan("snapshots").collect().height > 0
 
 
+@pytest.mark.slow
 def test_one_source_down_ends_with_3_and_all_down_with_1(stream, monkeypatch, capsys):
     monkeypatch.setenv("FUNDINGDB_HYPERLIQUID_WS_URL", "ws://127.0.0.1:9")
     assert stream("lighter", "hyperliquid", "--every", "1s", "--count", 1) == 3
@@ -400,6 +401,7 @@ def test_one_source_down_ends_with_3_and_all_down_with_1(stream, monkeypatch, ca
     assert "failed: hyperliquid: hyperliquid stream: no connection" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_what_was_seen_and_ends_with_130(running, tmp_path):
     before = sum(running.streams.opened.values())
     process = subprocess.Popen(

@@ -40,12 +40,14 @@ def shell(command: str, home: Path, env: dict[str, str]) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_runs(place, command):
     done = place[2][command]
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", range(len(blocks("python"))))
 def test_a_python_snippet_of_the_readme_runs(place, n):
     home, env, _ = place
@@ -63,6 +65,7 @@ def test_a_python_snippet_of_the_readme_runs(place, n):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_provider_snippet_prints_a_rate_and_a_spread(place):
     home, env, _ = place
     script = home / "provider.py"
@@ -75,6 +78,7 @@ def test_the_provider_snippet_prints_a_rate_and_a_spread(place):
     assert abs(spread) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", blocks("sql"))
 def test_a_query_of_the_readme_answers_in_the_duckdb_shell(place, query):
     home, env, _ = place

@@ -283,6 +283,7 @@ def test_a_prediction_kept_as_settled_is_named_shifted_and_is_none_where_it_is_a
     ]
 
 
+@pytest.mark.slow
 def test_hourly_predictions_of_all_coins_name_no_fault(shared, tmp_path, year):
     days = year.filter(
         pl.col("funding_time").is_between(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
@@ -359,6 +360,7 @@ def reconcile(folder, *args):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_the_verb_names_faults_and_ends_with_3(seeded):
     done = reconcile(seeded)
     assert done.returncode == 3, done.stderr

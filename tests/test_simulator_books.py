@@ -214,6 +214,7 @@ def test_the_limits_hold_and_are_told_as_limits():
         assert free.status == 200, "the other limit is another one"
 
 
+@pytest.mark.slow
 def test_faults_change_nothing_in_the_lake(tmp_path):
     truth = world(tokens=("KAITO",))
     struck = (Fault("duplicates", every=2), Fault("shuffled", every=3), Fault("cap", value=11))

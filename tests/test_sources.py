@@ -89,6 +89,7 @@ def test_a_bulk_download_without_a_warehouse_stores_nothing(simulator, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_collector_takes_any_source_by_one_parameter(simulator, tmp_path):
     for source in (
         CoinGeckoFundingDataSource(env=simulator.env()),

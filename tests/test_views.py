@@ -438,6 +438,7 @@ PAYMENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     PAYMENTS,
