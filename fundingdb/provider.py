@@ -287,8 +287,8 @@ class FundingRateBacktestDataProvider:
         Columns funding_time, exchange, symbol, rate_type, funding_rate (fraction of notional per interval,
         positive: longs pay), interval_hours (null: unknown), mark_price (quote per base token; null: unknown).
         Empty: nothing was settled, or the lake does not have it (`carry_summary` and view `coverage` tell). Raises as
-        `get_funding_rate`; BadCall for an exchange that accrues all the time (Paradex) or shows no history: the lake
-        has no settlements of it, and what its published rates come to can't be proven.
+        `get_funding_rate`; BadCall for an exchange that shows no history (Variational): the lake has no settlements
+        of it, and what its published rates come to can't be proven.
         """
         rows = self._rows or _none()
         market = self._settling(exchange, token)

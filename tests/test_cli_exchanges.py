@@ -40,7 +40,7 @@ def test_what_a_row_says_is_what_the_fetcher_does(rows):
         assert (row["history"] is None) == (found.history is None)
         assert row["live"] == (found.live is not None)
         assert (row["unit"], row["interval"], row["checked"]) == (found.unit, found.interval, found.checked)
-    assert {n for n, row in rows.items() if row["history"] is None} == {"coingecko", "variational", "paradex"}
+    assert {n for n, row in rows.items() if row["history"] is None} == {"coingecko", "variational"}
     assert {n for n, row in rows.items() if not row["current"]} == {"drift"}
     assert {n for n, row in rows.items() if row["live"]} == {"extended", "lighter", "hyperliquid"}
 

@@ -143,7 +143,7 @@ NO_ANSWERS = [
     ("edgex-v2/contract-labels.json", "markets", None, 1, "getMetaData"),  # names tabs of a page, no markets
     ("edgex-v2/getFundingRatePage_30000001.json", "history", None, 2, "--symbol BTCUSDC"),
     ("nado/funding_rate_history_2.json", "history", None, 2, "--symbol BTC-PERP_USDT0"),
-    ("paradex/markets_summary.json", "history", "BTC-USD-PERP", 2, "no funding history"),
+    ("paradex/markets_summary.json", "history", "BTC-USD-PERP", 1, "results[0].market: is missing"),
 ]
 
 

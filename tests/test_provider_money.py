@@ -142,13 +142,13 @@ def test_bad_calls_are_told():
                 ask("X", "a", "b", *DAY, notional=wrong)
 
 
-def test_an_exchange_that_accrues_all_the_time_has_no_payments_to_add_up():
+def test_an_exchange_without_history_has_no_payments_to_add_up():
     held = pair(payment("a", "X", 0, 0.1))
     for ask in (
-        lambda: held.get_funding_payments("paradex", "X", *DAY),
-        lambda: held.carry("X", "a", "paradex", *DAY),
+        lambda: held.get_funding_payments("variational", "X", *DAY),
+        lambda: held.carry("X", "a", "variational", *DAY),
     ):
-        with pytest.raises(BadCall, match=r"paradex has no settled payments.*accrues all the time.*`latest`"):
+        with pytest.raises(BadCall, match=r"variational has no settled payments.*history: none.*`latest`"):
             ask()
 
 

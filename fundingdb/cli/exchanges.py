@@ -95,7 +95,7 @@ def _row(source: Fetcher) -> dict[str, str | int | bool | None]:
     probe = Market(source.exchange, "BTC", "BTC", None, "crypto", native_id="1")
     now = source.current.requests([probe])
     cap, order = _page(source.history.paging) if source.history else (None, None)
-    page = f"{cap:,} {order}" if cap else "a day" if order == "day" else "as it comes"
+    page = f"{cap:,} {order}" if cap else {"day": "a day", "hour": "an hour"}.get(order or "", "as it comes")
     return {
         "exchange": source.exchange,
         "history": source.history.depth if source.history else None,
@@ -113,10 +113,12 @@ def _row(source: Fetcher) -> dict[str, str | int | bool | None]:
 
 
 def _page(paging: Paging) -> tuple[int | None, str | None]:
-    from fundingdb.fetchers.base import Cursor, Days, Forward, Months
+    from fundingdb.fetchers.base import Cursor, Days, Fixed, Forward, Months
 
     if isinstance(paging, (Days, Months)):
         return None, "day" if isinstance(paging, Days) else "month"
+    if isinstance(paging, Fixed) and paging.hours == 1:
+        return None, "hour"
     forward = isinstance(paging, Forward) or (isinstance(paging, Cursor) and not paging.newest_first)
     return paging.cap, "oldest" if forward else "newest"
 

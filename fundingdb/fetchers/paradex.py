@@ -7,16 +7,19 @@ Markets   /markets (4 MB): asset_kind PERP; options stand beside them. No status
 Unit      fraction of notional per funding_period_hours of /markets (8, on one market 24; 0 on options), text, up to 14
           decimals; the market's funding_multiplier is inside. rate = funding_rate / funding_period_hours, per hour.
           Positive: longs pay shorts.
-Interval  none: funding accrues all the time, a position pays when it is touched. Snapshots are given per 1 hour;
-          interval_hours (and rate_cap) of the listing are the period that the exchange declares for its figure.
+Interval  none: funding accrues all the time, a position pays when it is touched. Snapshots and history are given per
+          1 hour; interval_hours (and rate_cap) of the listing are the period that the exchange declares for its figure.
 Clock     ms. created_at is when the summary was made. There is no next payment.
 Current   /markets/summary?market=ALL (2 MB): funding_rate of perpetuals. "" on options, whose future_funding_rate is that of
           another market and is not read. The period stands in /markets alone: the markets must be known.
-History   none is given. /funding/data holds samples, one in 1 to 5 seconds, never payments. A position pays by the change
-          of funding_index (USDC per contract unit): an hour's rate would be that change over the mark. The recorded
-          answers hold one sample and no mark beside it. It shows that funding_premium is funding_rate in money (6.29431
-          / 0.00007785743 = 80,844 USDC); that the index grows by premium / period each hour, when it is written and
-          what a changed period does to it, no two recorded samples show. What is not proven is no settled rate.
+History   made from samples: /funding/data?market&start_at&end_at&page_size (ms; 5,000 at most) gives one in 1 to 5 seconds,
+          newest first, with a cursor `next` to older ones; a sample is no payment. A position pays by the change of
+          funding_index (USDC per contract unit), so an hour's settlement is that change between the newest samples at or
+          before its two ends, over the price: hours follow each other without a seam. An hour is one request.
+Proof     each answer must prove itself: the index has to grow by funding_premium / funding_period_hours an hour, within 2 %
+          over the hour as the samples tell it, and funding_premium / funding_rate is the price (recorded: 6.29431 /
+          0.00007785743 = 80,844 USDC); else the answer is refused. An hour without a sample in the 2 minutes before one of
+          its ends, or within which the period changed, has no row. native_rate is the change, in USDC per contract unit.
 Price     mark_price, underlying_price (the index) per contract unit: divided by the multiplier.
 Size      open_interest is contract units, one side; dollars are it times mark. volume_24h is dollars.
 Cap       max_funding_rate: fraction per period. A rate beyond twice it is refused as another unit.
@@ -24,12 +27,14 @@ Symbol    BASE-USD-PERP, paid in settlement_currency (USDC): that is the quote. 
           tokens.
 Class     tag RWA: no coin, the kind is not told: tables of identity.py, and one that they lack is joined with nothing
           (base RWA:NAME). All others are coins, PAXG too.
-Unknown   see History; the limits; whether a market that is paused stays listed.
+Unknown   whether 5,000 samples always hold an hour (an answer that ends within it is refused); the limits; whether a
+          market that is paused stays listed.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,6 +44,8 @@ from fundingdb.fetchers.base import (
     Asked,
     Budget,
     Fetcher,
+    Fixed,
+    History,
     Market,
     Reader,
     Request,
@@ -46,8 +53,8 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import bounded, counted, refused
-from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
+from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.identity import identify
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
 
     from fundingdb.errors import FundingdbError
     from fundingdb.identity import Identity
+    from fundingdb.window import Window
 
 NAME = "paradex"
 QUOTE = "USDC"
@@ -64,6 +72,11 @@ _ABSURD = 0.2  # fraction per period
 _CURRENT, _MARKETS = "/markets/summary", "/markets"
 _SUFFIX = "-USD-PERP"
 _MOST_HOURS = 24
+_HISTORY = "/funding/data"
+_PAGE = 5000
+_EDGE_MS = 120_000  # how long before an end of its hour the sample may stand that speaks for it
+_OFF = 0.02  # that the index may move unlike its premium, as a part of the hour's premium
+_LEAST_RATE = 1e-7  # per period: below it the quotient premium / rate has too few decimals for a price
 
 
 class _Name(msgspec.Struct):
@@ -100,6 +113,109 @@ class _Listing(msgspec.Struct):
     funding_period_hours: int
     max_funding_rate: str
     tags: list[str] | None = None
+
+
+class _Sample(msgspec.Struct):
+    market: str
+    funding_index: str
+    funding_premium: str
+    funding_rate: str
+    funding_period_hours: int
+    created_at: int
+
+
+class _Samples(msgspec.Struct):
+    results: list[_Sample]
+    next: str | None = None
+
+
+# --- history
+
+
+def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+    """The samples of the hour that ends at `window.start`, and those shortly before it."""
+    hour = window.ms[0]
+    params = (
+        ("market", market.symbol),
+        ("start_at", str(hour - HOUR_MS - _EDGE_MS)),
+        ("end_at", str(hour)),
+        ("page_size", str(_PAGE)),
+    )
+    return Request(_HISTORY, _HISTORY, params=params)
+
+
+def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+    """One FUNDING row, of the hour whose end the newest sample stands before; none where the samples don't reach both ends.
+
+    Raises BadPayload for samples whose index does not move by their premium, and for an answer that ends within the hour.
+    """
+    reader = Reader(NAME, _HISTORY)
+    answer = shaped(decode(body, NAME, _HISTORY), _Samples, NAME, _HISTORY)
+    market = asked.market
+    if market is None:
+        raise BadCall("paradex: history is of one market; name it (--symbol BTC-USD-PERP)")
+    samples = sorted(answer.results, key=lambda s: s.created_at)
+    for sample in samples:
+        if sample.market != market.symbol:
+            raise reader.bad("market", f"is not {market.symbol}, which was asked", sample.market)
+    if not samples:
+        return funding_rows(market, asked, dict.fromkeys(_MEASURED, ()), hours=1.0)
+    hour = -(-reader.ms({"created_at": samples[-1].created_at}, "created_at") // HOUR_MS) * HOUR_MS
+    before = [s for s in samples if s.created_at <= hour - HOUR_MS]
+    if not before and answer.next:
+        told = f"{len(samples)} samples end within the hour and a cursor names more"
+        raise reader.bad("results", told, samples[0].created_at)
+    inside = [*before[-1:], *samples[len(before) :]]
+    row = _settled(reader, inside, hour) if before else None
+    known = {name: [] if row is None else [row[name]] for name in _MEASURED}
+    return funding_rows(market, asked, known, hours=1.0)
+
+
+def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any] | None:
+    """The settlement of the hour from the newest sample at or before its start on; None where the samples can't tell it."""
+    first, last = samples[0], samples[-1]
+    late = max(hour - HOUR_MS - first.created_at, hour - last.created_at)
+    if late > _EDGE_MS or len({s.funding_period_hours for s in samples}) > 1:
+        return None
+    period = first.funding_period_hours
+    if not 0 < period <= _MOST_HOURS:
+        raise reader.bad("funding_period_hours", f"is not between 1 and {_MOST_HOURS}", period)
+    premium = [reader.finite("funding_premium", s.funding_premium) for s in samples]
+    index = [reader.finite("funding_index", s.funding_index) for s in (first, last)]
+    change, due, size = index[1] - index[0], 0.0, 0.0
+    for (one, two), (a, b) in zip(pairwise(samples), pairwise(premium), strict=True):
+        hours = (two.created_at - one.created_at) / HOUR_MS
+        due += (a + b) / 2 * hours / period
+        size += (abs(a) + abs(b)) / 2 * hours / period
+    if abs(change - due) > _OFF * size + 1e-9 * abs(index[1]):
+        told = f"moves by {change:.6g} in the hour where its premium makes {due:.6g}: not the index described"
+        raise reader.bad("funding_index", told, last.funding_index)
+    prices = [p for s, v in zip(samples, premium, strict=True) if (p := _price(reader, s, v)) is not None]
+    if not prices and size:
+        return None
+    rate = change / prices[-1] if prices else 0.0
+    bounded(reader, "funding_index", rate * period, _ABSURD, last.market)
+    return {
+        "funding_time": hour,
+        "reported_time": last.created_at,
+        "funding_rate": rate,
+        "native_rate": change,
+        "mark_price": None,
+    }
+
+
+_MEASURED = ("funding_time", "reported_time", "funding_rate", "native_rate", "mark_price")
+
+
+def _price(reader: Reader, sample: _Sample, premium: float) -> float | None:
+    rate = reader.finite("funding_rate", sample.funding_rate)
+    if abs(rate) < _LEAST_RATE:
+        return None
+    if premium / rate <= 0:
+        raise reader.bad(
+            "funding_rate", f"has another sign than its premium {premium:g}", sample.funding_rate
+        )
+    return premium / rate
 
 
 # --- current
@@ -233,12 +349,14 @@ FETCHER = Fetcher(
     budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=2),
     markets=Round(_ask_markets, _parse_markets),
     current=Round(_ask_current, _parse_current),
-    history=None,
+    history=History(
+        Fixed(hours=1, cap=2), _ask_history, _parse_history, depth="what the samples reach; not told"
+    ),
     market=symbol_market,
     refusal=_refusal,
     unit="fraction per 8 h (by market)",
     interval="none: accrues all the time, given per 1 h",
     checked="2026-11-22",
-    evidence="recorded",
+    evidence="recorded; history documented, proven by each answer",
     settle_delay=timedelta(minutes=5),
 )
