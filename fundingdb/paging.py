@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import BadCall, WalkNotProven
@@ -204,16 +205,28 @@ def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | No
 
 
 def askable(paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None) -> list[Window]:
-    """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months it touches.
+    """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months or days it touches.
 
     Months that `paging` has no file of, those not surely published at `now`, and those after the market had `ended` are
     left out.
     """
+    if isinstance(paging, Days) and paging.first and paging.last:
+        return _days(paging.first, paging.last, window)
     if not isinstance(paging, Months):
         return [window]
     whole = [Window(_month_start(m.start), _next_month(m.start)) for m in _months(window)]
     first, newest = _month_start(paging.first), now - paging.published_after
     return [m for m in whole if first <= m.start and m.stop <= newest and (ended is None or m.start < ended)]
+
+
+def _days(first: datetime, last: datetime, window: Window) -> list[Window]:
+    """The whole days from `first` to `last` that `window` touches."""
+    start = max(first, window.start.replace(hour=0, minute=0, second=0, microsecond=0))
+    stop = min(last + 24 * HOUR, window.stop)
+    return [
+        Window(start + n * 24 * HOUR, start + (n + 1) * 24 * HOUR)
+        for n in range(ceil((stop - start) / (24 * HOUR)))
+    ]
 
 
 def _months(window: Window) -> Generator[Window, None, None]:

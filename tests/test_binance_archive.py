@@ -231,7 +231,7 @@ def test_what_is_asked():
     _, request = asking(b"", "BTCUSD_PERP", COIN_M)
     path = "/data/futures/cm/monthly/fundingRate/BTCUSD_PERP/BTCUSD_PERP-fundingRate-2024-01.zip"
     assert (request.path, request.sha256) == (path, hashlib.sha256(b"").hexdigest())
-    assert {archive(name).budget for name in ARCHIVES} == {USD_M.budget}
+    assert {archive(name).budget for name in ARCHIVES if name.startswith("binance")} == {USD_M.budget}
     assert set(ARCHIVES) <= set(BUILT_IN)
     with pytest.raises(UnknownName, match="binance"):
         archive("binanse")

@@ -19,7 +19,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--source",
         choices=["ccxt", "archive"],
         help="ccxt: ask the exchanges through it, as a second source or where there is no fetcher (pip install "
-        "'fundingdb[ccxt]'); archive: their files of finished months (binance, binance-coinm)",
+        "'fundingdb[ccxt]'); archive: their files of finished months or days (binance, binance-coinm, drift)",
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--tokens", metavar="A,B", help="these, by base (KAITO) or symbol (KAITO-USD)")
@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     if args.source == "archive":
         sources = archives(args.exchange)
         sys.stderr.write(
-            "an archive holds finished months only; the days since then come from the exchange itself\n"
+            "an archive holds finished months or days only; what came since then comes from the exchange itself\n"
         )
     else:
         sources = bridged(args.exchange) if args.source else fetchers(args.exchange, history=True)

@@ -36,7 +36,11 @@ BUILT_IN = {
     "paradex": "paradex:FETCHER",
 }
 # exchange -> where the fetcher of its archive stands, a second source
-ARCHIVES = {"binance": "binance_archive:USD_M", "binance-coinm": "binance_archive:COIN_M"}
+ARCHIVES = {
+    "binance": "binance_archive:USD_M",
+    "binance-coinm": "binance_archive:COIN_M",
+    "drift": "drift_archive:DRIFT",
+}
 
 
 @cache

@@ -135,7 +135,13 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """One UTC day an answer, all of it, newest first, in as many pages as the answer names cursors."""
+    """One UTC day an answer, all of it, newest first, in as many pages as the answer names cursors.
+
+    With `first` and `last` each day is a file of its own, there from the one up to the other.
+    """
+
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,7 @@ Symbol    SOL-PERP; 1M and 1K before capitals are multiples (1MBONK, 1KWEN). quo
 Cap       none told; a rate beyond 0.05 is refused as another unit.
 Unknown   how far back days reach; whether a day without payments can be 404 (then it counts as failed, not as
           empty).
-S3        drift-historical-data-v2 (a gzipped CSV a market and day, 2022-11 to 2025-01-08) is not read. Public readers divide
-          fundingRate by oraclePriceTwap of a row as they stand, the documentation says 1e9 and 1e6: 1,000x apart, and
-          both quotients look like rates. Wanting is one recorded file, which would show its columns and whether its
-          figures have a point; and what a missing day means (404), as some 1 % of the records are said to be lost.
+Archive   days of 2022-11 to 2025-01-08 lie on S3: drift_archive.py.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -167,6 +164,25 @@ class _Contracts(msgspec.Struct):
     contracts: list[_Contract]
 
 
+class Figures(Protocol):
+    """The figures of a settlement as written."""
+
+    @property
+    def funding_rate(self) -> str:
+        """Money per base unit and hour."""
+        ...
+
+    @property
+    def oracle_price_twap(self) -> str:
+        """Quote per contract unit."""
+        ...
+
+    @property
+    def mark_price_twap(self) -> str:
+        """Quote per contract unit."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Venue:
     """One of the two, and how its answers are read."""
@@ -203,7 +219,7 @@ class _Venue:
             raise BadCall(
                 f"{self.name}: a legacy answer does not name its market; give it (parse ... --symbol SOL-PERP)"
             )
-        paid = [self._payment(reader, row, ts * 1000, market) for row, ts in zip(rows, stamps, strict=True)]
+        paid = [payment(reader, row, ts * 1000, market) for row, ts in zip(rows, stamps, strict=True)]
         return funding_rows(market, asked, {name: [row[name] for row in paid] for name in paid[0]}, hours=1.0)
 
     def page(self, value: Any) -> _Page:
@@ -223,33 +239,6 @@ class _Venue:
         if not (ts.isascii() and ts.isdigit()):
             raise reader.bad("ts", "is not a time in Unix seconds, as text", ts)
         return reader.seconds({"ts": int(ts)}, "ts")
-
-    @staticmethod
-    def _payment(reader: Reader, row: _Payment | _Legacy, stamp: int, market: Market) -> dict[str, Any]:
-        money = reader.finite("fundingRate", row.funding_rate)
-        oracle = counted(reader, "oraclePriceTwap", row.oracle_price_twap, market.symbol)
-        mark = counted(reader, "markPriceTwap", row.mark_price_twap, market.symbol)
-        written = money
-        if raw := "." not in row.oracle_price_twap:
-            money, oracle, mark = money / 1e9, oracle / 1e6, mark / 1e6
-        # a bare 0 is the same number in both
-        if any(
-            ("." not in text) != raw and figure
-            for text, figure in ((row.funding_rate, written), (row.mark_price_twap, mark))
-        ):
-            raise reader.bad(
-                "oraclePriceTwap", "is an integer beside decimals, or a decimal beside integers", row
-            )
-        if not oracle:
-            raise reader.bad("oraclePriceTwap", f"of {market.symbol} is zero: no rate can be had of it")
-        return {
-            "funding_time": stamp - stamp % HOUR_MS,
-            "reported_time": stamp,
-            "funding_rate": bounded(reader, "fundingRate", money / oracle, _ABSURD, market.symbol),
-            "native_rate": written,
-            "mark_price": mark / market.multiplier or None,  # a price of 0 is none
-            "index_price": oracle / market.multiplier,
-        }
 
     # --- current
 
@@ -375,6 +364,34 @@ class _Venue:
         )
 
 
+def payment(reader: Reader, row: Figures, stamp: int, market: Market) -> dict[str, Any]:
+    """The figures of one settlement: a rate from money and oracle price; integers without a point are legacy figures."""
+    money = reader.finite("fundingRate", row.funding_rate)
+    oracle = counted(reader, "oraclePriceTwap", row.oracle_price_twap, market.symbol)
+    mark = counted(reader, "markPriceTwap", row.mark_price_twap, market.symbol)
+    written = money
+    if raw := "." not in row.oracle_price_twap:
+        money, oracle, mark = money / 1e9, oracle / 1e6, mark / 1e6
+    # a bare 0 is the same number in both
+    if any(
+        ("." not in text) != raw and figure
+        for text, figure in ((row.funding_rate, written), (row.mark_price_twap, mark))
+    ):
+        raise reader.bad(
+            "oraclePriceTwap", "is an integer beside decimals, or a decimal beside integers", row
+        )
+    if not oracle:
+        raise reader.bad("oraclePriceTwap", f"of {market.symbol} is zero: no rate can be had of it")
+    return {
+        "funding_time": stamp - stamp % HOUR_MS,
+        "reported_time": stamp,
+        "funding_rate": bounded(reader, "fundingRate", money / oracle, _ABSURD, market.symbol),
+        "native_rate": written,
+        "mark_price": mark / market.multiplier or None,  # a price of 0 is none
+        "index_price": oracle / market.multiplier,
+    }
+
+
 def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
     if not market.symbol.strip("."):
         raise BadCall(f"{market.exchange}: {market.symbol!r} is no market name; names look like SOL-PERP")
@@ -418,7 +435,10 @@ DRIFT = Fetcher(
     budget=Budget(scope="drift", capacity=60, per_seconds=60, concurrent=2),
     markets=Round(_ask_stats, _DRIFT.markets),
     current=Round(_ask_nothing, _DRIFT.current),
-    history=_history(_DRIFT, "day by day up to 2026-04-01 18:00Z; the oldest day is not told"),
+    history=_history(
+        _DRIFT,
+        "day by day up to 2026-04-01 18:00Z; the oldest day is not told; 2022-11 to 2025-01-08 also by archive",
+    ),
     market=_DRIFT.market,
     refusal=partial(_refusal, "drift"),
     headers=_headers,
