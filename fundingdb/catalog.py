@@ -31,6 +31,7 @@ import polars as pl
 
 from fundingdb import costs
 from fundingdb.errors import BadCall, BadData, LakeError
+from fundingdb.place import default_warehouse
 from fundingdb.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -66,13 +67,6 @@ class View:
         """What the catalog says about it."""
         asked = "".join(f" {name}: {note}." for name, _, note in self.parameters)
         return f"One row per {', '.join(self.grain)}. {self.why}{asked}"
-
-
-def default_warehouse() -> Path:
-    """The folder of FUNDINGDB_WAREHOUSE, else ./warehouse."""
-    from fundingdb import lake  # noqa: PLC0415, TID251 - deltalake loads in 0.2 s; only the pinned file list is read
-
-    return Path(lake.default_warehouse())
 
 
 def connect(

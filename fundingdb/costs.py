@@ -7,7 +7,6 @@ exchange without a row has an unknown fee: null, never a default.
 from __future__ import annotations
 
 import csv
-import os
 import re
 from datetime import UTC, datetime
 from importlib.resources import files as package_files
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData
+from fundingdb.place import default_warehouse
+from fundingdb.schema import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,15 +28,14 @@ BASE_TIER = "base"
 EVIDENCE = ("recorded", "documented", "inferred", "own")
 # real base fees lie below 0.2 %, and the same figures in percent above 0.01: between them the unit is told
 FEE_BOUND = 0.005
-_TIME = pl.Datetime("us", "UTC")
 FEES_COLUMNS: Mapping[str, pl.DataType] = {
     "exchange": pl.String(),
     "tier": pl.String(),
     "taker": pl.Float64(),
     "maker": pl.Float64(),
-    "effective_at": _TIME,
+    "effective_at": TIME,
     "source": pl.String(),
-    "read_at": _TIME,
+    "read_at": TIME,
     "evidence": pl.String(),
 }
 NOTE = (
@@ -79,9 +79,7 @@ def shipped() -> pl.DataFrame:
 def _own(file: Path | str | None, warehouse: Path | str | None) -> Path | None:
     if file is not None:
         return Path(file)
-    if warehouse is None:  # as lake.default_warehouse, which would load deltalake
-        warehouse = os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse"
-    found = Path(warehouse) / FILE
+    found = (default_warehouse() if warehouse is None else Path(warehouse)) / FILE
     return found if found.exists() else None
 
 

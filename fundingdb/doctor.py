@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fundingdb.catalog import connect, default_warehouse  # noqa: TID251 - the views are what it reads
+from fundingdb.catalog import connect  # noqa: TID251 - the views are what it reads
+from fundingdb.place import default_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

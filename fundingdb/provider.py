@@ -28,6 +28,7 @@ from fundingdb.errors import BadCall, BadWindow, UnknownName, VersionGone
 from fundingdb.fetchers import fetcher
 from fundingdb.loaded import Chosen, Loaded, Market, Picture, fingerprint, instants, money
 from fundingdb.loaded.rows import gathered
+from fundingdb.place import default_warehouse
 from fundingdb.schema import ASSET_CLASSES, TIME
 from fundingdb.window import HOUR, Window, instant
 
@@ -114,7 +115,7 @@ class FundingRateBacktestDataProvider:
         if asset_class is not None and asset_class not in ASSET_CLASSES:
             raise UnknownName("asset class", asset_class, ASSET_CLASSES)
         chosen = Chosen(_several("exchanges", exchanges), _several("tokens", tokens), asset_class)
-        folder = catalog.default_warehouse() if self._warehouse is None else Path(self._warehouse)
+        folder = default_warehouse() if self._warehouse is None else Path(self._warehouse)
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
             raise VersionGone(f"{folder}: nothing was committed by as_of {self._as_of.isoformat()}")

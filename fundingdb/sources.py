@@ -21,9 +21,10 @@ from fundingdb.errors import BadCall, FundingdbError, UnknownName
 from fundingdb.fetchers import fetcher
 from fundingdb.http import Engine
 from fundingdb.intervals import observed
-from fundingdb.lake import Lake, Upserted, default_warehouse
+from fundingdb.lake import Lake, Upserted
 from fundingdb.ledger import due
 from fundingdb.listing import choose, market_of, named, of_tokens
+from fundingdb.place import default_warehouse
 from fundingdb.rounds import Schedule, run_rounds
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.window import Window, floor_hour, instant

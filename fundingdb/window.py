@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from fundingdb.errors import BadWindow
 
 HOUR = timedelta(hours=1)
+YEAR_HOURS = 8760.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = datetime(2010, 1, 1, tzinfo=UTC)  # before any perpetual paid funding

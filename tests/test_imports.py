@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fundingdb"
 RANK = {
     "errors": 0,
+    "place": 0,
     "window": 1,
     "schema": 2,
     "identity": 3,
     "ledger": 5,
     "listing": 5,
     "quarantine": 6,
-    "costs": 2,
+    "costs": 3,
     "loaded": 7,
     "rounds": 3,
     "intervals": 3,

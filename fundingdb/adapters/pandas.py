@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from fundingdb.errors import BadCall, BadWindow, MissingExtra, UnknownName
+from fundingdb.schema import TIME
 
 try:
     import pandas as pd
@@ -117,7 +118,7 @@ def _ends(bar_ends: pd.DatetimeIndex) -> Instants:
 
 
 def _at(ends: Instants) -> pl.Series:
-    return pl.Series("timestamp", ends).cast(pl.Datetime("us", "UTC"))
+    return pl.Series("timestamp", ends).cast(TIME)
 
 
 def _us(times: pl.Series) -> Instants:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from fundingdb.window import YEAR_HOURS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     Counts = NDArray[np.uint8]
     Flags = NDArray[np.bool_]
 
-YEAR_HOURS = 8760.0
 MISSING_HOURS = 24  # a leg whose rate was unknown for so many hours on end is given up
 EDGE = (
     1e-9  # a year: spreads that miss a threshold by less differ from it in the last bits of a division only

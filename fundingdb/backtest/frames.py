@@ -10,6 +10,8 @@ import polars as pl
 
 from fundingdb.backtest import core
 from fundingdb.backtest.result import FIGURES, Result
+from fundingdb.schema import TIME
+from fundingdb.window import YEAR_HOURS
 
 if TYPE_CHECKING:
     from fundingdb.backtest.core import Walked
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from fundingdb.backtest.running import Ready
     from fundingdb.backtest.world import World
 
-_TIME = pl.Datetime("us", "UTC")
 _PAIR = ("asset_class", "base", "long_exchange", "short_exchange")
 
 
@@ -52,7 +53,7 @@ def figures(walked: Walked, notional: float) -> dict[str, float | int | None]:
     of_trade = money[:, core.T_LONG_FUNDING] + money[:, core.T_SHORT_FUNDING] + money[:, core.T_FEES]
     count = len(trades)
     most = int(walked.open_pairs.max()) * notional
-    years = (walked.funding.size - 1) / core.YEAR_HOURS
+    years = (walked.funding.size - 1) / YEAR_HOURS
     spread = float(days.std(ddof=1)) if days.size > 1 else 0.0
     told = {
         "trades": count,
@@ -77,7 +78,7 @@ def _trades(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
     t, money = walked.trades, walked.money
     usd = money[:, 2:] * notional
     funding = usd[:, 0] + usd[:, 1]
-    long, short = _markets(seen, t[:, core.T_LONG]), _markets(seen, t[:, core.T_SHORT])
+    long, short = seen.markets[t[:, core.T_LONG]], seen.markets[t[:, core.T_SHORT]]
     reason = pl.Series(core.REASONS, dtype=pl.String)
     return seen.assets[t[:, core.T_ASSET]].with_columns(
         long_exchange=long["exchange"],
@@ -150,8 +151,8 @@ def _decisions(seen: World, walked: Walked, settings: Settings) -> pl.DataFrame:
     frame = seen.assets[d[:, core.D_ASSET]].with_columns(
         hour_at=_hour(seen, d[:, core.D_HOUR]),
         action=pl.Series(core.ACTIONS, dtype=pl.String)[d[:, core.D_ACTION]],
-        long_exchange=_markets(seen, d[:, core.D_LONG])["exchange"],
-        short_exchange=_markets(seen, d[:, core.D_SHORT])["exchange"],
+        long_exchange=seen.markets[d[:, core.D_LONG]]["exchange"],
+        short_exchange=seen.markets[d[:, core.D_SHORT]]["exchange"],
         spread_apr=pl.Series(told[:, core.D_SPREAD]).fill_nan(None),
         before=pl.Series(told[:, core.D_BEFORE]),
         why=pl.Series(d[:, core.D_REASON]),
@@ -186,7 +187,7 @@ def _spreads(ready: Ready, walked: Walked) -> pl.DataFrame:
             hour_at=_hour(seen, hour),
             long_exchange=exchange[seen.exchange[low]],
             short_exchange=exchange[seen.exchange[high]],
-            spread_apr=pl.Series((seen.known[high, hour] - seen.known[low, hour]) * core.YEAR_HOURS),
+            spread_apr=pl.Series((seen.known[high, hour] - seen.known[low, hour]) * YEAR_HOURS),
         )
         .select("hour_at", *_PAIR, "spread_apr")
     )
@@ -203,7 +204,7 @@ def _heat(ready: Ready) -> pl.DataFrame:
         "exchange",
         "asset_class",
         "base",
-        mean_apr=pl.col("total") / pl.col("hours") * core.YEAR_HOURS,
+        mean_apr=pl.col("total") / pl.col("hours") * YEAR_HOURS,
         known_hours="hours",
     )
 
@@ -222,10 +223,6 @@ def _endings(trades: pl.DataFrame, summary: dict[str, float | int | None]) -> li
     return notes
 
 
-def _markets(seen: World, rows: np.ndarray) -> pl.DataFrame:
-    return seen.markets[rows]
-
-
 def _hour(seen: World, hours: np.ndarray) -> pl.Series:
     start = int(seen.start.timestamp()) * 1_000_000
-    return pl.Series("hour_at", start + hours.astype(np.int64) * 3_600_000_000).cast(_TIME)
+    return pl.Series("hour_at", start + hours.astype(np.int64) * 3_600_000_000).cast(TIME)

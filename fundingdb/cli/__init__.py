@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fundingdb import __version__
 from fundingdb.errors import FundingdbError
+from fundingdb.place import default_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--warehouse",
             type=Path,
-            default=Path(os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse"),
+            default=default_warehouse(),
             metavar="DIR",
             help="the folder that holds lake/ and fundingdb.duckdb (FUNDINGDB_WAREHOUSE, else ./warehouse)",
         )

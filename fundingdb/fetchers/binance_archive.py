@@ -38,13 +38,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.errors import BadCall
 from fundingdb.fetchers import binance
-from fundingdb.fetchers.base import Asked, Budget, Fetcher, History, Market, Months, Reader, Request, Round
+from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
+from fundingdb.fetchers.base import Asked, Budget, Fetcher, History, Market, Months, Reader, Request
 from fundingdb.fetchers.binance import ABSURD, Payment, rate_types
 from fundingdb.fetchers.clocks import HOUR_MS, text_ms
 from fundingdb.fetchers.rows import decimals, funding_rows
-from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
+from fundingdb.schema import FUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,17 +204,12 @@ def _stated(reader: Reader, market: Market, instants: list[int], rows: Sequence[
     return hours
 
 
-def _refusal(status: int, _body: bytes) -> FundingdbError | None:
-    if status == 200 or status >= 500:
-        return None
-    if status == 404:
-        return BadCall(
-            "the archive has no such month (404): not published, or the market had no payment then; it does not say which. "
-            "The exchange itself may know: leave out --source archive"
-        )
-    if status == 429:
-        return RateLimited(f"{SOURCE} answers 429: too many requests from this address")
-    return Refused(f"{SOURCE} answers {status}: see the datasheet, fundingdb/fetchers/binance_archive.py")
+_refusal = partial(
+    refusal,
+    SOURCE,
+    missing=(404,),
+    lacking="month ({status}): not published, or the market had no payment then",
+)
 
 
 def _archive(api: Fetcher, kind: str, first: datetime) -> Fetcher:
@@ -223,8 +219,8 @@ def _archive(api: Fetcher, kind: str, first: datetime) -> Fetcher:
         version=1,
         base_url=_BASE,
         budget=Budget(scope=SOURCE, capacity=20, per_seconds=1, concurrent=8),
-        markets=Round(lambda _known: [], lambda _body, _asked: MARKETS.empty()),
-        current=Round(lambda _known: [], lambda _body, _asked: SNAPSHOTS.empty()),
+        markets=NO_LIST,
+        current=NOTHING_NOW,
         history=History(
             paging=Months(first=first, published_after=timedelta(days=8)),
             request=partial(_ask, kind),

@@ -31,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -95,7 +95,9 @@ class _Payment(msgspec.Struct, rename="camel"):
     mark_price_twap: str
 
 
-class _Legacy(msgspec.Struct, rename="camel"):
+class Written(msgspec.Struct, rename="camel"):
+    """A settlement that does not name its market, all figures as text: of a legacy answer, or of the archive."""
+
     ts: str
     funding_rate: str
     oracle_price_twap: str
@@ -113,7 +115,7 @@ class _Page(msgspec.Struct):
 
 
 class _LegacyPage(msgspec.Struct, rename="camel"):
-    funding_rates: list[_Legacy]
+    funding_rates: list[Written]
 
 
 class _Sides(msgspec.Struct):
@@ -164,25 +166,6 @@ class _Contracts(msgspec.Struct):
     contracts: list[_Contract]
 
 
-class Figures(Protocol):
-    """The figures of a settlement as written."""
-
-    @property
-    def funding_rate(self) -> str:
-        """Money per base unit and hour."""
-        ...
-
-    @property
-    def oracle_price_twap(self) -> str:
-        """Quote per contract unit."""
-        ...
-
-    @property
-    def mark_price_twap(self) -> str:
-        """Quote per contract unit."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Venue:
     """One of the two, and how its answers are read."""
@@ -203,7 +186,7 @@ class _Venue:
         legacy = isinstance(value, dict) and "fundingRates" in value
         if legacy:
             rows = shaped(value, _LegacyPage, self.name, _HISTORY).funding_rates
-            stamps = [self._written(reader, row.ts) for row in rows]
+            stamps = [written_at(reader, row.ts) for row in rows]
         else:
             page = self.page(value)
             rows, stamps = page.records, [reader.seconds({"ts": row.ts}, "ts") for row in page.records]
@@ -233,12 +216,6 @@ class _Venue:
         """The token of the next page of a day."""
         meta = self.page(decode(body, self.name, _HISTORY)).meta
         return meta.next_page if meta else None
-
-    @staticmethod
-    def _written(reader: Reader, ts: str) -> int:
-        if not (ts.isascii() and ts.isdigit()):
-            raise reader.bad("ts", "is not a time in Unix seconds, as text", ts)
-        return reader.seconds({"ts": int(ts)}, "ts")
 
     # --- current
 
@@ -364,7 +341,14 @@ class _Venue:
         )
 
 
-def payment(reader: Reader, row: Figures, stamp: int, market: Market) -> dict[str, Any]:
+def written_at(reader: Reader, ts: str) -> int:
+    """Unix seconds written as text."""
+    if not (ts.isascii() and ts.isdigit()):
+        raise reader.bad("ts", "is not a time in Unix seconds, as text", ts)
+    return reader.seconds({"ts": int(ts)}, "ts")
+
+
+def payment(reader: Reader, row: _Payment | Written, stamp: int, market: Market) -> dict[str, Any]:
     """The figures of one settlement: a rate from money and oracle price; integers without a point are legacy figures."""
     money = reader.finite("fundingRate", row.funding_rate)
     oracle = counted(reader, "oraclePriceTwap", row.oracle_price_twap, market.symbol)

@@ -18,16 +18,16 @@ from __future__ import annotations
 
 import csv
 import zlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.errors import BadCall
 from fundingdb.fetchers import drift
-from fundingdb.fetchers.base import Asked, Budget, Days, Fetcher, History, Market, Reader, Request, Round
+from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
+from fundingdb.fetchers.base import Asked, Budget, Days, Fetcher, History, Market, Reader, Request
 from fundingdb.fetchers.rows import funding_rows
-from fundingdb.schema import MARKETS, SNAPSHOTS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,13 +42,6 @@ _FIRST, _LAST = datetime(2022, 11, 1, tzinfo=UTC), datetime(2025, 1, 8, tzinfo=U
 _MOST_BYTES = 1 << 20  # of a file and of what is in it; a day has 24 rows
 _COLUMNS = ("ts", "fundingRate", "oraclePriceTwap", "markPriceTwap")
 _LEAST, _SHARE, _NEAR = 3, 0.25, 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    funding_rate: str
-    oracle_price_twap: str
-    mark_price_twap: str
 
 
 def _ask(market: Market, window: Window, _cursor: str | None) -> Request:
@@ -70,11 +63,8 @@ def _parse(body: bytes, asked: Asked) -> pl.DataFrame:
         raise reader.bad("(rows)", "are none; a day without records has no file")
     cells = {name: [line[header.index(name)] for line in lines] for name in header}
     market = _market(reader, asked, set(cells.get("symbol", ())))
-    stamps = [_stamp(reader, asked, text) for text in cells["ts"]]
-    figures = zip(cells["fundingRate"], cells["oraclePriceTwap"], cells["markPriceTwap"], strict=True)
-    paid = [
-        drift.payment(reader, _Row(*row), stamp, market) for row, stamp in zip(figures, stamps, strict=True)
-    ]
+    rows = [drift.Written(*row) for row in zip(*(cells[name] for name in _COLUMNS), strict=True)]
+    paid = [drift.payment(reader, row, _stamp(reader, asked, row.ts), market) for row in rows]
     _prove(reader, paid, market)
     known = {name: [row[name] for row in paid] for name in paid[0]}
     return funding_rows(market, asked, known | {"source": [SOURCE] * len(paid)}, hours=1.0)
@@ -109,9 +99,7 @@ def _market(reader: Reader, asked: Asked, named: set[str]) -> Market:
 
 
 def _stamp(reader: Reader, asked: Asked, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise reader.bad("ts", "is not a time in Unix seconds", text)
-    seconds = reader.seconds({"ts": int(text)}, "ts")
+    seconds = drift.written_at(reader, text)
     day = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d}"
     if asked.request is not None and not asked.request.path.endswith(f"/{day}"):
         raise reader.bad("ts", f"lies on {day}, another day than the file's", text)
@@ -131,27 +119,20 @@ def _prove(reader: Reader, paid: list[dict[str, float]], market: Market) -> None
         raise reader.bad("fundingRate", told)
 
 
-def _refusal(status: int, _body: bytes) -> FundingdbError | None:
-    if status == 200 or status >= 500:
-        return None
-    if status in (403, 404):
-        return BadCall(
-            f"the archive has no such day ({status}): lost, or the market had no record then; it does not say which. "
-            "The exchange itself may know: leave out --source archive"
-        )
-    if status == 429:
-        return RateLimited(f"{SOURCE} answers 429: too many requests from this address")
-    return Refused(f"{SOURCE} answers {status}: see the datasheet, fundingdb/fetchers/drift_archive.py")
-
-
+_refusal = partial(
+    refusal,
+    SOURCE,
+    missing=(403, 404),
+    lacking="day ({status}): lost, or the market had no record then",
+)
 DRIFT = Fetcher(
     exchange="drift",
     source=SOURCE,
     version=1,
     base_url=_BASE,
     budget=Budget(scope=SOURCE, capacity=5, per_seconds=1, concurrent=4),
-    markets=Round(lambda _known: [], lambda _body, _asked: MARKETS.empty()),
-    current=Round(lambda _known: [], lambda _body, _asked: SNAPSHOTS.empty()),
+    markets=NO_LIST,
+    current=NOTHING_NOW,
     history=History(
         paging=Days(first=_FIRST, last=_LAST),
         request=_ask,

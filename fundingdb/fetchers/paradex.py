@@ -76,6 +76,7 @@ _HISTORY = "/funding/data"
 _PAGE = 5000
 _EDGE_MS = 120_000  # how long before an end of its hour the sample may stand that speaks for it
 _OFF = 0.02  # that the index may move unlike its premium, as a part of the hour's premium
+_MEASURED = ("funding_time", "reported_time", "funding_rate", "native_rate", "mark_price")
 _LEAST_RATE = 1e-7  # per period: below it the quotient premium / rate has too few decimals for a price
 
 
@@ -202,9 +203,6 @@ def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any
         "native_rate": change,
         "mark_price": None,
     }
-
-
-_MEASURED = ("funding_time", "reported_time", "funding_rate", "native_rate", "mark_price")
 
 
 def _price(reader: Reader, sample: _Sample, premium: float) -> float | None:

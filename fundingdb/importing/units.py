@@ -14,6 +14,7 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadData, UnknownName
 from fundingdb.importing.reading import ROW
+from fundingdb.window import YEAR_HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Per hour. Lighter publishes the calm 0.00125 percent cut to 0.0012.
 _BASE_1H = {"lighter": 0.000012}
-_HOURS_A_YEAR = 8760.0
 # Smallest step of settled figures as a fraction: Hyperliquid writes ten decimals (all 121,610 recorded payments do).
 STEPS = {"hyperliquid": 1e-10}
 _TURNED, _MONEY = "-turned", "money"
@@ -33,8 +33,8 @@ _BASES = {
     "percent-per-hour": 1.0,
     "fraction-per-8h": 8.0,
     "percent-per-8h": 8.0,
-    "fraction-per-year": _HOURS_A_YEAR,
-    "percent-per-year": _HOURS_A_YEAR,
+    "fraction-per-year": YEAR_HOURS,
+    "percent-per-year": YEAR_HOURS,
     _MONEY: None,
 }
 UNITS = tuple(_BASES)

@@ -6,6 +6,7 @@ writer reads a pinned version, and commits only if that is still the newest: who
 
 from fundingdb.lake.audit import Finding, Report  # noqa: TID251 - own rooms
 from fundingdb.lake.log import Version  # noqa: TID251 - own rooms
-from fundingdb.lake.store import Lake, Merged, Upserted, default_warehouse  # noqa: TID251 - own rooms
+from fundingdb.lake.store import Lake, Merged, Upserted  # noqa: TID251 - own rooms
+from fundingdb.place import default_warehouse
 
 __all__ = ["Finding", "Lake", "Merged", "Report", "Upserted", "Version", "default_warehouse"]

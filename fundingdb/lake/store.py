@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 import uuid
@@ -19,6 +18,7 @@ from fundingdb.lake import audit, files, merge  # noqa: TID251 - own rooms
 from fundingdb.lake.log import Log, told  # noqa: TID251 - own rooms
 from fundingdb.lake.plan import Plan, all_known, discard, planned, touching  # noqa: TID251 - own rooms
 from fundingdb.lake.vacuum import KEEP, vacuum  # noqa: TID251 - own rooms
+from fundingdb.place import default_warehouse
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
 from fundingdb.window import instant
 
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 LAYOUT = 1
 _TRIES = 60
 _LONGEST_PAUSE = 0.5  # seconds
-
-
-def default_warehouse() -> Path:
-    """The folder that FUNDINGDB_WAREHOUSE names, else `warehouse` in the working folder."""
-    return Path(os.environ.get("FUNDINGDB_WAREHOUSE") or "warehouse")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from fundingdb.loaded import instants, names
 from fundingdb.loaded.names import WHO, Chosen, Market
 from fundingdb.loaded.picture import KEEPS, Picture
 from fundingdb.loaded.rows import gathered
+from fundingdb.schema import TIME
 from fundingdb.window import Window, instant
 
 if TYPE_CHECKING:
@@ -279,15 +280,14 @@ class Loaded:
         )
 
 
-_TIME = pl.Datetime("us", "UTC")
 _KNOWN = {"rate_1h": pl.Float64, "funding_time": pl.Float64, "fresh": pl.Boolean}
 _SUMMARY = {
     **dict.fromkeys(WHO, pl.String),
     "main": pl.Boolean,
     "mismatch": pl.Boolean,
     "payments": pl.Int64,
-    "first": _TIME,
-    "last": _TIME,
+    "first": TIME,
+    "last": TIME,
     "interval_hours": pl.List(pl.Float64),
     "holes": pl.Int64,
     "hole_hours": pl.Float64,

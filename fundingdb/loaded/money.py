@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from fundingdb.window import YEAR_HOURS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -84,7 +86,7 @@ def summary(
 def _told(paid: pl.DataFrame, lost: Unpaid, span_hours: float, notional: float) -> tuple[object, ...]:
     specials = paid.filter(rate_type="special").height
     funding = float(paid["cash"].sum())
-    a_year = funding / notional / span_hours * 8760
+    a_year = funding / notional / span_hours * YEAR_HOURS
     untold = hours(lost.holes), hours(lost.unknown)
     return paid.height, specials, funding, a_year, span_hours, *untold, paid["mark_ratio"].count()
 

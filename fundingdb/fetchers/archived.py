@@ -1,0 +1,30 @@
+"""What archives of files have in common: no list, nothing of now, and a missing file that is a failure."""
+
+from __future__ import annotations
+
+from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
+from fundingdb.fetchers.base import Round
+from fundingdb.schema import MARKETS, SNAPSHOTS
+
+NO_LIST = Round(lambda _known: [], lambda _body, _asked: MARKETS.empty())
+NOTHING_NOW = Round(lambda _known: [], lambda _body, _asked: SNAPSHOTS.empty())
+
+
+def refusal(
+    source: str, status: int, _body: bytes, *, missing: tuple[int, ...], lacking: str
+) -> FundingdbError | None:
+    """What a status of the archive `source` means; None: an answer, or one to ask again.
+
+    The statuses in `missing` say that there is no such file, and no reason: `lacking` names the file and the likely ones.
+    """
+    if status == 200 or status >= 500:
+        return None
+    if status in missing:
+        return BadCall(
+            f"the archive has no such {lacking.format(status=status)}; it does not say which. "
+            "The exchange itself may know: leave out --source archive"
+        )
+    if status == 429:
+        return RateLimited(f"{source} answers 429: too many requests from this address")
+    place = source.replace("-", "_")
+    return Refused(f"{source} answers {status}: see the datasheet, fundingdb/fetchers/{place}.py")
