@@ -90,6 +90,8 @@ def test_clamped_hours_beside_others_are_taken():
         (day_file()[:-20], "is no whole gzip file"),
         (gzip.compress(b"0" * (2 << 20), mtime=0), "is larger than a day"),
         (b"\xff\xfe", "neither gzip nor plain text"),
+        (gzip.compress(b"", mtime=0), "lacks ts, fundingRate"),
+        (b'"' + b"0" * 200_000, "is no CSV"),
         (day_file(header="ts,fundingRate,oracle,mark"), "lacks oraclePriceTwap, markPriceTwap"),
         (day_file(("1", "2")), "cells, the header"),
         (day_file(hours=0), "are none"),

@@ -54,7 +54,10 @@ def _ask(market: Market, window: Window, _cursor: str | None) -> Request:
 def _parse(body: bytes, asked: Asked) -> pl.DataFrame:
     """FUNDING rows by time of one day of `asked.market`, or of the one market that a column names."""
     reader = Reader("drift", _FILE)
-    header, *lines = list(csv.reader(_text(reader, body).splitlines()))
+    try:
+        header, *lines = list(csv.reader(_text(reader, body).splitlines())) or [[]]
+    except csv.Error as error:
+        raise reader.bad("(body)", f"is no CSV: {error}") from None
     if missing := [name for name in _COLUMNS if name not in header]:
         raise reader.bad("(header)", f"lacks {', '.join(missing)}", ",".join(header)[:200])
     if wrong := [line for line in lines if len(line) != len(header)]:
