@@ -52,8 +52,15 @@ FEES_NOTES: Mapping[str, str] = {
     "read_at": "day on which that was read, UTC; null = not told",
     "evidence": "recorded (an answer of the exchange), documented (its page), inferred (others say so), own (the user's)",
 }
+_PREFIX = r"^([^:]+):"
 _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
+
+
+def place(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
+    """Where the fee of a market holds: its exchange, or the dex of it for a symbol with a dex prefix (hyperliquid:xyz)."""
+    dex = pl.col(symbol).str.extract(_PREFIX)
+    return pl.concat_str(exchange, pl.when(dex.is_not_null()).then(pl.lit(":") + dex).otherwise(pl.lit("")))
 
 
 def fees(file: Path | str | None = None, warehouse: Path | str | None = None) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fundingdb.costs import BASE_TIER, fees
+from fundingdb.costs import BASE_TIER, fees, place
 from fundingdb.errors import BadCall
 from fundingdb.window import HOUR
 
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-# where a fee holds: the exchange, or its dex for a market with a dex prefix, as in the view carry_net
-_PREFIX = pl.col("symbol").str.extract(r"^([^:]+):")
-PLACE = pl.concat_str(
-    "exchange", pl.when(_PREFIX.is_not_null()).then(pl.lit(":") + _PREFIX).otherwise(pl.lit(""))
-)
 
 
 class Fees:
@@ -38,12 +32,12 @@ class Fees:
 
     def priced(self, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         """The markets with their `place`, without those of a dex (xyz:GOLD) that has no fee of its own, which is told."""
-        listed = listed.with_columns(place=PLACE)
+        listed = listed.with_columns(place=place())
         dex = pl.col("place").str.contains(":", literal=True)
         unknown = dex & ~pl.col("place").is_in(self._table["exchange"].implode())
-        for place, count in listed.filter(unknown).group_by("place").len().sort("place").iter_rows():
+        for dex_of, count in listed.filter(unknown).group_by("place").len().sort("place").iter_rows():
             notes.append(
-                f"left out: {count} markets of {place}, whose {self.kind} fee is not known (fees.csv may tell it)"
+                f"left out: {count} markets of {dex_of}, whose {self.kind} fee is not known (fees.csv may tell it)"
             )
         return listed.filter(~unknown)
 
@@ -64,12 +58,12 @@ class Fees:
                 "or leave these exchanges out by --exchanges"
             )
         cost, older = np.zeros((len(places), hours)), list[str]()
-        for n, place in enumerate(places):
-            rows = table.filter(exchange=place).select(self.kind, "effective_at").rows()
+        for n, name in enumerate(places):
+            rows = table.filter(exchange=name).select(self.kind, "effective_at").rows()
             for i, (fee, at) in enumerate(rows):
                 cost[n, max(0, -((start - at) // HOUR)) if i else 0 :] = fee
             if rows[0][1] > start:
-                older.append(f"{place} {rows[0][0]:g} from {rows[0][1]:%Y-%m-%d}")
+                older.append(f"{name} {rows[0][0]:g} from {rows[0][1]:%Y-%m-%d}")
         if older:
             notes.append(
                 f"{self.kind} fees before their first day are not known, that day's are used: {', '.join(older)}"

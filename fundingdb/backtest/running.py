@@ -10,6 +10,7 @@ import numpy as np
 
 from fundingdb import catalog
 from fundingdb.backtest import core, fills, frames, world
+from fundingdb.costs import place
 from fundingdb.errors import BadCall, BadWindow
 from fundingdb.window import floor_hour, instant
 
@@ -62,7 +63,7 @@ def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str |
     listed = fees.priced(listed, told)
     seen = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
     hours = seen.known.shape[1]
-    places = seen.markets.select(place=fills.PLACE).to_series()
+    places = seen.markets.select(place()).to_series()
     names = places.unique().sort().to_list()
     cost, used = fees.by_hour(names, seen.start, hours, told)
     long, short, total, count = core.best_pairs(seen.known, seen.asset_start, seen.exchange, seen.delisted)

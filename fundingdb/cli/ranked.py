@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from fundingdb.costs import place
 from fundingdb.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -51,9 +52,12 @@ def net(con: DuckDBPyConnection, names: Names, at: datetime, hours: float, fill:
     rows = _picked(con.sql(query, params=asked).pl(), names)
     unknown = rows.filter(pl.col("net_apr").is_null())
     if unknown.height:
-        reasons = unknown["reason"].unique().to_list()
         missing = {
-            name for reason in reasons for name in reason.split(" known at that hour for ")[1].split(" and ")
+            name
+            for leg in ("long", "short")
+            for name in unknown.filter(pl.col(f"{leg}_fee").is_null())
+            .select(place(f"{leg}_symbol", f"{leg}_exchange"))
+            .to_series()
         }
         sys.stderr.write(
             f"{unknown.height} of {rows.height} pairs have unknown costs and come last: no base {fill} fee known at "

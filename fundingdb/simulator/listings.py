@@ -175,22 +175,24 @@ def _hyperliquid(tokens: tuple[str, ...]) -> Iterator[Listing]:
 
 
 def _binance(tokens: tuple[str, ...]) -> Iterator[Listing]:
-    for base in tokens:
-        k = 1000 if base in _THOUSANDS else 1
-        name = f"{'1000' if k > 1 else ''}{base}USDT"
-        yield _one("binance", name, base, "USDT", multiplier=k, cap=_CAP, hours=_hours(base))
+    yield from _usdt("binance", tokens)
     yield _one("binance", "NVDAUSDT", "NVDA", "USDT", "equity", cap=_CAP, hours=4)
     gone = datetime(2026, 10, 15, 9, 0, tzinfo=UTC)
     yield _one("binance", "MKRUSDT", "MKR", "USDT", cap=_CAP, hours=4, delisted_at=gone)
 
 
 def _bybit(tokens: tuple[str, ...]) -> Iterator[Listing]:
+    yield from _usdt("bybit", tokens)
+    yield _one("bybit", "1000BONKPERP", "BONK", "USDC", multiplier=1000, cap=_CAP, hours=8)
+    yield _one("bybit", "NVDAUSDT", "NVDA", "USDT", "equity", cap=_CAP, hours=1)
+
+
+def _usdt(exchange: str, tokens: tuple[str, ...]) -> Iterator[Listing]:
+    """The tokens against USDT, as Binance and Bybit name them."""
     for base in tokens:
         k = 1000 if base in _THOUSANDS else 1
         name = f"{'1000' if k > 1 else ''}{base}USDT"
-        yield _one("bybit", name, base, "USDT", multiplier=k, cap=_CAP, hours=_hours(base))
-    yield _one("bybit", "1000BONKPERP", "BONK", "USDC", multiplier=1000, cap=_CAP, hours=8)
-    yield _one("bybit", "NVDAUSDT", "NVDA", "USDT", "equity", cap=_CAP, hours=1)
+        yield _one(exchange, name, base, "USDT", multiplier=k, cap=_CAP, hours=_hours(base))
 
 
 def _dydx(tokens: tuple[str, ...]) -> Iterator[Listing]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fundingdb.backtest.report.table import scrolled
 from fundingdb.backtest.report.text import UNKNOWN, asset, number, percent, safe
 
 if TYPE_CHECKING:
@@ -37,17 +38,12 @@ def shaded(
 ) -> str:
     """A table of percents, a colour for each `step`; headings are escaped already; `missing` stands where no cell is."""
     heads = "".join(f'<th scope="col" class="n">{c}</th>' for c in columns)
-    body = "\n".join(
+    body = (
         f'<tr><th scope="row">{head}</th>'
         f"{''.join(_cell(cells.get((r, c)), step, missing) for c in range(len(columns)))}</tr>"
         for r, head in enumerate(rows)
     )
-    region = f'class="scroll" role="region" tabindex="0" aria-label="{safe(label)}"'
-    return (
-        f"<div {region}>"
-        f'<table class="heat sortable"><thead><tr><th scope="col">{corner}</th>{heads}</tr></thead>'
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
+    return scrolled(label, ' class="heat sortable"', f'<th scope="col">{corner}</th>{heads}', body)
 
 
 def heat(frame: pl.DataFrame, traded: set[tuple[str, str]]) -> str:

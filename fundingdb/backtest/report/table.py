@@ -53,10 +53,16 @@ def table(
         f'<th scope="col"{" class=n" if c.figures else ""}>{c.title}{f" <small>{c.unit}</small>" if c.unit else ""}</th>'
         for c in columns
     )
-    body = "\n".join(f"<tr>{''.join(_cells(columns, row))}</tr>" for row in rows)
+    body = (f"<tr>{''.join(_cells(columns, row))}</tr>" for row in rows)
+    return scrolled(label, " class=sortable" if sortable else "", heads, body)
+
+
+def scrolled(label: str, look: str, heads: str, rows: Iterable[str]) -> str:
+    """A table of rows made already, in a frame of its own; `look` is its class as an attribute."""
+    body = "\n".join(rows)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{safe(label)}">'
-        f"<table{' class=sortable' if sortable else ''}><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
+        f"<table{look}><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
     )
 
 
