@@ -70,6 +70,14 @@ def test_trades_and_decisions_are_written_as_csv_or_parquet(capsys, warehouse, t
     assert pl.read_csv(trades)["entered_at"].to_list() == ["2025-01-01T20:00:00Z"]
     assert pl.read_parquet(decisions)["action"].to_list() == ["enter", "exit"]
     assert said(capsys, warehouse, "--trades", "trades.txt")[0] == 2
+    kept = trades.read_bytes()
+    wrong = said(
+        capsys, warehouse, "--trades", str(trades), "--decisions", str(tmp_path / "absent" / "d.csv")
+    )
+    assert wrong[0] == 2
+    assert "create it first" in wrong[2]
+    assert trades.read_bytes() == kept
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({trades.name, decisions.name})
 
 
 def test_a_grid_is_a_row_a_point(capsys, warehouse):

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import polars as pl
 
     from fundingdb.backtest.result import Result, Settings
+
+    Put = Callable[[str | bytes], None]
 
 HELP = "what long-here, short-there on the widest funding spreads would have earned, after costs"
 EXAMPLE = "fundingdb backtest --tokens BTC,KAITO --entry-apr 0.3 --exit-apr 0.05 --hold 24h --start 2025-06-01 --end 2026-01-01"
@@ -74,52 +76,57 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print warnings first, then the figures, top trades and daily money by leg; with --grid one row a point."""
-    from contextlib import nullcontext
+    from contextlib import ExitStack
 
     from fundingdb.backtest.grids import axes_of
     from fundingdb.cli.whole import whole
     from fundingdb.errors import BadCall
 
     axes = None if args.grid is None else axes_of(args.grid)
-    files = {"trades": _file(args.trades), "decisions": _file(args.decisions)}
-    if axes is not None and any(files.values()):
+    files = {"trades": _file(args.trades), "decisions": _file(args.decisions), "html": args.html}
+    if axes is not None and (args.trades is not None or args.decisions is not None):
         raise BadCall("--trades and --decisions are of one run: leave out --grid, or them")
-    with nullcontext() if args.html is None else whole(args.html, "--html") as put:
+    with ExitStack() as places:
+        put = {
+            name: places.enter_context(whole(file, f"--{name}"))
+            for name, file in files.items()
+            if file is not None
+        }
         if axes is None:
-            _one(args, files, put)
+            _one(args, put)
         else:
             _many(args, axes, put)
     return 0
 
 
-def _one(args: Namespace, files: dict[str, str | None], put: Callable[[str], None] | None) -> None:
+def _one(args: Namespace, put: Mapping[str, Put]) -> None:
     from fundingdb.backtest.running import run as backtest
 
     result = backtest(_settings(args), args.warehouse)
-    for name, path in files.items():
-        if path is not None:
-            _write(getattr(result, name), path)
-    if put is not None:
+    for name in ("trades", "decisions"):
+        if name in put:
+            put[name](_written(getattr(result, name), getattr(args, name)))
+    if "html" in put:
         from fundingdb.backtest.report import html
 
-        put(html(result))
+        put["html"](html(result))
     if args.json:
         _json(result)
     else:
         _print(result)
 
 
-def _many(args: Namespace, axes: dict[str, list[float]], put: Callable[[str], None] | None) -> None:
+def _many(args: Namespace, axes: dict[str, list[float]], put: Mapping[str, Put]) -> None:
     import sys
 
     from fundingdb.backtest.grids import grid
     from fundingdb.cli.show import show
 
     many = grid(_settings(args), axes, args.warehouse)
-    if put is not None:
+    if "html" in put:
         from fundingdb.backtest.report import grid_html
 
-        put(grid_html(many))
+        put["html"](grid_html(many))
     for warning in many.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     sys.stderr.write(f"fingerprint {many.fingerprint}\n")
@@ -223,13 +230,11 @@ def _file(text: str | None) -> str | None:
     return text
 
 
-def _write(frame: pl.DataFrame, path: str) -> None:
-    from fundingdb.errors import BadCall
+def _written(frame: pl.DataFrame, path: str) -> str | bytes:
+    from io import BytesIO
 
-    try:
-        if path.endswith(".csv"):
-            frame.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-        else:
-            frame.write_parquet(path)
-    except OSError as error:
-        raise BadCall(f"file {path!r}: can't be written ({error})") from None
+    if path.endswith(".csv"):
+        return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    parquet = BytesIO()
+    frame.write_parquet(parquet)
+    return parquet.getvalue()

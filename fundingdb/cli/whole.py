@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def whole(text: str, option: str) -> Iterator[Callable[[str], None]]:
-    """A function that puts a text into the file named `text`, in place of what it held.
+def whole(text: str, option: str) -> Iterator[Callable[[str | bytes], None]]:
+    """A function that puts a text or bytes into the file named `text`, in place of what it held.
 
     The place is tried on entry, so that a long run does not end at a place that can't be written; until the function is
     called, and when it fails, the file stays as it was. Raises BadCall naming `option`, file and reason.
     """
     asked = f"{option} {text!r}"
     path = Path(os.path.realpath(text))  # a link stays a link
-    part = path.parent / f".fundingdb-{os.getpid()}.part"
+    part = path.parent / f".fundingdb-{os.getpid()}{option}.part"
 
-    def put(content: str) -> None:
+    def put(content: str | bytes) -> None:
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(content)
+            with part.open("wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
