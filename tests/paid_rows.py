@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import polars as pl
 
-from fundingdb import catalog
+from fundingdb import catalog, headers
 from fundingdb.loaded import Chosen, Loaded, Picture
 from fundingdb.provider import FundingRateBacktestDataProvider
 from fundingdb.schema import FUNDING, RESTATEMENTS
@@ -13,7 +13,7 @@ from fundingdb.window import Window
 
 T0 = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-_VIEWS = [view for view in catalog.views() if view.name in ("funding", "funding_ranges", "carry")]
+_VIEWS = [view for view in headers.views() if view.name in ("funding", "funding_ranges", "carry")]
 
 
 def at(*day: int) -> datetime:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from test_views import HOUR, T0, asked, fill, market, paid
 
-from fundingdb import catalog
+from fundingdb import catalog, headers
 from fundingdb.cli import coverage, gaps, shell, spreads
 from fundingdb.cli import sql as sql_verb
 from fundingdb.cli.show import show
@@ -77,7 +77,7 @@ def test_the_shell_of_1_5_opens_it_from_any_folder_under_a_hostile_name(tmp_path
     assert in_shell(
         file, "select count(*) as n from carry('BTC', 'a', 'b', '2026-01-05', '2026-01-06')", cwd="/"
     ) == [{"n": 2}]
-    for view in catalog.views():
+    for view in headers.views():
         if not view.is_macro:
             in_shell(file, f"select count(*) from {view.name}", cwd="/")
     said = in_shell(file, "select comment from duckdb_views() where view_name = 'best_spreads'")
@@ -92,7 +92,7 @@ def test_the_shell_of_1_5_opens_it_from_any_folder_under_a_hostile_name(tmp_path
 def test_an_empty_lake_opens_with_all_columns(tmp_path):
     file = catalog.rebuild(tmp_path)
     with catalog.connect(tmp_path) as con:
-        for view in catalog.views():
+        for view in headers.views():
             if not view.is_macro:
                 assert in_shell(file, f"select * from {view.name}") == []
                 described = con.sql(f"describe {view.name}").pl()["column_name"].to_list()
@@ -149,7 +149,7 @@ def test_a_header_that_is_not_as_described_is_named(tmp_path):
     ):
         file.write_text(header)
         with pytest.raises(LakeError, match=problem.replace("|", r"\|")):
-            catalog.parse(file)
+            headers.parse(file)
 
 
 def test_a_folder_that_is_not_there_or_not_writable_is_named(tmp_path):

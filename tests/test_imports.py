@@ -12,6 +12,7 @@ PACKAGE = ROOT / "fundingdb"
 RANK = {
     "errors": 0,
     "place": 0,
+    "headers": 1,
     "window": 1,
     "schema": 2,
     "identity": 3,

@@ -14,11 +14,11 @@ from real_data import seven_venues
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from fundingdb import catalog
+from fundingdb import catalog, headers
 from fundingdb.lake import Lake
 from fundingdb.schema import FETCHES, FUNDING, MARKETS, TABLES
 
-VIEWS = {view.name: view for view in catalog.views()}
+VIEWS = {view.name: view for view in headers.views()}
 SELECTS = sorted(name for name, view in VIEWS.items() if not view.is_macro)
 RELATIONS = {*VIEWS, *TABLES, "lake_funding", "lake_funding_first", "lake_funding_rest", "fees"}
 

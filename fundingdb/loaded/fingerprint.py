@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fundingdb import __version__, catalog  # noqa: TID251 - the views are code too
+from fundingdb import __version__, headers
 
 if TYPE_CHECKING:
     from fundingdb.loaded.rows import Rows
@@ -46,7 +46,7 @@ def of_code() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parents[1]
     modules = {p.relative_to(package).as_posix(): p for p in package.rglob("*.py")}
-    views = {f"sql/{p.name}": p for p in catalog.sql_files()}
+    views = {f"sql/{p.name}": p for p in headers.sql_files()}
     for name, path in sorted((modules | views).items()):
         digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return f"{__version__}-{digest.hexdigest()[:12]}"
