@@ -2,47 +2,25 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 
-import polars as pl
 import pytest
+from paid_rows import payment, rows
 
 from fundingdb.catalog import rebuild
 from fundingdb.cli import main
 from fundingdb.lake import Lake
-from fundingdb.schema import FUNDING
-
-START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     """Five days of BTC: alpha pays 1e-5 an hour, beta 2e-4; a fee of 0.01 % on both."""
     place = tmp_path_factory.mktemp("lake")
-    rows = [
-        {
-            "exchange": exchange,
-            "source": exchange,
-            "symbol": "BTC-USD",
-            "base": "BTC",
-            "quote": "USD",
-            "asset_class": "crypto",
-            "funding_time": at,
-            "interval_hours": 1.0,
-            "interval_from": "declared",
-            "funding_rate": rate,
-            "rate_type": "regular",
-            "native_rate": rate,
-            "mark_price": None,
-            "index_price": None,
-            "reported_time": at,
-            "fetched_at": at,
-        }
+    paid = [
+        payment(exchange, "BTC-USD", n, rate, base="BTC")
         for exchange, rate in (("alpha", 1e-5), ("beta", 2e-4))
-        for at in (START + n * timedelta(hours=1) for n in range(120))
+        for n in range(120)
     ]
-    schema = {c: FUNDING.columns[c].dtype for c in FUNDING.columns if c != "month"}
-    Lake(place).upsert("funding", FUNDING.check(pl.DataFrame(rows, schema=schema)))
+    Lake(place).upsert("funding", rows(*paid))
     rebuild(place)
     fees = "exchange,tier,taker,maker,effective_at\n"
     fees += "".join(f"{e},base,0.0001,0.0001,2020-01-01\n" for e in ("alpha", "beta"))
