@@ -68,7 +68,7 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
     if span is None:
         return False
     near = found.filter(
-        ((pl.col("high") < span[0]) | (pl.col("low") > span[1])).not_().fill_null(value=True),
+        _may_hold(*span),
         *(pl.col(p).is_in(frame[p].unique().to_list()) for p in t.partitions if p != "month"),
     )
     if near["rows"].sum() < frame.height or not _there(log, frame.row(0, named=True), near):
@@ -86,8 +86,8 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
 def _there(log: Log, row: Mapping[str, Any], found: pl.DataFrame) -> bool:
     """Whether the key of this row is in one of the files: of rows all new, this one tells so without reading the others."""
     t = log.table
-    at = pl.lit(row[str(t.time)])
-    around = found.filter(((pl.col("low") > at) | (pl.col("high") < at)).not_().fill_null(value=True))
+    at = row[str(t.time)]
+    around = found.filter(_may_hold(at, at))
     same = [pl.col(k) == pl.lit(row[k], t.schema[k]) for k in t.key]
     return not files.scan(log.home, t, around).filter(same).select(t.key).head(1).collect().is_empty()
 
@@ -111,8 +111,7 @@ def _partition(
     paths = [log.home / p for p in mine["path"]]
     span, near = _span(t, rows), paths
     if span is not None:
-        apart = (mine["high"] < span[0]) | (mine["low"] > span[1])
-        near = [p for p, far in zip(paths, apart, strict=True) if not far]
+        near = [log.home / p for p in mine.filter(_may_hold(*span))["path"]]
     if amend:
         rows = t.check(merge.amended(t, rows, files.read(near, t, files.body(t), span)))
     inside = [c for c in files.body(t) if c not in t.stamp]
@@ -135,6 +134,12 @@ def _partition(
         out = merge.replace(t, everything, got.changed.select(files.body(t)), got.fresh.select(files.body(t)))
         plan.removed.append(mine)
     plan.drafts.append(files.write(log.home, t, dict(zip(t.partitions, key, strict=True)), out))
+
+
+def _may_hold(first: datetime, last: datetime) -> pl.Expr:
+    """Which files may hold times from `first` to `last`; one that does not tell its own may."""
+    apart = (pl.col("high") < pl.lit(first)) | (pl.col("low") > pl.lit(last))
+    return apart.not_().fill_null(value=True)
 
 
 def _span(t: Table, rows: pl.DataFrame) -> tuple[datetime, datetime] | None:
