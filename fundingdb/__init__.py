@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fundingdb.catalog import connect
+    from fundingdb.catalog.catalog import connect
     from fundingdb.errors import FundingdbError
     from fundingdb.lake import Lake
-    from fundingdb.provider import FundingRateBacktestDataProvider
+    from fundingdb.provider.provider import FundingRateBacktestDataProvider
     from fundingdb.sources import (
         BaseFundingDataSource,
         CoinGeckoFundingDataSource,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         LighterFundingDataSource,
     )
 
-__version__ = "0.1.0"
 __all__ = [
     "BaseFundingDataSource",
     "CoinGeckoFundingDataSource",
@@ -37,15 +36,21 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "connect": "catalog",
+    "connect": "catalog.catalog",
     "FundingdbError": "errors",
     "Lake": "lake",
-    "FundingRateBacktestDataProvider": "provider",
+    "FundingRateBacktestDataProvider": "provider.provider",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name where it is first used: `import fundingdb` stays light."""
+    if name == "__version__":
+        return import_module("fundingdb.settings").version()
     if name not in __all__:
         raise AttributeError(f"module 'fundingdb' has no attribute {name!r}")
     return getattr(import_module(f"fundingdb.{_ROOMS.get(name, 'sources')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

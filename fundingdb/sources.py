@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import polars as pl
 
-from fundingdb import catalog
-from fundingdb.asking import Source
-from fundingdb.collector import Collector
+from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall, FundingdbError, UnknownName
-from fundingdb.fetchers import fetcher
-from fundingdb.http import Engine
-from fundingdb.intervals import observed
+from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest.collector import Collector
+from fundingdb.ingest.intervals import observed
+from fundingdb.ingest.ledger import due
+from fundingdb.ingest.listing import choose, market_of, named, of_tokens
 from fundingdb.lake import Lake, Upserted
-from fundingdb.ledger import due
-from fundingdb.listing import choose, market_of, named, of_tokens
-from fundingdb.place import default_warehouse
-from fundingdb.rounds import Schedule, run_rounds
 from fundingdb.schema import FUNDING, SNAPSHOTS
+from fundingdb.settings import default_warehouse
+from fundingdb.transport.http import Engine
+from fundingdb.transport.schedule import Schedule, run_rounds
+from fundingdb.transport.walk import Source
 from fundingdb.window import Window, floor_hour, instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from fundingdb.collector import Report
-    from fundingdb.fetchers.base import Fetcher, Market
+    from fundingdb.fetchers.contract import Fetcher, Market
+    from fundingdb.ingest.collector import Report
 
 
 class BaseFundingDataSource:
@@ -115,7 +115,7 @@ class BaseFundingDataSource:
         """Settled rates of `token` (base or symbol) with start <= funding_time < end: FUNDING rows in order of time.
 
         `end` defaults to the last settlement surely published. Intervals that the source does not tell are found where their
-        neighbours show them (`fundingdb.intervals`), so never for the first row. Empty means that the source proved it has
+        neighbours show them (`fundingdb.ingest.intervals`), so never for the first row. Empty means that the source proved it has
         none. Raises BadCall for a source without history, UnknownName, BadWindow.
         """
         return await self._history(

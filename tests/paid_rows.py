@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import polars as pl
 
-from fundingdb import catalog, headers
-from fundingdb.loaded import Chosen, Loaded, Picture
-from fundingdb.provider import FundingRateBacktestDataProvider
+from fundingdb.catalog import catalog, headers
+from fundingdb.provider.loading import Loaded
+from fundingdb.provider.names import Chosen
+from fundingdb.provider.picture import Picture
+from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.schema import FUNDING, RESTATEMENTS
 from fundingdb.window import Window
 

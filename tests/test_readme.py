@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fundingdb.fetchers import fetcher, names
+from fundingdb.fetchers.registry import fetcher, names
 from fundingdb.simulator import Simulator, World
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,7 +2,6 @@ import asyncio
 
 import polars as pl
 import pytest
-from worlds import HOUR, SETTLING, differing
 
 from fundingdb import (
     CoinGeckoFundingDataSource,
@@ -15,6 +14,7 @@ from fundingdb.errors import BadCall, UnknownName
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.simulator import Simulator, World
+from tests.worlds import HOUR, SETTLING, differing
 
 NATIVE = {
     "extended": ExtendedFundingDataSource,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from fundingdb.collector import Collector
-from fundingdb.fetchers import fetcher
-from fundingdb.http import Engine
+from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
 from fundingdb.simulator import Simulator, World
+from fundingdb.transport.http import Engine
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)

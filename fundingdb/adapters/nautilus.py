@@ -40,7 +40,7 @@ except ImportError:
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fundingdb.provider import FundingRateBacktestDataProvider, Instant
+    from fundingdb.provider.provider import FundingRateBacktestDataProvider, Instant
 
 _ID = re.compile(
     r"[^\W_][\w:-]*(\.[\w:-]+)*\.[A-Z][A-Z0-9_]*"

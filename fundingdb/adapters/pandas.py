@@ -28,7 +28,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fundingdb.provider import FundingRateBacktestDataProvider
+    from fundingdb.provider.provider import FundingRateBacktestDataProvider
 
     Instants = np.ndarray[tuple[int], np.dtype[np.int64]]
 

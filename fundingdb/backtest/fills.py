@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fundingdb.costs import BASE_TIER, fees, place
+from fundingdb.catalog.fees import BASE_TIER, fees, place
 from fundingdb.errors import BadCall
 from fundingdb.window import HOUR
 

@@ -16,8 +16,7 @@ from fundingdb.window import YEAR_HOURS
 if TYPE_CHECKING:
     from fundingdb.backtest.core import Walked
     from fundingdb.backtest.result import Settings
-    from fundingdb.backtest.running import Ready
-    from fundingdb.backtest.world import World
+    from fundingdb.backtest.world import Ready, World
 
 _PAIR = ("asset_class", "base", "long_exchange", "short_exchange")
 

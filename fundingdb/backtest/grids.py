@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fundingdb import catalog
 from fundingdb.backtest.frames import figures
 from fundingdb.backtest.running import READS, checked, prepare, walk
+from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall, UnknownName
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fundingdb.backtest.result import Settings
-    from fundingdb.backtest.running import Ready
+    from fundingdb.backtest.world import Ready
 
 # the word of --grid -> the field of Settings
 AXES = {

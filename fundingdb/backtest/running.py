@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hashlib import sha256
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fundingdb import catalog
 from fundingdb.backtest import core, fills, frames, world
-from fundingdb.costs import place
+from fundingdb.catalog import catalog
+from fundingdb.catalog.fees import place
 from fundingdb.errors import BadCall, BadWindow
 from fundingdb.window import floor_hour, instant
 
@@ -18,27 +18,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
-
     from fundingdb.backtest.result import Result, Settings
+    from fundingdb.catalog.catalog import Connection
 
 
 READS = ("funding", "identity_checks")  # of the views
-
-
-class Ready(NamedTuple):
-    """A world with its best pairs and costs: what one run or many start from."""
-
-    world: world.World
-    best_long: NDArray[np.int32]
-    best_short: NDArray[np.int32]
-    heat: tuple[NDArray[np.float64], NDArray[np.int64]]
-    fee: NDArray[np.float64]  # place x hour
-    place: NDArray[np.int64]  # of a market: where its fee holds
-    day: NDArray[np.int64]
-    notes: tuple[str, ...]
-    fingerprint: str
 
 
 def run(
@@ -55,7 +39,7 @@ def run(
     return frames.result(settings, ready, walk(ready, settings, record=True))
 
 
-def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str | None) -> Ready:
+def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -> world.Ready:
     """Reads what the settings ask for: everything but the thresholds."""
     told: list[str] = []
     fees = fills.Fees(settings.fees, warehouse)
@@ -68,7 +52,7 @@ def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str |
     cost, used = fees.by_hour(names, seen.start, hours, told)
     long, short, total, count = core.best_pairs(seen.known, seen.asset_start, seen.exchange, seen.delisted)
     first = int(seen.start.timestamp()) // 3600
-    return Ready(
+    return world.Ready(
         world=seen,
         best_long=long,
         best_short=short,
@@ -81,7 +65,7 @@ def prepare(con: DuckDBPyConnection, settings: Settings, warehouse: Path | str |
     )
 
 
-def walk(ready: Ready, settings: Settings, *, record: bool) -> core.Walked:
+def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked:
     """One walk over the hours."""
     seen, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
     sight = core.Sight(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,14 +13,15 @@ import polars as pl
 from fundingdb.backtest import hours as on_hours
 from fundingdb.backtest.core import NEVER
 from fundingdb.errors import BadCall, BadWindow, LakeError, UnknownName
-from fundingdb.loaded.fingerprint import of_code
+from fundingdb.provider.fingerprint import of_code
 from fundingdb.window import HOUR, floor_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
+
+    from fundingdb.catalog.catalog import Connection
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -74,7 +75,21 @@ class World:
     fingerprint: str
 
 
-def markets(con: DuckDBPyConnection) -> pl.DataFrame:
+class Ready(NamedTuple):
+    """A world with its best pairs and costs: what one run or many start from."""
+
+    world: World
+    best_long: NDArray[np.int32]
+    best_short: NDArray[np.int32]
+    heat: tuple[Floats, Ints]
+    fee: Floats  # place x hour
+    place: Ints  # of a market: where its fee holds
+    day: Ints
+    notes: tuple[str, ...]
+    fingerprint: str
+
+
+def markets(con: Connection) -> pl.DataFrame:
     """Every market of the lake with a settlement: names, first and last time, its longest interval."""
     return con.sql(_MARKETS).pl()
 
@@ -114,9 +129,7 @@ def span(listed: pl.DataFrame, start: datetime | None, end: datetime | None) -> 
     return start, stop
 
 
-def load(
-    con: DuckDBPyConnection, listed: pl.DataFrame, start: datetime, end: datetime, *, all_tokens: bool
-) -> World:
+def load(con: Connection, listed: pl.DataFrame, start: datetime, end: datetime, *, all_tokens: bool) -> World:
     """Reads the markets `listed` over start .. end (full hours, UTC).
 
     Raises BadWindow where the lake has nothing in the span, BadCall where no token is on two exchanges.
@@ -189,7 +202,7 @@ def _there(listed: pl.DataFrame, start: datetime, end: datetime) -> tuple[pl.Dat
 
 
 def _lay(
-    con: DuckDBPyConnection,
+    con: Connection,
     mine: pl.DataFrame,
     asked: dict[str, object],
     board: on_hours.Board,
@@ -215,7 +228,7 @@ def _lay(
     return int(checksum), unknown
 
 
-def _matching(con: DuckDBPyConnection, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+def _matching(con: Connection, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Without the markets that identity_checks calls a mismatch."""
     wrong = con.sql(_MISMATCHED).pl().join(listed, on=_WHO, how="semi")
     notes += [
@@ -259,7 +272,7 @@ def _edges(there: pl.DataFrame, start: datetime, end: datetime, as_of: int) -> l
     return notes
 
 
-def _delisted(con: DuckDBPyConnection, there: pl.DataFrame, start: datetime, hours: int) -> Ints:
+def _delisted(con: Connection, there: pl.DataFrame, start: datetime, hours: int) -> Ints:
     told = con.sql("select exchange, symbol, delisted_at from markets where delisted_at is not null").pl()
     at = there.select("exchange", "symbol").join(
         told, on=["exchange", "symbol"], how="left", maintain_order="left"

@@ -14,9 +14,8 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fundingdb import __version__
 from fundingdb.errors import FundingdbError
-from fundingdb.place import default_warehouse
+from fundingdb.settings import default_warehouse, version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, for parsing and for help."""
     raw = argparse.RawDescriptionHelpFormatter
     root = argparse.ArgumentParser("fundingdb", description=_ABOUT, epilog=_START, formatter_class=_Aligned)
-    root.add_argument("-V", "--version", action="version", version=f"fundingdb {__version__}")
+    root.add_argument("-V", "--version", action="version", version=f"fundingdb {version()}")
     verbs = root.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     for name in VERBS:
         verb = _module(name)

@@ -35,11 +35,11 @@ def run(args: Namespace) -> int:
     """Backfill, print a summary."""
     import asyncio
 
-    from fundingdb.cli.asked import archives, bridged, fetchers, window, words
-    from fundingdb.cli.progress import Bars, summary
-    from fundingdb.collector import Collector, Report
-    from fundingdb.http import Engine
+    from fundingdb.cli.common.options import archives, bridged, fetchers, window, words
+    from fundingdb.cli.common.progress import Bars, summary
+    from fundingdb.ingest.collector import Collector, Report
     from fundingdb.lake import Lake
+    from fundingdb.transport.http import Engine
 
     if args.source == "archive":
         sources = archives(args.exchange)

@@ -21,7 +21,7 @@ _TOP = 10
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    from fundingdb.cli.chosen import name_arguments
+    from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
     add = parser.add_argument
@@ -79,7 +79,7 @@ def run(args: Namespace) -> int:
     from contextlib import ExitStack
 
     from fundingdb.backtest.grids import axes_of
-    from fundingdb.cli.whole import whole
+    from fundingdb.cli.common.files import whole
     from fundingdb.errors import BadCall
 
     axes = None if args.grid is None else axes_of(args.grid)
@@ -107,7 +107,7 @@ def _one(args: Namespace, put: Mapping[str, Put]) -> None:
         if name in put:
             put[name](_written(getattr(result, name), getattr(args, name)))
     if "html" in put:
-        from fundingdb.backtest.report import html
+        from fundingdb.report import html
 
         put["html"](html(result))
     if args.json:
@@ -120,11 +120,11 @@ def _many(args: Namespace, axes: dict[str, list[float]], put: Mapping[str, Put])
     import sys
 
     from fundingdb.backtest.grids import grid
-    from fundingdb.cli.show import show
+    from fundingdb.cli.common.output import show
 
     many = grid(_settings(args), axes, args.warehouse)
     if "html" in put:
-        from fundingdb.backtest.report import grid_html
+        from fundingdb.report import grid_html
 
         put["html"](grid_html(many))
     for warning in many.warnings:
@@ -136,8 +136,8 @@ def _many(args: Namespace, axes: dict[str, list[float]], put: Mapping[str, Put])
 def _settings(args: Namespace) -> Settings:
     from fundingdb.backtest.result import Settings
     from fundingdb.backtest.world import chosen, markets, span
-    from fundingdb.catalog import connect
-    from fundingdb.cli.asked import hours, words
+    from fundingdb.catalog.catalog import connect
+    from fundingdb.cli.common.options import hours, words
     from fundingdb.window import instant
 
     tokens, exchanges = words(args.tokens), words(args.exchanges)
@@ -168,7 +168,7 @@ def _print(result: Result) -> None:
     import polars as pl
 
     from fundingdb.backtest.result import FIGURES
-    from fundingdb.cli.show import show
+    from fundingdb.cli.common.output import show
 
     write = sys.stdout.write
     for warning in result.warnings:
@@ -208,7 +208,7 @@ def _json(result: Result) -> None:
     import sys
     from dataclasses import asdict
 
-    from fundingdb.cli.show import plain
+    from fundingdb.cli.common.output import plain
 
     tables = {name: getattr(result, name).to_dicts() for name in ("trades", "daily", "exposure")}
     told: dict[str, Any] = {

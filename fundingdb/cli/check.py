@@ -50,8 +50,8 @@ def run(args: Namespace) -> int:
 def _heal(lake: Lake, warehouse: Path) -> None:
     from datetime import UTC, datetime
 
-    from fundingdb import catalog
-    from fundingdb.healing import heal
+    from fundingdb.catalog import catalog
+    from fundingdb.ingest.healing import heal
 
     healed = heal(lake, datetime.now(UTC))
     if healed:

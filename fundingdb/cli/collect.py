@@ -36,13 +36,13 @@ def run(args: Namespace) -> int:
     import asyncio
     from datetime import timedelta
 
-    from fundingdb.cli.asked import bridged, fetchers, hours, words
-    from fundingdb.cli.progress import facts, tell_failures
-    from fundingdb.collector import Collector, Report
+    from fundingdb.cli.common.options import bridged, fetchers, hours, words
+    from fundingdb.cli.common.progress import facts, tell_failures
     from fundingdb.errors import BadCall
-    from fundingdb.http import Engine
+    from fundingdb.ingest.collector import Collector, Report
     from fundingdb.lake import Lake
-    from fundingdb.rounds import Schedule, run_rounds
+    from fundingdb.transport.http import Engine
+    from fundingdb.transport.schedule import Schedule, run_rounds
 
     if args.count is not None and args.count < 1:
         raise BadCall(f"--count {args.count}: must be at least 1")

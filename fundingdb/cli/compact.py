@@ -27,8 +27,8 @@ def run(args: Namespace) -> int:
     """Merge, clean, list the files anew in the catalog; a line a table that had something to merge."""
     from datetime import timedelta
 
-    from fundingdb import catalog
-    from fundingdb.cli.asked import hours
+    from fundingdb.catalog import catalog
+    from fundingdb.cli.common.options import hours
     from fundingdb.lake import Lake
 
     keep = timedelta(hours=hours(args.keep))

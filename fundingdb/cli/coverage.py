@@ -24,7 +24,7 @@ _SHORT = (
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    from fundingdb.cli.chosen import name_arguments
+    from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
     parser.add_argument("--all", action="store_true", help="also markets that were never asked")
@@ -32,9 +32,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print one row per market; for people without the columns of the view that seldom matter."""
-    from fundingdb.catalog import connect
-    from fundingdb.cli.chosen import bases, exchanges
-    from fundingdb.cli.show import show
+    from fundingdb.catalog.catalog import connect
+    from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["coverage"]) as con:
         asked = {

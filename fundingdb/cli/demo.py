@@ -23,10 +23,10 @@ def run(args: Namespace) -> int:
     """Run it, show what came out; exit 1 when any row differs from the simulated world."""
     import json
 
-    from fundingdb.cli.chart import chart
-    from fundingdb.cli.show import show
-    from fundingdb.demo import EXCHANGES, Demo, best, coverage, pair_history
+    from fundingdb.charts.terminal import chart
+    from fundingdb.cli.common.output import show
     from fundingdb.errors import BadCall
+    from fundingdb.simulator.demo import EXCHANGES, Demo, best, coverage, pair_history
 
     if not 1 <= args.days <= 365:
         raise BadCall(f"--days {args.days}: must be between 1 and 365")

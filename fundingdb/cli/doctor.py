@@ -34,9 +34,9 @@ def run(args: Namespace) -> int:
 
     import polars as pl
 
-    from fundingdb.cli.chosen import EMPTY
-    from fundingdb.cli.show import show
-    from fundingdb.doctor import SECTIONS, examine
+    from fundingdb.catalog.doctor import SECTIONS, examine
+    from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import EMPTY
     from fundingdb.errors import BadCall
 
     for name, value in (("--stale", args.stale), ("--days", args.days)):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fundingdb.fetchers.base import Budget, Fetcher, Market, Paging, Request
+    from fundingdb.fetchers.contract import Budget, Fetcher, Market, Paging, Request
 
 HELP = "the sources: history, units, intervals, limits, and what that knowledge rests on"
 EXAMPLE = "fundingdb exchanges --json"
@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
     """Print one row per source, in the order in which they are known."""
     import sys
 
-    from fundingdb.cli.show import show
+    from fundingdb.cli.common.output import show
 
     if args.markdown and not args.json:
         sys.stdout.write(markdown() + "\n")
@@ -59,7 +59,7 @@ def table() -> pl.DataFrame:
 
     import polars as pl
 
-    from fundingdb.cli.asked import fetchers
+    from fundingdb.cli.common.options import fetchers
     from fundingdb.errors import BadPlugin
 
     flags = {"current": pl.Boolean(), "live": pl.Boolean(), "cap": pl.Int64()}
@@ -90,7 +90,7 @@ def _cell(value: str | bool | None) -> str:
 
 
 def _row(source: Fetcher) -> dict[str, str | int | bool | None]:
-    from fundingdb.fetchers.base import Market
+    from fundingdb.fetchers.contract import Market
 
     probe = Market(source.exchange, "BTC", "BTC", None, "crypto", native_id="1")
     now = source.current.requests([probe])
@@ -113,7 +113,7 @@ def _row(source: Fetcher) -> dict[str, str | int | bool | None]:
 
 
 def _page(paging: Paging) -> tuple[int | None, str | None]:
-    from fundingdb.fetchers.base import Cursor, Days, Fixed, Forward, Months
+    from fundingdb.fetchers.contract import Cursor, Days, Fixed, Forward, Months
 
     if isinstance(paging, (Days, Months)):
         return None, "day" if isinstance(paging, Days) else "month"

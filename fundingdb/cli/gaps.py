@@ -23,7 +23,7 @@ order by exchange, symbol, gap_start
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    from fundingdb.cli.chosen import name_arguments
+    from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
     parser.add_argument(
@@ -35,9 +35,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print one row per span."""
-    from fundingdb.catalog import connect
-    from fundingdb.cli.chosen import bases, exchanges
-    from fundingdb.cli.show import show
+    from fundingdb.catalog.catalog import connect
+    from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["gaps"]) as con:
         asked = {

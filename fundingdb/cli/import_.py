@@ -65,8 +65,8 @@ def run(args: Namespace) -> int:
 
     import polars as pl
 
-    from fundingdb import catalog
-    from fundingdb.cli.show import show
+    from fundingdb.catalog import catalog
+    from fundingdb.cli.common.output import show
     from fundingdb.importing import fresh, prepare, refuse_another, together
     from fundingdb.lake import Lake
 
@@ -132,7 +132,7 @@ def _facts(one: Prepared) -> dict[str, object]:
 
 
 def _wanted(args: Namespace) -> Wanted:
-    from fundingdb.cli.asked import hours
+    from fundingdb.cli.common.options import hours
     from fundingdb.importing import Wanted
 
     columns = _pairs([part for part in (args.map or "").split(",") if part], "--map")

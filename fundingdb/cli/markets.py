@@ -23,11 +23,11 @@ def run(args: Namespace) -> int:
 
     import polars as pl
 
-    from fundingdb.asking import Source
-    from fundingdb.cli.asked import fetchers, words
-    from fundingdb.cli.show import show
-    from fundingdb.http import Engine
-    from fundingdb.listing import named
+    from fundingdb.cli.common.options import fetchers, words
+    from fundingdb.cli.common.output import show
+    from fundingdb.ingest.listing import named
+    from fundingdb.transport.http import Engine
+    from fundingdb.transport.walk import Source
 
     sources, tokens = fetchers(args.exchange), words(args.tokens)
 

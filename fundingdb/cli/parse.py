@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fundingdb.fetchers.base import Asked, Fetcher, Market
+    from fundingdb.fetchers.contract import Asked, Fetcher, Market
 
 HELP = "show what a fetcher makes of a saved answer: the rows as the lake would get them, or what is wrong"
 EXAMPLE = "fundingdb parse hyperliquid history answer.json --json"
@@ -50,10 +50,10 @@ def run(args: Namespace) -> int:
     import sys
     from datetime import UTC, datetime
 
-    from fundingdb.cli.show import show
+    from fundingdb.cli.common.output import show
     from fundingdb.errors import BadCall, UnknownName
-    from fundingdb.fetchers import archive, fetcher
-    from fundingdb.fetchers.base import Asked
+    from fundingdb.fetchers.contract import Asked
+    from fundingdb.fetchers.registry import archive, fetcher
     from fundingdb.window import instant
 
     source = archive(args.exchange) if args.source else fetcher(args.exchange)
@@ -109,7 +109,7 @@ def _rows(source: Fetcher, endpoint: str, body: bytes, asked: Asked) -> pl.DataF
 
 
 def _markets(source: Fetcher, file: str, asked: Asked) -> dict[str, Market]:
-    from fundingdb.listing import market_of
+    from fundingdb.ingest.listing import market_of
 
     rows = _rows(source, "markets", _body(file), asked)
     return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}

@@ -23,7 +23,7 @@ order by exchange, symbol, left_source, left_kind, right_source, right_kind, fun
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    from fundingdb.cli.chosen import name_arguments
+    from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
     parser.add_argument(
@@ -37,9 +37,9 @@ def run(args: Namespace) -> int:
 
     import polars as pl
 
-    from fundingdb.catalog import connect
-    from fundingdb.cli.chosen import bases, exchanges
-    from fundingdb.cli.show import show
+    from fundingdb.catalog.catalog import connect
+    from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["reconciliation_summary", "funding"]) as con:
         asked = {"exchanges": exchanges(con, args.exchanges), "bases": bases(con, args.tokens)}

@@ -22,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Becomes the shell; raises MissingExtra (exit 2) where there is none, LakeError without a warehouse."""
-    from fundingdb import catalog
+    from fundingdb.catalog import catalog
     from fundingdb.errors import LakeError, MissingExtra
 
     beside = Path(sys.executable).parent  # where pip puts it, also when the environment is not activated

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import polars as pl
-    from duckdb import DuckDBPyConnection  # noqa: TID251 - the type alone; catalog opens it
+
+    from fundingdb.catalog.catalog import Connection
 
 HELP = "the best spreads now, or at an instant: long where funding is lowest, short where it is highest"
 EXAMPLE = """fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --top 10
@@ -83,7 +84,7 @@ order by exchange, symbol
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    from fundingdb.cli.chosen import name_arguments
+    from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
     parser.add_argument(
@@ -117,10 +118,10 @@ def run(args: Namespace) -> int:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from fundingdb.catalog import connect
-    from fundingdb.cli.chosen import bases, exchanges
-    from fundingdb.cli.show import show
-    from fundingdb.costs import fees
+    from fundingdb.catalog.catalog import connect
+    from fundingdb.catalog.fees import fees
+    from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import bases, exchanges
     from fundingdb.window import HOUR, floor_hour, instant
 
     _refuse(args)
@@ -166,13 +167,13 @@ def _refuse(args: Namespace) -> None:
 
 
 def _widest(
-    con: DuckDBPyConnection, instants: list[datetime], among: list[str], tokens: list[str] | None, top: int
+    con: Connection, instants: list[datetime], among: list[str], tokens: list[str] | None, top: int
 ) -> pl.DataFrame:
     asked = {"instants": instants, "exchanges": among, "bases": tokens, "top": top}
     return con.sql(_QUERY, params=asked).pl()
 
 
-def _newest(con: DuckDBPyConnection, at: datetime, among: list[str], tokens: list[str] | None) -> datetime:
+def _newest(con: Connection, at: datetime, among: list[str], tokens: list[str] | None) -> datetime:
     """The newest full hour of the last day at which something is known: exchanges publish some minutes late."""
     import sys
 
@@ -189,12 +190,12 @@ def _newest(con: DuckDBPyConnection, at: datetime, among: list[str], tokens: lis
 
 
 def _ranked(
-    con: DuckDBPyConnection, args: Namespace, at: datetime, among: list[str], tokens: list[str] | None
+    con: Connection, args: Namespace, at: datetime, among: list[str], tokens: list[str] | None
 ) -> pl.DataFrame:
     import polars as pl
 
-    from fundingdb.cli.asked import hours
-    from fundingdb.cli.ranked import Names, net, settled, tell_strange_names
+    from fundingdb.cli.common.options import hours
+    from fundingdb.cli.common.ranking import Names, net, settled, tell_strange_names
     from fundingdb.window import HOUR
 
     names = Names(among, tokens)
@@ -205,7 +206,7 @@ def _ranked(
     return pl.concat([net(con, names, at - n * HOUR, held, fill).head(args.top) for n in range(args.hours)])
 
 
-def _tell_left_out(con: DuckDBPyConnection, among: list[str], tokens: list[str] | None) -> None:
+def _tell_left_out(con: Connection, among: list[str], tokens: list[str] | None) -> None:
     import sys
 
     names = {"exchanges": among, "bases": tokens}
@@ -213,7 +214,7 @@ def _tell_left_out(con: DuckDBPyConnection, among: list[str], tokens: list[str] 
         sys.stderr.write(f"left out: {exchange} {symbol} is not the {base} of the others: {reason}\n")
 
 
-def _tell_nothing(con: DuckDBPyConnection, at: datetime) -> None:
+def _tell_nothing(con: Connection, at: datetime) -> None:
     import sys
 
     newest = con.sql("select strftime(max(known_from), '%Y-%m-%d %H:%MZ') from funding_ranges").pl().item()

@@ -21,8 +21,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run it and print all rows; raises BadCall (exit 2) with DuckDB's own message."""
-    from fundingdb.catalog import ask
-    from fundingdb.cli.show import show
+    from fundingdb.catalog.catalog import ask
+    from fundingdb.cli.common.output import show
 
     show(ask(args.warehouse, args.query), json=args.json, csv=args.csv)
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from fundingdb.streaming import Written
+    from fundingdb.ingest.recorder import Written
 
 HELP = "listen to the exchanges' streams; write one snapshot of each market that moved at every tick of the clock"
 EXAMPLE = "fundingdb stream lighter hyperliquid --tokens BTC,KAITO --every 60s --for 24h"
@@ -32,13 +32,13 @@ def run(args: Namespace) -> int:
     import asyncio
     from datetime import timedelta
 
-    from fundingdb.cli.asked import fetchers, hours, words
-    from fundingdb.collector import Collector
+    from fundingdb.cli.common.options import fetchers, hours, words
     from fundingdb.errors import BadCall, FundingdbError
-    from fundingdb.http import Engine
+    from fundingdb.ingest.collector import Collector
+    from fundingdb.ingest.recorder import Recorder, stream_of
     from fundingdb.lake import Lake
-    from fundingdb.rounds import Schedule
-    from fundingdb.streaming import Recorder, stream_of
+    from fundingdb.transport.http import Engine
+    from fundingdb.transport.schedule import Schedule
 
     if args.count is not None and args.count < 1:
         raise BadCall(f"--count {args.count}: must be at least 1")

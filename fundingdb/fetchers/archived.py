@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import Round
+from fundingdb.fetchers.contract import Round
 from fundingdb.schema import MARKETS, SNAPSHOTS
 
 NO_LIST = Round(lambda _known: [], lambda _body, _asked: MARKETS.empty())

@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, BadPayload
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, iso_ms, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -44,7 +45,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, iso_ms, refused
+from fundingdb.fetchers.identity import Identity, identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -53,7 +54,6 @@ from fundingdb.fetchers.rows import (
     snapshot_row,
     snapshot_rows,
 )
-from fundingdb.identity import Identity, identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, to_ms
 

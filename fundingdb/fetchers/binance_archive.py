@@ -27,7 +27,7 @@ Markets   listed by the API; a market that the API no longer lists is asked only
 from __future__ import annotations
 
 import hashlib
-import io  # noqa: TID251 - bytes in memory stand for the file that zipfile wants
+import io
 import re
 import zipfile
 import zlib
@@ -41,9 +41,9 @@ from urllib.parse import quote, unquote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.base import Asked, Budget, Fetcher, History, Market, Months, Reader, Request
 from fundingdb.fetchers.binance import ABSURD, Payment, rate_types
 from fundingdb.fetchers.clocks import HOUR_MS, text_ms
+from fundingdb.fetchers.contract import Asked, Budget, Fetcher, History, Market, Months, Reader, Request
 from fundingdb.fetchers.rows import decimals, funding_rows
 from fundingdb.schema import FUNDING
 

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import text_ms
+from fundingdb.fetchers.contract import (
     Asked,
     Backward,
     Budget,
@@ -43,7 +44,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import text_ms
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
@@ -52,7 +53,6 @@ from fundingdb.fetchers.rows import (
     snapshot_rows,
     the_market,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 

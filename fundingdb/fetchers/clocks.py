@@ -11,7 +11,7 @@ from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.window import to_ms
 
 if TYPE_CHECKING:
-    from fundingdb.fetchers.base import Reader
+    from fundingdb.fetchers.contract import Reader
 
 HOUR_MS = 3_600_000
 _EARLY_MS = 60_000

@@ -33,9 +33,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import Asked, Budget, Fetcher, Market, Reader, Request, Round, decode, shaped
+from fundingdb.fetchers.contract import Asked, Budget, Fetcher, Market, Reader, Request, Round, decode, shaped
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.identity import identify
 from fundingdb.window import from_ms
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ from urllib.parse import quote
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Days,
@@ -50,7 +51,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
@@ -58,7 +59,6 @@ from fundingdb.fetchers.rows import (
     snapshot_row,
     snapshot_rows,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
 

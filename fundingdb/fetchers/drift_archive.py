@@ -26,7 +26,7 @@ from urllib.parse import quote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import drift
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.base import Asked, Budget, Days, Fetcher, History, Market, Reader, Request
+from fundingdb.fetchers.contract import Asked, Budget, Days, Fetcher, History, Market, Reader, Request
 from fundingdb.fetchers.rows import funding_rows
 
 if TYPE_CHECKING:

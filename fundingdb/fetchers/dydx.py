@@ -29,7 +29,8 @@ from urllib.parse import quote
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import bounded, counted, hour_of, iso_ms, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Backward,
     Budget,
@@ -42,7 +43,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import bounded, counted, hour_of, iso_ms, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -52,7 +53,6 @@ from fundingdb.fetchers.rows import (
     snapshot_rows,
     the_market,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
 

@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Cursor,
@@ -48,9 +49,8 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fundingdb.identity import Identity
+    from fundingdb.fetchers.identity import Identity
     from fundingdb.window import Window
 
 NAME = "edgex"

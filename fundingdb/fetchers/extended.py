@@ -28,7 +28,7 @@ from urllib.parse import quote
 import msgspec
 
 from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.contract import (
     Asked,
     Backward,
     Budget,
@@ -43,6 +43,7 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
+from fundingdb.fetchers.identity import Identity, identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -52,7 +53,6 @@ from fundingdb.fetchers.rows import (
     snapshot_rows,
     the_market,
 )
-from fundingdb.identity import Identity, identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import HOUR, from_ms, next_hour
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.contract import (
     Asked,
     Backward,
     Budget,
@@ -42,6 +42,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -50,7 +51,6 @@ from fundingdb.fetchers.rows import (
     snapshot_row,
     snapshot_rows,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 

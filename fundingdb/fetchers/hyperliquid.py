@@ -35,7 +35,7 @@ import msgspec
 import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -50,6 +50,7 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -59,7 +60,6 @@ from fundingdb.fetchers.rows import (
     snapshot_rows,
     the_market,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import next_hour, to_ms
 

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -48,6 +48,7 @@ from fundingdb.fetchers.base import (
     decode_lines,
     shaped,
 )
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -56,7 +57,6 @@ from fundingdb.fetchers.rows import (
     snapshot_row,
     snapshot_rows,
 )
-from fundingdb.identity import identify
 from fundingdb.window import HOUR, floor_hour, from_ms, next_hour, to_ms
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -46,9 +47,8 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 

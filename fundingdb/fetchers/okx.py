@@ -35,7 +35,8 @@ import msgspec
 import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import text_ms
+from fundingdb.fetchers.contract import (
     Asked,
     Backward,
     Budget,
@@ -48,7 +49,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import text_ms
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
@@ -57,7 +58,6 @@ from fundingdb.fetchers.rows import (
     snapshot_rows,
     the_market,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, to_ms
 

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Cursor,
@@ -45,7 +46,7 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import (
     decimals,
     funding_rows,
@@ -54,7 +55,6 @@ from fundingdb.fetchers.rows import (
     snapshot_row,
     snapshot_rows,
 )
-from fundingdb.identity import identify
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
 

@@ -40,7 +40,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -53,9 +54,8 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.identity import identify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fundingdb.errors import FundingdbError
-    from fundingdb.identity import Identity
+    from fundingdb.fetchers.identity import Identity
     from fundingdb.window import Window
 
 NAME = "paradex"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import polars as pl
 
 from fundingdb.errors import BadPlugin, FundingdbError, SchemaError
-from fundingdb.fetchers.base import Budget, Fetcher, History, Live, Market, Paging, Request, Round
+from fundingdb.fetchers.contract import Budget, Fetcher, History, Live, Market, Paging, Request, Round
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.base import Asked, Market, Reader
+    from fundingdb.fetchers.contract import Asked, Market, Reader
 
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.base import (
+from fundingdb.fetchers.clocks import bounded, counted, refused
+from fundingdb.fetchers.contract import (
     Asked,
     Budget,
     Fetcher,
@@ -43,9 +44,8 @@ from fundingdb.fetchers.base import (
     decode,
     shaped,
 )
-from fundingdb.fetchers.clocks import bounded, counted, refused
+from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.identity import identify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

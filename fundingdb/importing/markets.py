@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers import fetcher
-from fundingdb.fetchers import names as sources
-from fundingdb.fetchers.base import Market
-from fundingdb.identity import identify
+from fundingdb.fetchers.contract import Market
+from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.registry import fetcher
+from fundingdb.fetchers.registry import names as sources
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData
-from fundingdb.fetchers import names as sources
+from fundingdb.fetchers.registry import names as sources
 from fundingdb.importing import intervals, lake_says, markets, reading, stamps, units
 from fundingdb.importing.reading import ROW
 from fundingdb.schema import FUNDING, TIME

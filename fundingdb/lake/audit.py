@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import LakeError, SchemaError
-from fundingdb.lake import files, merge  # noqa: TID251 - own rooms
+from fundingdb.lake import files, merge
 from fundingdb.schema import FETCHES, FUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fundingdb.lake.log import Log, Pinned  # noqa: TID251 - own rooms
+    from fundingdb.lake.log import Log, Pinned
 
 
 @dataclass(frozen=True, slots=True)

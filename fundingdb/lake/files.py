@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import SchemaError
-from fundingdb.lake.log import Draft  # noqa: TID251 - own rooms
+from fundingdb.lake.log import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

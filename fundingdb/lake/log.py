@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable  # noqa: TID251 - the one room that may
-from deltalake.exceptions import CommitFailedError, DeltaError  # noqa: TID251 - the one room that may
-from deltalake.transaction import AddAction, RemoveAction  # noqa: TID251 - the one room that may
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
 
 from fundingdb.errors import LakeConflict, LakeError, VersionGone
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fundingdb.lake import files, merge  # noqa: TID251 - own rooms
+from fundingdb.lake import files, merge
 from fundingdb.schema import RESTATEMENTS, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fundingdb.lake.log import Draft, Log  # noqa: TID251 - own rooms
+    from fundingdb.lake.log import Draft, Log
 
 _FULL = 24  # files in a partition: the next upsert into it writes it anew as one
 

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import LakeConflict, LakeError, VersionGone
-from fundingdb.lake import audit, files, merge  # noqa: TID251 - own rooms
-from fundingdb.lake.log import Log, told  # noqa: TID251 - own rooms
-from fundingdb.lake.plan import Plan, all_known, discard, planned, touching  # noqa: TID251 - own rooms
-from fundingdb.lake.vacuum import KEEP, vacuum  # noqa: TID251 - own rooms
-from fundingdb.place import default_warehouse
+from fundingdb.lake import audit, files, merge
+from fundingdb.lake.log import Log, told
+from fundingdb.lake.plan import Plan, all_known, discard, planned, touching
+from fundingdb.lake.vacuum import KEEP, vacuum
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
+from fundingdb.settings import default_warehouse
 from fundingdb.window import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fundingdb.lake.log import Version  # noqa: TID251 - own rooms
+    from fundingdb.lake.log import Version
 
 LAYOUT = 1
 _TRIES = 60
@@ -69,7 +69,7 @@ class Lake:
         self,
         warehouse: Path | str | None = None,
         *,
-        sleep: Callable[[float], None] = time.sleep,  # noqa: TID251 - the default of the argument
+        sleep: Callable[[float], None] = time.sleep,  # noqa: TID251 - the default; tests give their own
     ) -> None:
         self.warehouse = Path(default_warehouse() if warehouse is None else warehouse).absolute()
         self.home = self.warehouse / "lake"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fundingdb.lake.log import told  # noqa: TID251 - own rooms
+from fundingdb.lake.log import told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fundingdb.lake.log import Log  # noqa: TID251 - own rooms
+    from fundingdb.lake.log import Log
 
 KEEP = timedelta(days=7)
 _DRAFT_AGE = timedelta(hours=1)  # a file that no commit names is a killed writer's after this long

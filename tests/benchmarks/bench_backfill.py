@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fundingdb.collector import Collector
-from fundingdb.fetchers import fetcher
-from fundingdb.http import Engine
+from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
 from fundingdb.simulator import Simulator, World
+from fundingdb.transport.http import Engine
 from fundingdb.window import Window
 
 FASTER = 20

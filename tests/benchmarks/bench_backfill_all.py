@@ -28,8 +28,8 @@ def child(argv: list[str], faster: float) -> None:
     import resource
     import time
 
-    from fundingdb import fetchers
     from fundingdb.cli import main
+    from fundingdb.fetchers import registry as fetchers
 
     known = fetchers.fetcher
 
@@ -89,7 +89,7 @@ def say(measure: str, figures: str, ratio: float, aim: float) -> None:
 
 
 def whole(short: bool, faster: float) -> None:
-    from fundingdb.fetchers import fetcher
+    from fundingdb.fetchers.registry import fetcher
 
     markets, days = (20, 60) if short else (100, 90)
     tokens = tuple(f"T{n}" for n in range(markets))

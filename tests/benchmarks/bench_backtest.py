@@ -22,10 +22,10 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from fundingdb import catalog
 from fundingdb.backtest import Settings, running
 from fundingdb.backtest.frames import result
 from fundingdb.backtest.grids import over_points
+from fundingdb.catalog import catalog
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
 

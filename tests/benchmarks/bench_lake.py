@@ -14,10 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from real_data import hyperliquid_all
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from fundingdb.lake import Lake
+from tests.real_data import hyperliquid_all
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 

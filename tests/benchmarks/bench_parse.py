@@ -19,12 +19,12 @@ from typing import Any
 
 import polars as pl
 
-from fundingdb.fetchers import fetcher
-from fundingdb.fetchers.base import Asked, Market, Request
+from fundingdb.fetchers.contract import Asked, Market, Request
+from fundingdb.fetchers.registry import fetcher
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 PAYLOADS = Path(__file__).resolve().parents[3] / "shared/venues/payloads"
 AIM, CCXT_AIM = 1.5, 8.0
@@ -179,7 +179,7 @@ def theirs(name: str, body: bytes) -> Callable[[], list[Any]] | None:
     if name not in CCXT:
         return None
     try:
-        from ccxt_offline import opened
+        from tests.fetchers.ccxt.ccxt_offline import opened
     except ImportError:
         return None
     kind, symbol = CCXT[name]
@@ -198,11 +198,11 @@ def theirs(name: str, body: bytes) -> Callable[[], list[Any]] | None:
 def bridge(name: str, body: bytes) -> Callable[[], pl.DataFrame] | None:
     """The bridge on these bytes, from ccxt's transport to a checked frame; None without ccxt."""
     try:
-        from ccxt_offline import caller
+        from tests.fetchers.ccxt.ccxt_offline import caller
     except ImportError:
         return None
-    from fundingdb.bridge import reading
-    from fundingdb.bridge.venues import VENUES
+    from fundingdb.fetchers.ccxt.bridge import reading
+    from fundingdb.fetchers.ccxt.venues import VENUES
 
     symbol = CCXT[name][1]
     ask = caller(name, lambda *_: {}, {symbol: PAGES[name][6]})

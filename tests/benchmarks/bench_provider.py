@@ -19,10 +19,10 @@ from pathlib import Path
 import polars as pl
 
 from fundingdb.lake import Lake
-from fundingdb.provider import FundingRateBacktestDataProvider
+from fundingdb.provider.provider import FundingRateBacktestDataProvider
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from real_data import hyperliquid_all, seven_venues
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.real_data import hyperliquid_all, seven_venues
 
 USED = ["asset_class", "base", "symbol", "rate_type", "funding_time", "interval_hours", "funding_rate"]
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fundingdb import catalog
+from fundingdb.catalog import catalog
 from fundingdb.schema import FUNDING, TABLES
 
 SOURCE = (

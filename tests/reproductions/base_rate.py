@@ -3,7 +3,7 @@
 import polars as pl
 from pack import ALL_COINS, BINANCE, HISTORY, OLD, SEVEN, Lakes, Reproduced
 
-from fundingdb import catalog
+from fundingdb.catalog import catalog
 
 NAMES = {
     "binance": "Binance", "bybit": "Bybit", "dydx": "dYdX", "hyperliquid": "Hyperliquid", "kraken": "Kraken",

@@ -3,7 +3,7 @@
 import polars as pl
 from pack import BINANCE, Lakes, Reproduced
 
-from fundingdb import catalog
+from fundingdb.catalog import catalog
 
 CHANGES = """
     select symbol, previous_interval_hours as hours_before, interval_hours as hours_after, change,

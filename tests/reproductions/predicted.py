@@ -3,7 +3,7 @@
 import polars as pl
 from pack import ALL_COINS, BTC_2024, NOW, SEVEN, Lakes, Reproduced, column_as_written
 
-from fundingdb import catalog
+from fundingdb.catalog import catalog
 from fundingdb.errors import BadData
 from fundingdb.importing import Wanted, prepare
 from fundingdb.lake import Lake

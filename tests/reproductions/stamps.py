@@ -3,7 +3,7 @@
 import polars as pl
 from pack import BINANCE, BTC_2023, BTC_2024, BTC_BINANCE, HISTORY, OLD, SEVEN, Lakes, Reproduced
 
-from fundingdb import catalog
+from fundingdb.catalog import catalog
 
 OFF = """
     select exchange, count(*) as payments,

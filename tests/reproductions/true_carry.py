@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 from pack import ALL_COINS, SEVEN, Lakes, Reproduced
 
-from fundingdb import FundingRateBacktestDataProvider, catalog
+from fundingdb import FundingRateBacktestDataProvider
+from fundingdb.catalog import catalog
 
 EARNED = """
     with whole as (

@@ -1,6 +1,16 @@
 """Example: GET /rates gives [{"t": ms, "rate": text}], t ends the hour, a fraction, positive when longs pay."""
 
-from fundingdb.fetchers.base import Backward, Budget, Fetcher, History, Market, Reader, Request, Round, decode
+from fundingdb.fetchers.contract import (
+    Backward,
+    Budget,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    Round,
+    decode,
+)
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_rows
 
 

@@ -1,0 +1,140 @@
+"""What is not well in a lake, on one page: the reading views and the quarantine, as findings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fundingdb.catalog.catalog import connect
+from fundingdb.settings import default_warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Files do not age, imported ones or those of an archive, and nothing new comes from an exchange of which every market has ended.
+_FRESHNESS = """
+select
+    exchange, source as subject,
+    source <> 'import' and source not like '%-archive' and coalesce(row_age_hours > $stale, false)
+        and coalesce(exchange not in (
+            select exchange from markets group by exchange having min(case when status = 'delisted' then 1 else 0 end) = 1
+        ), true) as alarm,
+    coalesce('newest row ' || round(row_age_hours, 1) || ' h old', 'no row') as detail
+from freshness
+order by alarm desc, row_age_hours desc nulls first, exchange, source
+"""
+_FAILURES = """
+with newest as (
+    select exchange, source, symbol, endpoint, max_by(outcome, asked_at) as outcome,
+        max_by(coalesce(error, ''), asked_at) as error, max(asked_at) as asked_at
+    from fetches
+    group by exchange, source, symbol, endpoint
+)
+select
+    exchange, source as subject, true as alarm,
+    count(*) || ' ' || endpoint || ' failed when last asked, the newest: ' || max_by(symbol || ': ' || error, asked_at) as detail
+from newest
+where outcome = 'failed'
+group by exchange, source, endpoint
+order by exchange, source, endpoint
+"""
+# What has merely come due since the last round is a matter of freshness.
+_HOLES = """
+select
+    exchange, reason as subject, reason <> 'has none' as alarm,
+    count(*) || ' spans of ' || count(distinct symbol) || ' markets'
+        || coalesce(', ' || sum(missing) || ' payments', '') as detail
+from gaps
+where reason in ('failed', 'has none') or (reason = 'not asked' and place <> 'after')
+group by exchange, reason
+order by alarm desc, exchange, reason
+"""
+_RESTATEMENTS = """
+select
+    exchange, source as subject, true as alarm,
+    count(*) || ' settled values changed in ' || $days || ' days, the newest: '
+        || max_by(symbol || ' ' || old_funding_rate || ' -> ' || new_funding_rate, new_fetched_at) as detail
+from restatements
+where epoch(new_fetched_at) > epoch(now()) - 86400 * $days
+  and (old_funding_rate <> new_funding_rate or old_interval_hours <> new_interval_hours)
+group by exchange, source
+order by exchange, source
+"""
+_RECONCILIATION = """
+select
+    exchange, left_source || ' ' || left_kind || ' / ' || right_source || ' ' || right_kind as subject, true as alarm,
+    verdict || ': ' || count(*) || ' markets, ' || sum(compared) || ' payments compared, e.g. ' || min(symbol) as detail
+from reconciliation_summary
+where verdict not in ('agree', 'rounded', 'unclear')
+group by exchange, left_source, left_kind, right_source, right_kind, verdict
+order by exchange, 2, verdict
+"""
+_IDENTITY = """
+select
+    exchange, symbol as subject, verdict in ('mismatch', 'scale') as alarm,
+    verdict || ': ' || asset_class || ' ' || base || ' at ' || round(ratio, 6) || ' of the price: ' || reason as detail
+from identity_checks
+order by alarm desc, exchange, symbol
+"""
+_SECTIONS = {
+    "freshness": (_FRESHNESS, ("stale",)),
+    "failures": (_FAILURES, ()),
+    "holes": (_HOLES, ()),
+    "restatements": (_RESTATEMENTS, ("days",)),
+    "reconciliation": (_RECONCILIATION, ()),
+    "identity": (_IDENTITY, ()),
+}
+SECTIONS = (*_SECTIONS, "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the page; `alarm` says whether something is to be done, else it is only told."""
+
+    section: str  # one of SECTIONS
+    exchange: str
+    subject: str  # the source, symbol, reason or file it is about
+    alarm: bool
+    detail: str
+
+
+def examine(
+    warehouse: Path | str | None = None, *, stale_hours: float = 24, restated_days: float = 7
+) -> list[Finding]:
+    """Every finding, in the order of SECTIONS, alarms first; none = an empty lake.
+
+    Alarms: a source whose newest row is older than `stale_hours`; a market that failed when last asked; settlements missing
+    because asking failed or nobody asked in between; settled values changed within `restated_days`; a named fault of
+    reconciliation_summary; mismatch or scale of identity_checks; an answer in quarantine. Raises LakeError.
+    """
+    folder = default_warehouse() if warehouse is None else Path(warehouse)
+    limits = {"stale": stale_hours, "days": restated_days}
+    found: list[Finding] = []
+    with connect(folder, only=["freshness", "gaps", "reconciliation_summary", "identity_checks"]) as con:
+        for section, (query, needs) in _SECTIONS.items():
+            rows = con.sql(query, params={name: limits[name] for name in needs} or None).fetchall()
+            found += [
+                Finding(section, exchange, subject, bool(alarm), said)
+                for exchange, subject, alarm, said in rows
+            ]
+    return found + list(_quarantined(folder))
+
+
+def _quarantined(folder: Path) -> Iterator[Finding]:
+    home = folder / "quarantine"
+    for exchange in sorted(p for p in home.iterdir() if p.is_dir()) if home.is_dir() else ():
+        bodies = sorted(exchange.glob("*.body"))
+        if bodies:
+            newest = bodies[-1]  # names begin with the instant
+            detail = f"{len(bodies)} refused answers, the newest: {_reason(newest)}"
+            yield Finding("quarantine", exchange.name, newest.name, alarm=True, detail=detail)
+
+
+def _reason(body: Path) -> str:
+    try:
+        said = json.loads(body.with_suffix(".json").read_text())["reason"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its reason can't be read"
+    return " ".join(str(said).split())

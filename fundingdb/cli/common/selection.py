@@ -1,0 +1,60 @@
+"""What the reading verbs share: names checked against the lake, and rows of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from fundingdb.cli.common.options import words
+from fundingdb.errors import UnknownName
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterable, Sequence
+
+    from fundingdb.catalog.catalog import Connection
+
+EMPTY = "the lake is empty: fill it with `fundingdb backfill EXCHANGE ...`, or see `fundingdb demo`\n"
+
+
+def name_arguments(parser: ArgumentParser) -> None:
+    """Declare --tokens and --exchanges."""
+    parser.add_argument("--tokens", metavar="A,B", help="canonical tokens or the exchange's own symbols")
+    parser.add_argument("--exchanges", metavar="A,B", help="exchanges, e.g. extended,lighter")
+
+
+def exchanges(con: Connection, text: str | None) -> list[str]:
+    """The exchanges asked for, or all of the lake in order; raises UnknownName with near matches."""
+    known = [
+        r[0]
+        for r in con.sql(
+            "select exchange from funding union select exchange from markets "
+            "union select exchange from fetches union select exchange from snapshots order by exchange"
+        ).fetchall()
+    ]
+    if not known and text is None:
+        sys.stderr.write(EMPTY)
+    return _picked("exchange", words(text), known)
+
+
+def bases(con: Connection, text: str | None) -> list[str] | None:
+    """The canonical tokens asked for, by token or symbol; None = all. Raises UnknownName with near matches."""
+    asked = words(text)
+    if asked is None:
+        return None
+    rows = con.sql("select base, symbol from funding union select base, symbol from markets").fetchall()
+    known = {base.casefold(): base for base, _ in rows} | {symbol: base for base, symbol in rows}
+    return [known[_one("token", w, known, {base for base, _ in rows})] for w in asked]
+
+
+def _one(kind: str, word: str, known: Iterable[str], shown: Iterable[str]) -> str:
+    for form in (word, word.casefold()):
+        if form in known:
+            return form
+    raise UnknownName(kind, word, shown)
+
+
+def _picked(kind: str, asked: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    if asked is None:
+        return list(known)
+    return [_one(kind, w, known, known) for w in asked]

@@ -1,0 +1,1 @@
+"""Exchanges on an allowlist, read through ccxt; their rows have source 'ccxt'."""

@@ -1,0 +1,33 @@
+"""Answers that were refused, kept with the reason beside them under warehouse/quarantine/<exchange>."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from fundingdb.errors import BadPayload
+    from fundingdb.ingest.ledger import Ask
+
+
+def keep(warehouse: Path, ask: Ask, error: BadPayload, now: datetime) -> Path:
+    """Write the body of `error` and a JSON file with the reason; give the path of the body."""
+    home = warehouse / "quarantine" / ask.exchange
+    home.mkdir(parents=True, exist_ok=True)
+    name = f"{now:%Y%m%dT%H%M%S}-{hashlib.sha256(error.body).hexdigest()[:12]}"
+    body = home / f"{name}.body"
+    body.write_bytes(error.body)
+    reason = {
+        "exchange": ask.exchange,
+        "symbol": ask.symbol,
+        "endpoint": error.endpoint,
+        "window": [ask.window.start.isoformat(), ask.window.stop.isoformat()] if ask.window else None,
+        "reason": str(error),
+        "kept_at": now.isoformat(),
+    }
+    (home / f"{name}.json").write_text(json.dumps(reason, indent=2) + "\n")
+    return body

@@ -1,0 +1,236 @@
+"""Streams into the lake: at each tick of the clock one snapshot a market, of what came since the last; never filled forward."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fundingdb.catalog import catalog
+from fundingdb.errors import BadCall, BadPayload, FundingdbError, SchemaError, UnknownName
+from fundingdb.ingest import ledger
+from fundingdb.ingest.ledger import Ask
+from fundingdb.ingest.listing import choose, is_one
+from fundingdb.ingest.quarantine import keep
+from fundingdb.schema import SNAPSHOTS
+from fundingdb.transport.schedule import Schedule, next_tick
+from fundingdb.transport.stream import Feed, Seen, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from fundingdb.fetchers.contract import Fetcher, Live, Market
+    from fundingdb.ingest.collector import Collector
+
+_TRADED = ("active", "reduce_only")
+_COLUMNS = {name: kind for name, kind in SNAPSHOTS.schema.items() if name != "month"}
+_READY_SECONDS = 15.0  # for this long at most the first tick waits for the first rate of each source
+
+
+@dataclass(slots=True)
+class Part:
+    """What one source gave since the last write; `error` says why nothing comes at present."""
+
+    rows: int = 0
+    frames: int = 0
+    refused: int = 0
+    reconnects: int = 0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Written:
+    """One write: `at` is its tick (or the instant of an interruption), `inserted` the rows that are new in the lake."""
+
+    at: datetime
+    parts: dict[str, Part] = field(default_factory=dict)
+    inserted: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Snapshots of all sources."""
+        return sum(p.rows for p in self.parts.values())
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Reads streams and writes what they show through `collector`'s lake; `on` hears of each write, from any thread.
+
+    `sleep` waits for the ticks; `stale_after` seconds without a rate a source's connection is made anew; `jitter` (0..1)
+    spreads these attempts.
+    """
+
+    collector: Collector
+    on: Callable[[Written], None] = lambda _written: None
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    stale_after: float = 90.0
+    _feeds: list[Feed] = field(default_factory=list)
+    rows: int = 0  # written so far
+
+    async def run(
+        self, fetchers: Sequence[Fetcher], tokens: Sequence[str] | None, schedule: Schedule
+    ) -> dict[str, FundingdbError]:
+        """Stream by the schedule (`count` counts writes); give what is wrong at the end by exchange, empty when all is well.
+
+        Ends early when every source has ended for good. Cancelled, it writes what was seen and raises CancelledError. Raises
+        BadCall for a source without a stream, UnknownName for a token that no source lists, and what the lake raises.
+        """
+        self._feeds = [self._open(f, tokens) for f in fetchers]
+        tasks = [asyncio.create_task(f.run()) for f in self._feeds]
+        complete = False
+        try:
+            await self._ready(tokens)
+            complete = await self._ticks(schedule, tasks)
+        except UnknownName:
+            complete = True  # a wrong call writes nothing
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            if not complete and any(f.waiting for f in self._feeds):
+                await self._write(self.collector.now())
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+        return {f.fetcher.exchange: f.failure for f in self._feeds if f.failure is not None}
+
+    def _open(self, fetcher: Fetcher, tokens: Sequence[str] | None) -> Feed:
+        live = stream_of(fetcher)
+        return Feed(
+            fetcher,
+            live,
+            partial(self.collector.refresh_markets, fetcher),
+            partial(_wanted, tokens),
+            partial(self._refused, fetcher),
+            env=self.env,
+            now=self.collector.now,
+            jitter=self.jitter,
+            stale_after=self.stale_after,
+        )
+
+    def _refused(self, fetcher: Fetcher, error: BadPayload) -> None:
+        keep(self.collector.warehouse, Ask.of(fetcher, "*", "current"), error, self.collector.now())
+
+    async def _ready(self, tokens: Sequence[str] | None) -> None:
+        waits = [asyncio.create_task(f.ready.wait()) for f in self._feeds]
+        await asyncio.wait(waits, timeout=_READY_SECONDS)
+        for wait in waits:
+            wait.cancel()
+        listed = {f.fetcher.exchange: f.listing for f in self._feeds if f.listing}
+        if len(listed) == len(self._feeds):  # else one that is down may list it
+            choose(listed, tokens)
+
+    async def _ticks(self, schedule: Schedule, tasks: Sequence[asyncio.Task[None]]) -> bool:
+        """Whether the schedule ended on a tick, so that what came since belongs to no write."""
+        now, done = self.collector.now, 0
+        stop = now() + schedule.span if schedule.span is not None else None
+        while True:
+            tick = next_tick(now(), schedule.every)
+            until = tick if stop is None else min(tick, stop)
+            while (left := (until - now()).total_seconds()) > 0:
+                await self.sleep(min(left, 1.0))
+                if all(t.done() for t in tasks) or any(t.done() and t.exception() for t in tasks):
+                    return False
+            if until != tick:
+                return False
+            await self._write(tick)
+            done += 1
+            if done == schedule.count or tick == stop:
+                return True
+
+    async def _write(self, at: datetime) -> None:
+        taken = [(feed, feed.take()) for feed in self._feeds]
+        try:
+            await _whole(partial(self._store, at, taken))
+        except FundingdbError:
+            for feed, got in taken:
+                feed.give_back(got)
+            raise
+
+    def _store(self, at: datetime, taken: Sequence[tuple[Feed, Taken]]) -> None:
+        """Rows first, the ledger second, then the catalog."""
+        written = Written(at)
+        frames: list[pl.DataFrame] = []
+        rows: list[pl.DataFrame] = []
+        for feed, got in taken:
+            frame = self._checked(feed, got)
+            frames.append(frame)
+            rows += self._ledger(feed, got, frame, at)
+            why = None if feed.failure is None else str(feed.failure)
+            part = Part(frame.height, got.frames, got.bad, got.reconnects, why)
+            written.parts[feed.fetcher.exchange] = part
+        lake = self.collector.lake
+        if written.rows:
+            written.inserted = lake.upsert("snapshots", pl.concat(frames)).inserted
+        if rows:
+            lake.upsert("fetches", pl.concat(rows))
+            catalog.rebuild(self.collector.warehouse)
+        self.rows += written.rows
+        self.on(written)
+
+    def _checked(self, feed: Feed, got: Taken) -> pl.DataFrame:
+        try:
+            return _table(list(got.seen.values()))
+        except SchemaError:
+            good = [seen for seen in got.seen.values() if self._fits(feed, got, seen)]
+            return _table(good)
+
+    def _fits(self, feed: Feed, got: Taken, seen: Seen) -> bool:
+        try:
+            _table([seen])
+        except SchemaError as error:
+            bad = BadPayload(feed.fetcher.exchange, "stream", "(rows)", str(error))
+            bad.body = seen.frame
+            self._refused(feed.fetcher, bad)
+            got.bad += 1
+            return False
+        return True
+
+    def _ledger(self, feed: Feed, got: Taken, frame: pl.DataFrame, at: datetime) -> list[pl.DataFrame]:
+        """A row where something came or where the source is down; none where nothing was new."""
+        ask = Ask.of(feed.fetcher, "*", "current")
+        if frame.height and got.first_at is not None:
+            seconds = max(0.0, (at - got.first_at).total_seconds())
+            return [ledger.answered(ask, frame, ledger.Taken(got.frames, got.bytes, seconds, got.first_at))]
+        if feed.failure is not None:
+            return [ledger.failed(ask, feed.failure, self.collector.now())]
+        return []
+
+
+def stream_of(fetcher: Fetcher) -> Live:
+    """The stream of a source; raises BadCall where it has none."""
+    if fetcher.live is None:
+        raise BadCall(
+            f"{fetcher.exchange} has no stream: use 'fundingdb collect --source {fetcher.exchange}'"
+        )
+    return fetcher.live
+
+
+def _wanted(tokens: Sequence[str] | None, listing: Mapping[str, Market]) -> list[Market]:
+    trading = [m for m in listing.values() if m.status in _TRADED]
+    if tokens is None:
+        return trading
+    return [m for m in trading if is_one(m, tokens)]
+
+
+def _table(seen: Sequence[Seen]) -> pl.DataFrame:
+    return SNAPSHOTS.check(pl.DataFrame([s.row for s in seen], schema=_COLUMNS, orient="row"))
+
+
+async def _whole(work: Callable[[], None]) -> None:
+    """Run `work` in a thread to its end, even when cancelled meanwhile."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

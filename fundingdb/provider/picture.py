@@ -1,0 +1,155 @@
+"""One version of the lake, as it was known at one instant: its files for fast reading, its views for all else.
+
+Where each exchange has one source and nothing is hidden by a knowledge time, the rows of the view `funding` are the rows
+of the files, and these are read as they are; else the view is asked. The tests hold the two to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fundingdb.catalog import catalog
+from fundingdb.errors import VersionGone
+from fundingdb.provider.names import WHO, Chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from fundingdb.window import Window
+
+KEEPS = 1.25  # a rate is known for its interval and a quarter, as in sql/funding_ranges.sql
+VIEWS = frozenset({"funding", "funding_ranges", "carry", "identity_checks"})
+
+
+@dataclass
+class Picture:
+    """The files of one version (table -> paths), and what was known of them at `known_by` (None: all)."""
+
+    listed: Mapping[str, Sequence[Path]]
+    as_of: datetime | None = None
+    known_by: datetime | None = None
+    con: catalog.Connection | None = None
+    _mismatched: frozenset[tuple[str, ...]] | None = field(default=None, init=False)
+
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> pl.DataFrame:
+        """The rows of a query over the views `VIEWS`; raises VersionGone where a file was vacuumed meanwhile."""
+        try:
+            if self.con is None:
+                con = catalog.session()
+                catalog.build(con, self.listed, self.as_of, known_by=self.known_by, only=VIEWS)
+                self.con = con
+            return self.con.sql(sql, params=list(values)).pl()
+        except catalog.Unreadable as error:
+            self._look(error)
+            raise
+
+    def parts(
+        self, window: Window, chosen: Chosen, columns: Sequence[str]
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Exchange by exchange the settlements from before the window to its end.
+
+        Columns asset_class, base, symbol, rate_type, time (microseconds) and `columns`. They begin so early that
+        any payment known at the start is among them.
+        """
+        first, rest = catalog.split(self.listed.get("funding", []))
+        if self.known_by is None and not rest and "funding" in self.listed:
+            yield from self._from_files(first, window, chosen, columns)
+        else:
+            yield from self._from_view(window, chosen, columns)
+
+    def names(self) -> pl.DataFrame:
+        """All markets with settlements, in order: exchange, asset_class, base, symbol."""
+        return self.ask(f"SELECT DISTINCT {', '.join(WHO)} FROM funding").sort(WHO)
+
+    def mismatched(self) -> frozenset[tuple[str, ...]]:
+        """The markets (as `WHO`) that only share the name of their asset: view `identity_checks`, verdict mismatch."""
+        if self._mismatched is None:
+            found = list[tuple[str, ...]]()
+            if self.listed.get("snapshots"):
+                found = self.ask(
+                    f"SELECT {', '.join(WHO)} FROM identity_checks WHERE verdict = 'mismatch'"
+                ).rows()
+            self._mismatched = frozenset(found)
+        return self._mismatched
+
+    def _from_files(
+        self, paths: Sequence[Path], window: Window, chosen: Chosen, columns: Sequence[str]
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
+        wanted = ["asset_class", "base", "symbol", "rate_type", "funding_time", *columns]
+        by_exchange: dict[str, list[Path]] = {}
+        for path in paths:
+            exchange = catalog.partition(path, "exchange")
+            if chosen.exchanges is None or exchange in chosen.exchanges:
+                by_exchange.setdefault(exchange, []).append(path)
+        filters = list[pl.Expr]()
+        if chosen.tokens is not None:
+            filters.append(pl.col("base").is_in(chosen.tokens) | pl.col("symbol").is_in(chosen.tokens))
+        if chosen.asset_class is not None:
+            filters.append(pl.col("asset_class") == chosen.asset_class)
+        for exchange, mine in by_exchange.items():
+            try:
+                start = window.start - self._reach(mine, window)
+                near = [
+                    p
+                    for p in mine
+                    if f"{start:%Y-%m}" <= catalog.partition(p, "month") <= f"{window.stop:%Y-%m}"
+                ]
+                if not near:
+                    continue
+                rows = pl.scan_parquet(near, hive_partitioning=False, glob=False)
+                rows = (rows.filter(*filters) if filters else rows).select(wanted).collect()
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self._look(error)
+                raise
+            low, high = rows["funding_time"].min(), rows["funding_time"].max()
+            if low is not None and not (start <= low and high <= window.stop):  # type: ignore[operator]
+                rows = rows.filter(pl.col("funding_time").is_between(start, window.stop))
+            yield exchange, rows.with_columns(time=pl.col("funding_time").to_physical()).drop("funding_time")
+
+    def _reach(self, paths: Sequence[Path], window: Window) -> timedelta:
+        """How long before the window a payment can lie that is still known at its start."""
+        early = [p for p in paths if catalog.partition(p, "month") <= f"{window.start:%Y-%m}"]
+        if not early:
+            return timedelta()
+        hours = pl.scan_parquet(early, hive_partitioning=False, glob=False).select("interval_hours").collect()
+        longest = hours["interval_hours"].max()
+        return timedelta(hours=longest * KEEPS) if isinstance(longest, float) else timedelta()
+
+    def _from_view(
+        self, window: Window, chosen: Chosen, columns: Sequence[str]
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
+        conditions, values = ["funding_time <= ?"], list[object]([window.stop])
+        for column, among in (("exchange", chosen.exchanges), ("asset_class", chosen.asset_class)):
+            if among is not None:
+                asked = (among,) if isinstance(among, str) else among
+                conditions.append(f"{column} IN ({_marks(asked)})")
+                values += asked
+        if chosen.tokens is not None:
+            conditions.append(f"(base IN ({_marks(chosen.tokens)}) OR symbol IN ({_marks(chosen.tokens)}))")
+            values += [*chosen.tokens, *chosen.tokens]
+        where = " AND ".join(conditions)
+        longest = self.ask("SELECT max(interval_hours) AS hours FROM funding")["hours"].item() or 0.0
+        rows = self.ask(
+            f"SELECT {', '.join(WHO)}, rate_type, epoch_us(funding_time) AS time, {', '.join(columns)} FROM funding "
+            f"WHERE {where} AND funding_time >= ? ORDER BY {', '.join(WHO)}, rate_type, time",
+            [*values, window.start - timedelta(hours=longest * KEEPS)],
+        )
+        for key, part in rows.partition_by("exchange", as_dict=True, maintain_order=True).items():
+            yield str(key[0]), part
+
+    def _look(self, error: Exception) -> None:
+        """Raises VersionGone where a file of this version is gone."""
+        lost = next((p for paths in self.listed.values() for p in paths if not p.exists()), None)
+        if lost is not None:
+            raise VersionGone(
+                f"the version that was loaded is vacuumed: {lost} is deleted; load_data again, or pin a newer one"
+            ) from error
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))

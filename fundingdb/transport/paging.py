@@ -1,0 +1,266 @@
+"""Pure walks over a window: which span to ask next, and when the answers prove the window whole. No I/O.
+
+A walk trusts the order that the datasheet declares and nothing else: not the cap (exchanges lower it silently), not the
+bounds (a fetcher widens its span, Lighter reaches back further), not the count of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING
+
+from fundingdb.errors import BadCall, WalkNotProven
+from fundingdb.fetchers.contract import Backward, Cursor, Days, Fixed, Forward, Months, Offset
+from fundingdb.window import HOUR, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from datetime import datetime, timedelta
+
+    from fundingdb.fetchers.contract import Paging
+
+_WALK_ROWS = 5000  # that one walk holds in memory, about
+_TAIL = 72 * HOUR  # the youngest two days of a walk are proven only up to a row (ledger.LATE): no seam there
+_MARGIN = 3  # rows that a fetcher's own widening may bring from before the near edge
+_CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer held: funding times of ALL its rows, in any order, and the cursor of the next page, if any."""
+
+    times: Sequence[datetime]
+    next_cursor: str | None = None
+
+
+def pieces(paging: Paging, window: Window, step: timedelta) -> list[Window]:
+    """The spans of `window` to walk one by one, oldest first: together the window, each of at most about _WALK_ROWS settlements.
+
+    All of it at once where each walk begins at the newest row of the exchange, whatever span is asked.
+    """
+    if not isinstance(paging, Forward | Backward):
+        return [window]
+    # whole pages, but for some rows: a full last page would have to be proven by one more
+    rows = paging.cap * -(-_WALK_ROWS // paging.cap) - 3 * _MARGIN
+    edges = [window.start]
+    while window.stop - edges[-1] > rows * step + _TAIL:
+        edges.append(edges[-1] + rows * step)
+    return [Window(a, b) for a, b in pairwise([*edges, window.stop])]
+
+
+def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    """Yield (span of `window`, cursor) to ask, be sent the Page of the answer, return when `window` is proven whole.
+
+    `step` is the market's settlement interval. A span is proven when its answer is empty, or when no further settlement
+    fits between the last row and the span's far edge; a short page proves nothing, the rest is asked again. Rows outside
+    the asked span are never progress; an answer of nothing else counts as empty where a fetcher's widening explains it (so the
+    real cap must exceed the rows of that margin). Pages overlap at most where a fetcher widens: drop duplicates by key.
+    Raises WalkNotProven when answers don't move the walk, can't be right or repeat a cursor; BadCall for a step <= 0.
+    """
+    if step <= 0 * HOUR:
+        raise BadCall(f"step {step}: the settlement interval must be positive")
+    if isinstance(paging, Cursor):
+        yield from _by_cursor(window, step, newest_first=paging.newest_first)
+    elif isinstance(paging, Offset):
+        yield from _by_offset(window)
+    elif isinstance(paging, Days):
+        yield from _by_day(window, step)
+    elif isinstance(paging, Months):
+        for month in _months(window):
+            yield from _by_month(month)
+    elif isinstance(paging, Fixed):
+        start = window.start
+        while start < window.stop:
+            stop = min(start + paging.hours * HOUR, window.stop)
+            yield from _by_edge(Window(start, stop), paging.cap, step, forward=False)
+            start = stop
+    else:
+        open_start = isinstance(paging, Backward) and paging.open_start
+        forward = isinstance(paging, Forward)
+        if isinstance(paging, Forward) and paging.doubled:
+            yield from _doubled(window, paging.cap, step)
+        else:
+            yield from _by_edge(window, paging.cap, step, forward=forward, open_start=open_start)
+
+
+def _doubled(window: Window, cap: int, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    """Walk forward; where a full page ends the walk, its last instant is asked once more: the page may have cut it."""
+    walker = _by_edge(window, cap, step, forward=True)
+    asked = next(walker)
+    while True:
+        page = yield asked
+        try:
+            asked = walker.send(page)
+        except StopIteration:
+            break
+    inside = [t for t in page.times if window.start <= t < window.stop]
+    if inside and len(page.times) >= cap:
+        last = yield Window(max(inside), window.stop), None
+        if len(last.times) >= cap:
+            raise WalkNotProven(_text(window, f"{len(last.times)} rows at its last settlement fill a page"))
+
+
+def _by_edge(
+    window: Window, cap: int, step: timedelta, *, forward: bool, open_start: bool = False
+) -> Generator[tuple[Window, str | None], Page, None]:
+    """Walk from the near edge (where the exchange begins) to the far edge."""
+    start, stop = window.start, window.stop
+    grid = min(step, HOUR)
+    gap = step  # least distance of two settlements: the declared one, or less where rows show less
+    for _ in range(-((start - stop) // grid) + 1):
+        asked = Window(start, stop)
+        page = yield asked, None
+        inside = sorted({t for t in page.times if start <= t < stop})
+        if inside:
+            if len(inside) > -((start - stop) // grid):
+                raise WalkNotProven(_text(asked, f"{len(inside)} settlements at most each {grid} can't fit"))
+            gap = min([gap, *(b - a for a, b in pairwise(inside))])
+            # a page full by the declared cap may end where the interval changed: only the hour grid proves there
+            room = grid if len(page.times) >= cap else gap
+            if forward:
+                if inside[-1] + room >= stop:
+                    return
+                start = inside[-1] + grid
+            else:
+                if inside[0] - room < start:
+                    return
+                stop = inside[0]
+            continue
+        before = {t for t in page.times if (t < start if forward else t >= stop)}
+        beyond = len(before) < len(set(page.times))
+        if beyond and (before or open_start):
+            return  # rows on both sides (or on the open one, before which the newest stand) and none between
+        if len(page.times) >= cap:
+            raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
+        if len(before) > _MARGIN:
+            raise WalkNotProven(_text(asked, f"{len(before)} rows outside may hide those inside"))
+        return
+    raise WalkNotProven(_text(window, "more pages than settlements fit"))
+
+
+def _by_cursor(
+    window: Window, step: timedelta, *, newest_first: bool
+) -> Generator[tuple[Window, str | None], Page, None]:
+    seen: set[str] = set()
+    cursor: str | None = None
+    oldest: datetime | None = None
+    for _ in range(-((window.start - window.stop) // min(step, HOUR)) + _CURSOR_PAGES):
+        page = yield window, cursor
+        cursor = page.next_cursor
+        if newest_first and page.times:
+            if oldest is not None and max(page.times) > oldest:
+                raise WalkNotProven(_text(window, "a later page reaches forward again: not newest first"))
+            oldest = min(page.times)
+        if not cursor or (newest_first and oldest is not None and oldest < window.start):
+            return
+        if cursor in seen:
+            raise WalkNotProven(_text(window, f"the cursor {cursor[:40]!r} came twice"))
+        seen.add(cursor)
+    raise WalkNotProven(_text(window, "the cursor does not end"))
+
+
+def _by_offset(window: Window) -> Generator[tuple[Window, str | None], Page, None]:
+    """Each page begins at the last row of the page before: rows that came in meanwhile move it, none is stepped over."""
+    page = yield window, None
+    count = 0
+    while page.times:
+        oldest = min(page.times)
+        if oldest < window.start:
+            return
+        count += len(page.times) - 1
+        page = yield window, str(count)
+        if oldest not in page.times:
+            raise WalkNotProven(_text(window, f"the page from row {count} does not join the one before"))
+        if min(page.times) == oldest:
+            page = yield window, str(count + len(page.times))
+            if page.times and min(page.times) < oldest:
+                raise WalkNotProven(_text(window, f"the page from row {count} ended, yet older rows follow"))
+            return
+
+
+def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
+    start = window.start
+    while start < window.stop:
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        stop = min(midnight + 24 * HOUR, window.stop)
+        asked = Window(start, stop)
+        pages = _by_cursor(asked, step, newest_first=False)
+        ask = next(pages, None)
+        inside = False
+        while ask is not None:
+            page = yield ask
+            inside = inside or any(midnight <= t < midnight + 24 * HOUR for t in page.times)
+            older = any(t < midnight for t in page.times)
+            if any(t >= midnight + 24 * HOUR for t in page.times) or (older and not inside):
+                raise WalkNotProven(_text(asked, "rows of another day"))
+            if older:
+                break  # newest first: the cursor has led on into the day before
+            try:
+                ask = pages.send(page)
+            except StopIteration:
+                ask = None
+        start = stop
+
+
+def askable(paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None) -> list[Window]:
+    """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months or days it touches.
+
+    Months that `paging` has no file of, those not surely published at `now`, and those after the market had `ended` are
+    left out.
+    """
+    if isinstance(paging, Days) and paging.first and paging.last:
+        return _days(paging.first, paging.last, window)
+    if not isinstance(paging, Months):
+        return [window]
+    whole = [Window(_month_start(m.start), _next_month(m.start)) for m in _months(window)]
+    first, newest = _month_start(paging.first), now - paging.published_after
+    return [m for m in whole if first <= m.start and m.stop <= newest and (ended is None or m.start < ended)]
+
+
+def _days(first: datetime, last: datetime, window: Window) -> list[Window]:
+    """The whole days from `first` to `last` that `window` touches."""
+    start = max(first, window.start.replace(hour=0, minute=0, second=0, microsecond=0))
+    stop = min(last + 24 * HOUR, window.stop)
+    return [
+        Window(start + n * 24 * HOUR, start + (n + 1) * 24 * HOUR)
+        for n in range(ceil((stop - start) / (24 * HOUR)))
+    ]
+
+
+def _months(window: Window) -> Generator[Window, None, None]:
+    """The parts of `window`, month by month."""
+    start = window.start
+    while start < window.stop:
+        stop = min(_next_month(start), window.stop)
+        yield Window(start, stop)
+        start = stop
+
+
+def _by_month(window: Window) -> Generator[tuple[Window, str | None], Page, None]:
+    page = yield window, None
+    cursor = page.next_cursor
+    if cursor is None or page.times:
+        raise WalkNotProven(_text(window, "the first answer does not lead to the file of the month"))
+    page = yield window, cursor
+    if page.next_cursor is not None:
+        raise WalkNotProven(_text(window, "the file of the month leads on"))
+    month = Window(_month_start(window.start), _next_month(window.start))
+    if not all(month.start <= t < month.stop for t in page.times):
+        raise WalkNotProven(_text(window, "rows of another month"))
+
+
+def _month_start(at: datetime) -> datetime:
+    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _next_month(at: datetime) -> datetime:
+    return _month_start(_month_start(at) + 32 * 24 * HOUR)
+
+
+def _text(window: Window, why: str) -> str:
+    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+    return (
+        f"window {span} is not proven whole: {why}; has the exchange changed its order or paging? Report it"
+    )

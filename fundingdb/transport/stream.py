@@ -1,0 +1,247 @@
+"""The one WebSocket client: the stream of one source, kept open, its newest state by symbol. Network only, no disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from fundingdb.errors import (
+    BadCall,
+    BadPayload,
+    FundingdbError,
+    RateLimited,
+    Refused,
+    RetryLater,
+    Unreachable,
+)
+from fundingdb.fetchers.contract import Asked, Live
+from fundingdb.settings import stream_url_variable
+from fundingdb.transport.http import USER_AGENT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from fundingdb.fetchers.contract import Fetcher, Market
+
+BAD_IN_A_ROW = 20
+_MAX_BACKOFF = 60.0
+_MAX_FRAME = 16 * 2**20
+_LISTING_SECONDS = 600.0  # a reconnect asks for the list of markets again when it is older
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest row of one market (in the order of SNAPSHOTS, no month) and the frame it stood in."""
+
+    row: dict[str, object]
+    observed_at: datetime
+    frame: bytes
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came since the last `take`: the newest state by symbol, and counts."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    frames: int = 0
+    bytes: int = 0
+    bad: int = 0
+    reconnects: int = 0
+    first_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Feed:
+    """One source's stream. `markets` asks what it lists, `wanted` picks from that, `on_bad` is given each refused frame.
+
+    `stale_after` seconds without a rate, or `relist_after` seconds in all, and the connection is made anew. `failure` says
+    why nothing comes at present, None when all is well; `ready` is set by the first rate, or when the first attempt has failed.
+    """
+
+    fetcher: Fetcher
+    live: Live
+    markets: Callable[[], Awaitable[dict[str, Market]]]
+    wanted: Callable[[Mapping[str, Market]], list[Market]]
+    on_bad: Callable[[BadPayload], None]
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    stale_after: float = 90.0
+    relist_after: float = 6 * 3600.0
+    listing: dict[str, Market] = field(default_factory=dict)
+    failure: FundingdbError | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _taken: Taken = field(default_factory=Taken)
+    _listed_at: float | None = None
+    _chosen: frozenset[str] = frozenset()
+    _bad_in_a_row: int = 0
+    _told_rates: bool = False
+
+    async def run(self) -> None:
+        """Keep the stream open until cancelled; ends by itself when none of its markets is wanted.
+
+        What can't be cured by coming again (a refusal, a wrong address, BAD_IN_A_ROW frames) ends it with `failure` set.
+        """
+        tries = 0
+        try:
+            while True:
+                self._told_rates = False
+                try:
+                    await self._list()
+                    if not self._chosen:
+                        return
+                    await self._session()
+                except RetryLater as lost:
+                    self.failure = lost
+                    self.ready.set()
+                    tries = 1 if self._told_rates else tries + 1
+                    await self.sleep(self.jitter() * min(_MAX_BACKOFF, 0.5 * 2 ** min(tries, 10)))
+                self._taken.reconnects += 1
+        except FundingdbError as error:
+            self.failure = error
+        finally:
+            self.ready.set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a rate came since the last `take`."""
+        return bool(self._taken.seen)
+
+    def take(self) -> Taken:
+        """What came since the last call."""
+        taken, self._taken = self._taken, Taken()
+        return taken
+
+    def give_back(self, taken: Taken) -> None:
+        """Undo a `take`: what is newer by now stays."""
+        self._taken.seen = taken.seen | self._taken.seen
+
+    async def _list(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._listed_at is None or now - self._listed_at > _LISTING_SECONDS:
+            try:
+                self.listing = await self.markets()
+            except FundingdbError:
+                if not self.listing:  # else the old list still names the markets
+                    raise
+            else:
+                self._listed_at = now
+        self._chosen = frozenset(m.symbol for m in self.wanted(self.listing))
+
+    async def _session(self) -> None:
+        """One connection; returns after `relist_after` seconds. Raises Unreachable, RateLimited, Refused, BadCall, BadPayload."""
+        where, url = f"{self.fetcher.exchange} stream", self._url()
+        proxy = None if urlsplit(url).hostname in _LOOPBACK else True
+        try:
+            async with connect(
+                url,
+                user_agent_header=USER_AGENT,
+                proxy=proxy,
+                max_size=_MAX_FRAME,
+                close_timeout=1,
+                ping_interval=None,  # the watchdog and the exchange's own pings do it
+            ) as socket:
+                for message in self.live.subscribe([self.listing[s] for s in sorted(self._chosen)]):
+                    await socket.send(message)
+                await self._listen(socket)
+        except InvalidStatus as refused:
+            raise _meaning(where, refused.response.status_code) from None
+        except InvalidURI:
+            raise BadCall(f"{where}: its address is no plain ws(s) address; see {self._variable()}") from None
+        except ConnectionClosed as closed:
+            said = closed.rcvd and f"{closed.rcvd.code} {closed.rcvd.reason}".strip()
+            raise Unreachable(f"{where}: connection lost{f' ({said})' if said else ''}") from None
+        except (OSError, WebSocketException, TimeoutError) as lost:
+            raise Unreachable(f"{where}: no connection ({type(lost).__name__})") from None
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.relist_after
+        keeping = asyncio.create_task(self._keep(socket))
+        try:
+            async with asyncio.timeout(self.stale_after) as watchdog:
+                while loop.time() < ends:
+                    frame = await socket.recv(decode=False)
+                    answer = self.live.answer(frame)
+                    if answer is not None:
+                        await socket.send(answer)
+                    if self._read(frame):
+                        watchdog.reschedule(loop.time() + self.stale_after)
+        except TimeoutError:
+            told = f"{self.fetcher.exchange} stream: no rate for {self.stale_after:g} s"
+            raise Unreachable(told) from None
+        finally:
+            keeping.cancel()
+        self._listed_at = None
+
+    async def _keep(self, socket: ClientConnection) -> None:
+        while self.live.keepalive is not None:
+            await self.sleep(self.live.keepalive_seconds)
+            try:
+                await socket.send(self.live.keepalive)
+            except ConnectionClosed:  # the reader hears of it too, and says so
+                return
+
+    def _read(self, frame: bytes) -> bool:
+        """Whether the frame told rates."""
+        at = self.now()
+        self._taken.frames += 1
+        self._taken.bytes += len(frame)
+        self._taken.first_at = self._taken.first_at or at
+        try:
+            rows = self.live.parse(frame, Asked(at=at, markets=self.listing))
+        except BadPayload as error:
+            error.body = frame
+            self._bad(error)
+            return False
+        except BadCall as unnamed:
+            self._listed_at = None
+            raise Unreachable(f"{unnamed}; the list of markets is read again") from None
+        if not rows.height:
+            return False
+        self._bad_in_a_row, self._told_rates, self.failure = 0, True, None
+        self.ready.set()
+        seen = self._taken.seen
+        for row in rows.iter_rows(named=True):
+            symbol, observed_at = row["symbol"], row["observed_at"]
+            before = seen.get(symbol)
+            if symbol in self._chosen and (before is None or before.observed_at <= observed_at):
+                seen[symbol] = Seen(row, observed_at, frame)
+        return True
+
+    def _bad(self, error: BadPayload) -> None:
+        self._taken.bad += 1
+        self._bad_in_a_row += 1
+        self.on_bad(error)
+        if self._bad_in_a_row >= BAD_IN_A_ROW:
+            raise error
+
+    def _variable(self) -> str:
+        return stream_url_variable(self.fetcher.exchange)
+
+    def _url(self) -> str:
+        return (self.env.get(self._variable()) or self.live.base_url).rstrip("/") + self.live.path
+
+
+def _meaning(where: str, status: int) -> FundingdbError:
+    """What a refused opening of a connection means."""
+    if status == 429:
+        return RateLimited(f"{where}: too many connections (429)")
+    if status >= 500 or status == 408:
+        return Unreachable(f"{where}: status {status}")
+    return Refused(f"{where}: status {status} in place of a connection; see its datasheet")

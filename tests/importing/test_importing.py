@@ -1,0 +1,856 @@
+"""What the real files of ../shared/data become, or why they are refused; figures by hand from their README."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fundingdb.errors import BadCall, BadData
+from fundingdb.importing import Wanted, prepare, refuse_another
+from fundingdb.importing.stamps import observed, zone_of
+from fundingdb.importing.units import UNITS, unit
+from fundingdb.lake import Lake
+from tests.real_data import hyperliquid_all, seven_venues
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+COLUMNS = ["symbol", "base", "funding_time", "funding_rate"]
+EMPTY = pl.DataFrame(
+    schema={
+        "symbol": pl.String,
+        "base": pl.String,
+        "funding_time": pl.Datetime("us", "UTC"),
+        "funding_rate": pl.Float64,
+    }
+)
+MIXED = "cross_venue/drift_binance_bitmex_apollox_BTC_ETH_SOL_2016_2024.parquet"
+CEX = "cross_venue/cex_dydx_BTC_2020_2024.parquet"
+SEVEN = "cross_venue/funding_7venues_5tokens_2025-03_2026-03.parquet"
+ALL_COINS = "large/hyperliquid_all_coins_hourly_2024-10_2026-03.parquet"
+BINANCE = "large/binance_usdm_symbols_0-L_2026-01_2026-03.parquet"
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def one(path: Path, known: pl.DataFrame = EMPTY, **wanted):
+    (got,) = prepare(path, Wanted(**wanted), lambda _exchange: known, now=NOW)
+    return got
+
+
+def known_by(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(COLUMNS)
+
+
+def hourly(count: int, symbol: str = "BTC", rates=None, start: str = "2025-06-01") -> pl.DataFrame:
+    """Rows of a calm market with some life in it: base rate, but for each fifth hour."""
+    figures = rates or [0.0000125 if i % 5 else (i - count / 2) * 1e-8 for i in range(count)]
+    times = [at(start) + timedelta(hours=i) for i in range(count)]
+    return pl.DataFrame({"symbol": [symbol] * count, "funding_time": times, "funding_rate": figures})
+
+
+def saved(rows: pl.DataFrame, path: Path) -> Path:
+    if path.suffix == ".parquet":
+        rows.write_parquet(path)
+    elif path.suffix == ".csv":
+        rows.write_csv(path)
+    elif path.suffix == ".jsonl":
+        rows.write_ndjson(path)
+    else:
+        rows.write_json(path)
+    return path
+
+
+# --- the census: every file of ../shared/data
+
+
+def test_the_payments_of_one_exchange_are_refused_as_those_of_another_that_the_lake_has(shared):
+    """Of the seven venues no two share unusual rates; a file of Binance under another name is told by Binance's rows."""
+    rows = seven_venues(shared)
+    venues = {str(v): mine for (v,), mine in rows.partition_by("exchange", as_dict=True).items()}
+    for name, mine in venues.items():
+        others = pl.concat(other for v, other in venues.items() if v != name)
+        refuse_another(Path("a file"), name, mine, others)
+    with pytest.raises(BadData, match="100% of .* on binance, which the lake has: .* rather than bybit"):
+        refuse_another(Path("a file"), "bybit", venues["binance"], pl.concat(venues.values()))
+
+
+def test_binance_all_symbols_need_no_flag(shared):
+    got = one(shared / "data" / BINANCE, exchange="binance")
+    assert got.unit == "fraction"
+    assert (got.rows.height, got.rows["symbol"].n_unique()) == (58_330, 293)
+    first = got.rows.filter(pl.col("symbol") == "0GUSDT").sort("funding_time").row(0, named=True)
+    assert first["funding_rate"] == -9.017e-05
+    assert first["funding_time"] == at("2026-02-15T02:00")  # 1771120800009: nine milliseconds late
+    assert first["reported_time"] == at("2026-02-15T02:00:00.009")
+    assert (first["base"], first["quote"], first["source"]) == ("0G", "USDT", "import")
+    assert first["interval_hours"] is None  # nothing stands before it
+    counts = dict(got.rows.group_by("interval_hours").len().iter_rows())
+    assert set(counts) == {None, 1.0, 4.0, 8.0}
+    assert counts[None] < 0.006 * 58_330
+
+
+@pytest.mark.slow
+def test_hyperliquids_unit_switch_is_imported_part_by_part(shared):
+    path = shared / "data" / ALL_COINS
+    percent = one(path, exchange="hyperliquid", columns={"funding_rate": "fundingRate_percent"})
+    assert percent.unit == "percent"
+    yearly = one(
+        path,
+        known_by(percent.rows),
+        exchange="hyperliquid",
+        columns={"funding_rate": "fundingRate_annualized"},
+    )
+    assert yearly.unit == "percent-per-year"
+    assert (percent.rows.height, yearly.rows.height) == (498_620 - 426, 1_659_910 - 693)
+    key = ["symbol", "funding_time"]
+    # Two hours are stamped a second late.
+    truth = hyperliquid_all(shared).select(
+        "symbol", pl.col("funding_time").dt.truncate("1h"), truth="funding_rate"
+    )
+    both = pl.concat([percent.rows, yearly.rows]).join(truth, on=key, how="left")
+    assert both["truth"].null_count() == 0
+    assert both.select((pl.col("funding_rate") - pl.col("truth")).abs().max()).item() < 1e-15
+    moodeng = percent.rows.filter(
+        (pl.col("symbol") == "MOODENG") & (pl.col("funding_time") == at("2024-10-25T18:00"))
+    )
+    assert moodeng["funding_rate"].to_list() == [0.00018074]
+    hbar = yearly.rows.filter(
+        (pl.col("symbol") == "HBAR") & (pl.col("funding_time") == at("2026-03-31T23:00"))
+    )
+    assert hbar["funding_rate"][0] == pytest.approx(-0.5647572 / 876_000, rel=1e-12)
+
+
+def test_without_a_map_the_two_columns_of_rates_are_asked_for(shared):
+    with pytest.raises(
+        BadCall, match="fundingRate_percent, fundingRate_annualized may each be funding_rate: say --map"
+    ):
+        one(shared / "data" / ALL_COINS, exchange="hyperliquid")
+
+
+@pytest.mark.parametrize("said", [None, "percent"])
+def test_a_unit_that_changes_inside_a_file_is_refused_at_its_row(shared, tmp_path, said):
+    rows = pl.read_parquet(shared / "data" / ALL_COINS)
+    rows = rows.filter(pl.col("timestamp").is_between(at("2025-03-01"), at("2025-03-15"))).with_columns(
+        rate=pl.coalesce("fundingRate_percent", "fundingRate_annualized")
+    )
+    # The hour of the change stands there in both units: its first half is left.
+    rows = rows.filter(
+        (pl.col("timestamp") != at("2025-03-07T13:00")) | pl.col("fundingRate_annualized").is_null()
+    )
+    path = saved(rows.select("timestamp", "coin", "rate"), tmp_path / "merged.parquet")
+    base = rows.with_row_index("n", offset=1).filter(pl.col("rate").is_between(10.9499999, 10.9500001))
+    with pytest.raises(BadData, match=r"the unit changes from percent to percent-per-year here") as error:
+        one(path, exchange="hyperliquid", unit=said)
+    assert f"row {base['n'][0]} " in str(error.value)
+    assert "2025-03-07 14:00" in str(error.value)
+
+
+@pytest.mark.parametrize("said", [None, "fraction", "percent"])
+def test_a_file_of_few_rows_whose_unit_changes_is_refused_too(tmp_path, said):
+    fractions = [0.0000125 if n % 3 == 0 else n * 1e-7 - 1e-6 for n in range(60)]
+    rates = [rate * (100 if n >= 31 else 1) for n, rate in enumerate(fractions)]
+    path = saved(hourly(60, rates=rates), tmp_path / "short.parquet")
+    with pytest.raises(
+        BadData, match=r"row 34 \(BTC .* 0.00125\): the unit changes from fraction to percent here"
+    ):
+        one(path, exchange="hyperliquid", unit=said)
+
+
+def test_the_hour_that_stands_in_both_units_is_two_rates_of_one_payment(shared, tmp_path):
+    rows = pl.read_parquet(shared / "data" / ALL_COINS).filter(pl.col("timestamp") == at("2025-03-07T13:00"))
+    rows = rows.select("timestamp", "coin", rate=pl.coalesce("fundingRate_percent", "fundingRate_annualized"))
+    with pytest.raises(
+        BadData, match="rows .* and .*: .* 2025-03-07 13:00 stands there with .*: one payment has one rate"
+    ):
+        one(saved(rows, tmp_path / "hour.parquet"), exchange="hyperliquid", unit="percent")
+
+
+def test_hyperliquids_own_history_of_all_coins(shared):
+    got = one(
+        shared / "data/large/hyperliquid_fundingHistory_all_coins_2024-10-25_2024-11-24.parquet",
+        exchange="hyperliquid",
+    )
+    assert (got.unit, got.rows.height, got.rows["symbol"].n_unique()) == ("fraction", 109_418, 155)
+    assert got.rows["interval_hours"].unique().to_list() == [1.0]
+    first = got.rows.filter(pl.col("symbol") == "BTC").sort("funding_time").row(0, named=True)
+    assert (first["funding_time"], first["funding_rate"]) == (at("2024-10-25T15:00"), 0.0000125)
+    assert first["reported_time"] == at("2024-10-25T15:00:00.100")
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted", "reason"),
+    [
+        (
+            "large/edgex_BTCUSD_minute_2025-01.parquet",
+            {"exchange": "edgex", "symbol": "BTCUSD"},
+            "has a row each 0:01:00: a sampled series of the predicted rate",
+        ),
+        (
+            "large/okx_bitget_all_perps_8h_snapshots_2026-05_2026-07.parquet",
+            {"exchange": "okx"},
+            "stamps lie off the settlement grid: snapshots of a predicted rate",
+        ),
+        (
+            "large/okx_bitget_all_perps_8h_snapshots_2026-05_2026-07.parquet",
+            {"exchange_column": "venue", "unit": "percent-per-year"},
+            "stamps lie off the settlement grid: snapshots of a predicted rate",
+        ),
+        (
+            "cross_venue/lighter_129markets_unsigned_percent_2026-02-03_04.parquet",
+            {"exchange": "lighter"},
+            "none of 2,920 rates in 124 markets is negative: the sign was lost",
+        ),
+        (
+            "cross_venue/lighter_129markets_unsigned_percent_2026-02-03_04.parquet",
+            {"exchange": "lighter", "unit": "percent", "signed": True},
+            "the sign was lost",
+        ),
+        (
+            "cross_venue/market_history_11venues_2026-01-02T20_2026-01-03T02.parquet",
+            {"exchange": "lighter"},
+            "a mean over samples",
+        ),
+        (
+            "cross_venue/market_history_11venues_2026-01-04T12_2026-01-04T18.parquet",
+            {"exchange_column": "exchange", "unit": "fraction", "interval": 1.0},
+            "a mean over samples",
+        ),
+        (SEVEN, {"exchange": "hyperliquid"}, "finer than 1e-10, the step of what hyperliquid settles"),
+    ],
+)
+def test_what_is_no_settlement_is_refused_with_the_reason(shared, file, wanted, reason):
+    with pytest.raises(BadData, match=reason) as error:
+        one(shared / "data" / file, **wanted)
+    assert ": row " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "form", "said", "count"),
+    [
+        ("binance", "{}USDT", None, 4 * 1092 + 1686),
+        ("bybit", "{}USDT", None, 5 * 1092),
+        ("okx", "{}-USDT-SWAP", None, 4 * 283 + 565),
+        ("lighter", None, None, 9_692),
+        ("kraken", None, "fraction", 43_635),
+        ("dydx", "{}-USD", "fraction", 5_000),
+    ],
+)
+def test_each_settled_venue_of_the_seven(shared, exchange, form, said, count):
+    got = one(shared / "data" / SEVEN, exchange=exchange, symbol_form=form, unit=said)
+    assert (got.unit, got.rows.height) == ("fraction", count)
+    truth = seven_venues(shared).filter(pl.col("exchange") == exchange)
+    both = got.rows.join(truth, on=["base", "funding_time"], how="left", suffix="_true")
+    assert both["funding_rate"].to_list() == both["funding_rate_true"].to_list()
+    known = both.filter(pl.col("interval_hours").is_not_null())
+    # HYPE on Binance moved from 8 h to 4 h on 2025-05-30, which the helper's one figure for it does not tell.
+    known = known.filter((pl.col("base") != "HYPE") | (pl.col("funding_time") > at("2025-05-31")))
+    assert known["interval_hours"].to_list() == known["interval_hours_true"].to_list()
+    assert both["interval_hours"].null_count() <= 5
+
+
+def test_where_no_mass_is_at_the_base_rate_the_unit_is_asked_for(shared):
+    for exchange, form in (("kraken", None), ("dydx", "{}-USD")):
+        with pytest.raises(BadCall, match="the unit is not proven .*: say --unit fraction"):
+            one(shared / "data" / SEVEN, exchange=exchange, symbol_form=form)
+
+
+def test_names_that_the_exchange_does_not_have_are_refused(shared):
+    with pytest.raises(BadCall, match="is no market name; names look like BTCUSDT; --symbol-form"):
+        one(shared / "data" / SEVEN, exchange="binance")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("binance_BTCUSDT.csv", "binance", "BTCUSDT", None, 4_948, {8.0}),
+        ("binance_ETHUSDT.csv", "binance", "ETHUSDT", None, 4_714, {8.0}),
+        ("binance_SOLUSDT.csv", "binance", "SOLUSDT", None, 3_848, {2.0, 4.0, 8.0}),
+        ("apollox_BTCUSDT.csv", "aster", "BTCUSDT", None, 2_782, {8.0}),
+        ("apollox_ETHUSDT.csv", "aster", "ETHUSDT", None, 2_764, {8.0}),
+        ("apollox_SOLUSDT.csv", "aster", "SOLUSDT", None, 2_782, {2.0, 4.0, 8.0}),
+        (
+            "bitmex_XBTUSD.csv",
+            "bitmex",
+            "XBTUSD",
+            "fraction",
+            8_547,
+            {8.0, 24.0},
+        ),  # daily for its first weeks
+        ("bitmex_XBTUSDT.csv", "bitmex", "XBTUSDT", None, 3_422, {8.0}),
+        ("bitmex_ETHUSD.csv", "bitmex", "ETHUSD", None, 6_159, {8.0}),
+        ("bitmex_ETHUSDT.csv", "bitmex", "ETHUSDT", None, 3_422, {8.0}),
+        ("bitmex_SOLUSD.csv", "bitmex", "SOLUSD", None, 2_586, {8.0}),
+        ("bitmex_SOLUSDT.csv", "bitmex", "SOLUSDT", None, 3_484, {8.0}),
+        ("drift_BTC-PERP.csv", "drift", "BTC-PERP", "fraction", 10_882, {1.0}),
+        ("drift_ETH-PERP.csv", "drift", "ETH-PERP", "fraction", 10_293, {1.0}),
+        ("drift_SOL-PERP.csv", "drift", "SOL-PERP", "fraction", 11_124, {1.0}),
+    ],
+)
+def test_each_market_of_the_four_old_venues(shared, case):
+    source_file, exchange, symbol, said, count, hours = case
+    path = shared / "data" / MIXED
+    got = one(path, exchange=exchange, where={"source_file": source_file}, symbol=symbol, unit=said)
+    raw = pl.read_parquet(path).filter(pl.col("source_file") == source_file).sort("timestamp")
+    rows = got.rows.sort("funding_time")
+    assert (got.unit, rows.height) == ("fraction", count)
+    assert rows["funding_rate"].to_list() == (raw["funding_rate"] + 0.0).to_list()
+    # Unix seconds are taken, not the text beside them.
+    assert rows["funding_time"].dt.epoch("s").to_list() == [int(t // 3600 * 3600) for t in raw["timestamp"]]
+    assert set(rows["interval_hours"].drop_nulls()) == hours
+    assert rows["base"].unique().to_list() == [symbol.replace("XBT", "BTC")[:3]]
+
+
+ZONES = [
+    ("binance", "BTCUSDT", "UTC+3", 4_383),
+    ("bybit", "BTCUSDT", "UTC+3", 3_285),
+    ("mexc", "BTC-USDT", "UTC+3", 3_285),
+    ("htx", "BTC-USDT", "UTC+3", 3_284),
+    ("kucoin", "BTC-USDT", "UTC+3", 3_285),
+    ("gate", "BTC_USDT", "UTC", 4_290),
+    ("dydx", "BTC-USD", "UTC", 17_520),
+]
+
+
+@pytest.mark.parametrize(("exchange", "symbol", "tz", "count"), ZONES)
+def test_each_venue_of_the_file_with_two_clocks(shared, exchange, symbol, tz, count):
+    wanted = {"exchange": exchange, "where": {"source_file": f"*_{exchange}_*"}, "symbol": symbol}
+    with pytest.raises(BadCall, match="its times name no zone .*: say --tz"):
+        one(shared / "data" / CEX, **wanted)
+    got = one(shared / "data" / CEX, **wanted, tz=tz, unit="fraction")
+    assert got.rows.height == count
+    phases = set(got.rows["funding_time"].dt.hour().unique())
+    if exchange in ("binance", "bybit", "mexc", "gate"):
+        assert phases == {0, 8, 16}
+    if exchange == "kucoin":
+        assert phases == {4, 12, 20}
+    if exchange == "binance":
+        row = got.rows.sort("funding_time").row(0, named=True)
+        assert (row["funding_time"], row["funding_rate"]) == (at("2020-01-01T00:00"), -0.00012359)
+
+
+def test_the_zone_is_proven_by_rows_that_the_lake_has(shared):
+    known = one(
+        shared / "data" / MIXED, exchange="binance", where={"source_file": "binance_BTC*"}, symbol="BTCUSDT"
+    )
+    got = one(
+        shared / "data" / CEX,
+        known_by(known.rows),
+        exchange="binance",
+        where={"source_file": "*_binance_*"},
+        symbol="BTCUSDT",
+    )
+    assert any("its clock runs in UTC+3: 100.0% of 4,383 payments" in line for line in got.evidence)
+    both = got.rows.join(known.rows, on="funding_time", suffix="_known")
+    assert both.height == 4_383
+    assert both.select((pl.col("funding_rate") - pl.col("funding_rate_known")).abs().max()).item() < 1e-12
+
+
+def test_a_zone_that_the_lake_denies_is_refused(shared):
+    known = one(
+        shared / "data" / MIXED, exchange="binance", where={"source_file": "binance_BTC*"}, symbol="BTCUSDT"
+    )
+    with pytest.raises(BadData, match="in the lake: only .* common payments of binance are equal"):
+        one(
+            shared / "data" / CEX,
+            known_by(known.rows),
+            exchange="binance",
+            where={"source_file": "*_binance_*"},
+            symbol="BTCUSDT",
+            tz="UTC+11",
+        )
+
+
+def test_predicted_rates_are_refused_where_the_lake_has_the_settled_ones(shared, tmp_path):
+    settled = hyperliquid_all(shared).filter(pl.col("symbol") == "BTC")
+    moved = settled.select("symbol", pl.col("funding_time").dt.offset_by("-1h"), "funding_rate").sort(
+        "funding_time"
+    )
+    path = saved(moved.tail(3000), tmp_path / "predicted.parquet")
+    with pytest.raises(BadData, match="moved by an hour 100% are: predicted rates"):
+        one(path, known_by(settled), exchange="hyperliquid")
+
+
+# --- saved answers
+
+
+def test_hyperliquids_answer_of_2023_changes_from_eight_hours_to_one(shared):
+    path = shared / "data/raw/hyperliquid/fundingHistory_BTC_2023-05-12_2023-07-17_no_endTime.json"
+    got = one(path, exchange="hyperliquid", unit="fraction")
+    assert got.rows.height == 1_038
+    spans = got.rows.group_by("interval_hours").agg(pl.col("funding_time").max()).sort("interval_hours")
+    assert spans["interval_hours"].to_list() == [1.0, 8.0]
+    assert spans["funding_time"][1] == at("2023-06-08T00:00")
+    first = got.rows.sort("funding_time").row(0, named=True)
+    assert (first["funding_time"], first["funding_rate"]) == (at("2023-05-12T00:00"), -0.00061334)
+    late = got.rows.filter(pl.col("reported_time") - pl.col("funding_time") > timedelta(minutes=20))
+    assert late["reported_time"].dt.date().to_list() == [datetime(2023, 5, 23, tzinfo=UTC).date()]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json", "binance", "BTCUSDT", 0.0001, 4377),
+        ("hyperliquid/fundingHistory_BTC_2024-01_2025-12_rekeyed.json", "hyperliquid", "BTC", 0.0000617991, 12192),
+        ("bybit/funding_history_BTCUSDT_2026-08-28_2026-09-04.json", "bybit", "BTCUSDT", None, 20),
+        ("okx/funding-rate-history_BTC-USDT-SWAP_2026-08-28_2026-09-04.json", "okx", "BTC-USDT-SWAP", None, 20),
+        ("gate/funding_rate_BTC_USDT_2026-08-28_2026-09-04.json", "gate", "BTC_USDT", None, 20),
+    ],
+)  # fmt: skip
+def test_saved_answers_are_read_as_they_are(shared, case):
+    file, exchange, symbol, rate, count = case
+    small = count < 100
+    got = one(
+        shared / "data/raw" / file, exchange=exchange, symbol=symbol, unit="fraction" if small else None
+    )
+    rows = got.rows.sort("funding_time")
+    assert (got.unit, rows.height) == ("fraction", count)
+    if small:
+        assert rows["funding_time"][-1] == at("2026-09-04T00:00")
+        assert rows["interval_hours"].to_list() == [None] + [8.0] * 19
+        newest = {"bybit": 0.00007352, "okx": 0.0000418741079605, "gate": 0.000052}
+        assert rows["funding_rate"][-1] == newest[exchange]
+    else:
+        first = {"binance": "2022-01-01T00:00", "hyperliquid": "2024-01-01T00:00"}[exchange]
+        assert (rows["funding_time"][0], rows["funding_rate"][0]) == (at(first), rate)
+
+
+def test_lighters_answer_takes_its_sign_from_the_side_that_pays(shared):
+    path = shared / "data/raw/lighter/fundings_ETH_2026-05-13.json"
+    got = one(path, exchange="lighter", symbol="ETH", unit="percent")
+    rows = got.rows.sort("funding_time")
+    assert rows["funding_rate"].to_list() == pytest.approx([0.000012, -0.000002], rel=1e-12)
+    assert rows["funding_time"][0] == at("2026-05-13T20:00")
+
+
+@pytest.mark.parametrize(
+    ("file", "exchange"),
+    [
+        ("coingecko/derivatives_2023-01-08.json", "binance"),
+        ("aster/premiumIndex_excerpt_2025-09-25.json", "aster"),
+        ("aster/fundingInfo_excerpt_2025-09-25.json", "aster"),
+        ("backpack/markPrices_excerpt_2025-10-03.json", "backpack"),
+        ("binance/premiumIndex_BTC_ETH_2026-09-04.json", "binance"),
+        ("binance/premiumIndex_excerpt_2025-10-04.json", "binance"),
+        ("binance/fundingInfo_excerpt_2025-10-04.json", "binance"),
+        ("edgex/ws_ticker_all_1s_excerpt_2025-09-21.json", "edgex"),
+        ("extended/info_markets_BTC-USD_2024-05-07.json", "extended"),
+        ("hyperliquid/predictedFundings_excerpt_2025-10-03.json", "hyperliquid"),
+        ("hyperliquid/ws_allDexsAssetCtxs_2026-05.json", "hyperliquid"),
+        ("lighter/funding-rates_excerpt_2025-09.json", "lighter"),
+        ("lighter/ws_market_stats_update_all_2026-03-30.json", "lighter"),
+        ("paradex/funding_data_BTC-USD-PERP_2026-09-04.json", "paradex"),
+    ],
+)
+def test_answers_of_predicted_rates_and_market_data_give_no_payments(shared, file, exchange):
+    with pytest.raises((BadCall, BadData)) as error:
+        one(shared / "data/raw" / file, exchange=exchange, unit="fraction")
+    assert file.split("/")[1] in str(error.value)
+
+
+# --- a lake of the first plan's collector
+
+
+def first_plan(exchange: str, rates: list[float], index: list[float | None]) -> pl.DataFrame:
+    times = [at("2025-10-01") + timedelta(hours=i) for i in range(len(rates))]
+    return pl.DataFrame(
+        {
+            "timestamp": times,
+            "exchange": [exchange] * len(rates),
+            "base": ["ETH"] * len(rates),
+            "target": ["USDC"] * len(rates),
+            "funding_rate": rates,
+            "index": index,
+        }
+    )
+
+
+def test_the_first_plans_money_is_proven_a_rate_by_its_prices(tmp_path):
+    truth = [0.000012 if i % 4 else -0.000003 for i in range(96)]
+    prices = [2256.0 + i for i in range(96)]
+    rows = first_plan("Lighter", [-r * p for r, p in zip(truth, prices, strict=True)], prices)
+    got = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="lighter")
+    assert got.unit == "money-turned"
+    assert got.rows.sort("funding_time")["funding_rate"].to_list() == pytest.approx(truth, rel=1e-12)
+    assert got.rows["native_rate"][1] == pytest.approx(-0.000012 * 2257.0)
+    assert any("money over the column of prices" in line for line in got.evidence)
+
+
+def test_money_without_a_price_is_no_rate(tmp_path):
+    rows = first_plan("Lighter", [-0.027 if i % 4 else 0.01 for i in range(96)], [None] * 96)
+    path = saved(rows, tmp_path / "2025-10-01.parquet")
+    with pytest.raises(BadCall, match="the unit is not proven"):
+        one(path, exchange="lighter")
+    with pytest.raises(BadCall, match="money needs a price"):
+        one(path, exchange="lighter", unit="money-turned")
+    with pytest.raises(
+        BadData, match="as fraction is -?0.0.* of the notional: no rate; its unit is another one"
+    ):
+        one(path, exchange="lighter", unit="fraction")
+    holed = first_plan("Lighter", [-0.027 if i % 4 else 0.01 for i in range(96)], [2256.0] * 95 + [None])
+    with pytest.raises(
+        BadData, match="row 96: ETH 2025-10-04 23:00 has no price, so money can't be proven into a rate"
+    ):
+        one(saved(holed, tmp_path / "2025-10-02.parquet"), exchange="lighter", unit="money-turned")
+
+
+def test_the_first_plans_percent_is_found(tmp_path):
+    rows = first_plan("Extended", [0.00125 if i % 4 else -0.0003 for i in range(96)], [2256.0] * 96)
+    got = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="extended")
+    assert got.unit == "percent"
+    assert got.rows["symbol"].unique().to_list() == ["ETH-USD"]
+    assert got.rows.sort("funding_time")["funding_rate"][1] == 0.0000125
+
+
+# --- formats and refusals
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "jsonl"])
+def test_each_format_gives_the_same_rows(tmp_path, ending):
+    rows = hourly(200).with_columns(pl.col("funding_time").dt.epoch("ms"))
+    got = one(saved(rows, tmp_path / f"f.{ending}"), exchange="hyperliquid")
+    assert got.unit == "fraction"
+    assert got.rows.sort("funding_time")["funding_rate"].to_list() == rows["funding_rate"].to_list()
+    assert got.rows["funding_time"].min() == at("2025-06-01")
+
+
+@pytest.mark.parametrize("name", UNITS[:-1])
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_unit_is_found_and_read_back(tmp_path, name, turned):
+    truth = hourly(300)
+    scale = {
+        "fraction": 1, "percent": 100, "bps": 10_000, "fraction-per-hour": 1, "percent-per-hour": 100,
+        "fraction-per-8h": 8, "percent-per-8h": 800, "fraction-per-year": 8760, "percent-per-year": 876_000,
+    }[name]  # fmt: skip
+    rows = truth.with_columns(pl.col("funding_rate") * scale * (-1 if turned else 1))
+    path = saved(rows, tmp_path / "f.parquet")
+    for said in (None, name + "-turned" * turned):
+        got = one(path, exchange="hyperliquid", unit=said).rows.sort("funding_time")
+        assert got["funding_rate"].to_list() == pytest.approx(
+            truth["funding_rate"].to_list(), rel=1e-9, abs=1e-18
+        )
+
+
+def test_a_unit_against_the_mass_at_the_base_rate_is_refused(tmp_path):
+    path = saved(hourly(300).with_columns(pl.col("funding_rate") * 100), tmp_path / "f.csv")
+    with pytest.raises(
+        BadData, match="--unit fraction is contradicted: .* are the base rate if the unit is percent"
+    ):
+        one(path, exchange="hyperliquid", unit="fraction")
+
+
+def test_an_unknown_unit_names_its_neighbours():
+    with pytest.raises(BadCall, match="unknown unit 'percents': did you mean percent"):
+        unit("percents")
+
+
+@pytest.mark.parametrize("factor", [8, 24, 100, -1, 1 / 8])
+def test_another_unit_than_the_lakes_is_refused(tmp_path, factor):
+    odd = [((i * 37) % 101 - 50) * 1e-6 for i in range(200)]  # no base rate: only the lake can tell
+    truth = one(
+        saved(hourly(200, rates=odd), tmp_path / "a.parquet"), exchange="hyperliquid", unit="fraction"
+    ).rows
+    path = saved(hourly(200, rates=[r * factor for r in odd]), tmp_path / "b.parquet")
+    with pytest.raises(
+        BadData, match="differ by the factor .*: the lake knows it under another unit or sign"
+    ) as error:
+        one(path, known_by(truth), exchange="hyperliquid", unit="fraction")
+    assert f"factor {factor:.6g}:" in str(error.value)
+    if factor in (100, 8, -1):  # without --unit the lake's rows are the proof
+        got = one(path, known_by(truth), exchange="hyperliquid")
+        assert got.unit == {100: "percent", 8: "fraction-per-8h", -1: "fraction-turned"}[factor]
+
+
+def test_missing_columns_are_named(tmp_path):
+    path = saved(hourly(30).drop("funding_time"), tmp_path / "f.csv")
+    with pytest.raises(
+        BadCall, match=r"f.csv: no column is known as funding_time \(columns: symbol, funding_rate\)"
+    ):
+        one(path, exchange="hyperliquid")
+    with pytest.raises(BadCall, match="--map funding_rate: column 'rate' is missing; there are symbol"):
+        one(path, exchange="hyperliquid", columns={"funding_rate": "rate"})
+    with pytest.raises(BadCall, match="--map speed=...: no such role"):
+        one(path, exchange="hyperliquid", columns={"speed": "symbol"})
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("31/05/2025 08:00", "row 8: funding_time = '31/05/2025 08:00' is no date that can be read"),
+        ("2025-02-30 08:00", "row 8: funding_time = '2025-02-30 08:00' is no date that can be read"),
+        ("", "row 8: funding_time = None is no date that can be read"),
+        ("2025-06-01T07:00Z", "has no zone, others have: two clocks in one file"),
+    ],
+)
+def test_dates_that_can_not_be_read_are_named_by_row(tmp_path, cell, message):
+    texts = [f"2025-06-{1 + i // 24:02} {i % 24:02}:00" for i in range(48)]
+    texts[7] = cell
+    rows = hourly(48).with_columns(funding_time=pl.Series([t or None for t in texts]))
+    with pytest.raises(BadData, match=message):
+        one(saved(rows, tmp_path / "f.csv"), exchange="hyperliquid", tz="UTC", unit="fraction")
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "1,5", "0x10", "1e400", "--"])
+def test_rates_that_are_no_numbers_are_named_by_row(tmp_path, cell):
+    texts = [str(r) for r in hourly(48)["funding_rate"]]
+    texts[9] = cell
+    rows = hourly(48).with_columns(funding_rate=pl.Series(texts))
+    with pytest.raises(BadData, match="row 10: "):
+        one(saved(rows, tmp_path / "f.csv"), exchange="hyperliquid", unit="fraction")
+
+
+def test_an_empty_rate_is_refused_unless_the_column_is_named(tmp_path):
+    rows = hourly(300).with_columns(
+        funding_rate=pl.when(pl.int_range(pl.len()) == 4).then(None).otherwise("funding_rate")
+    )
+    path = saved(rows, tmp_path / "f.csv")
+    with pytest.raises(BadData, match="row 5: funding_rate is empty"):
+        one(path, exchange="hyperliquid")
+    assert one(path, exchange="hyperliquid", columns={"funding_rate": "funding_rate"}).rows.height == 299
+
+
+def test_one_payment_twice_counts_once_and_two_rates_are_refused(tmp_path):
+    rows = hourly(300)
+    same = one(saved(pl.concat([rows, rows.head(7)]), tmp_path / "a.csv"), exchange="hyperliquid")
+    assert same.rows.height == 300
+    assert any("7 rows stand there twice" in line for line in same.evidence)
+    other = rows.slice(3, 1).with_columns(funding_rate=pl.lit(0.00002))
+    with pytest.raises(
+        BadData, match="rows 4 and 301: BTC 2025-06-01 03:00 stands there with 1.25e-05 and 2e-05"
+    ):
+        one(saved(pl.concat([rows, other]), tmp_path / "b.csv"), exchange="hyperliquid")
+
+
+def test_an_interval_against_the_gaps_or_the_exchange_is_refused(tmp_path):
+    path = saved(hourly(100, symbol="BTCUSDT"), tmp_path / "f.csv")
+    with pytest.raises(BadData, match="is paid each 1 h by the gaps around it .*, not each 8 h"):
+        one(path, exchange="binance", unit="fraction", interval=8.0)
+    with pytest.raises(BadData, match="hyperliquid pays BTCUSDT each 1 h, not each 8 h"):
+        one(path, exchange="hyperliquid", unit="fraction", interval=8.0)
+
+
+def test_every_eighth_hour_of_an_hourly_exchange_is_no_series_of_payments(tmp_path):
+    path = saved(hourly(800).gather_every(8), tmp_path / "f.csv")
+    with pytest.raises(BadData, match="stands there each 8 h, but is paid each 1 h .*: sums or samples"):
+        one(path, exchange="hyperliquid", unit="fraction")
+
+
+def test_few_rows_prove_no_interval(tmp_path):
+    path = saved(hourly(2, symbol="BTCUSDT"), tmp_path / "f.csv")
+    with pytest.raises(BadCall, match="the interval is not proven"):
+        one(path, exchange="binance", unit="fraction")
+    rows = one(path, exchange="binance", unit="fraction", interval="infer").rows
+    assert rows["interval_from"].to_list() == ["unknown", "unknown"]
+    said = one(path, exchange="binance", unit="fraction", interval=1.0).rows
+    assert (said["interval_hours"].to_list(), said["interval_from"].unique().to_list()) == (
+        [1.0, 1.0],
+        ["declared"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "hours"),
+    [
+        ([8] * 6, [None] + [8.0] * 6),
+        ([1] * 5 + [9] + [1] * 5, [None] + [1.0] * 11),  # a hole of eight
+        (
+            [1] * 5 + [2, 2] + [1] * 5,
+            [None] + [1.0] * 5 + [None] * 2 + [1.0] * 5,
+        ),  # two holes, or an interval of two
+        ([8] * 4 + [4] * 4, [None] + [8.0] * 4 + [4.0] * 4),  # a change
+        ([8] * 4 + [3] + [4] * 4, [None] + [8.0] * 4 + [None] + [4.0] * 4),
+        ([5, 7, 3], [None] * 4),
+    ],
+)
+def test_intervals_are_seen_in_gaps_or_left_unknown(gaps, hours):
+    times = [at("2025-01-01")]
+    for gap in gaps:
+        times.append(times[-1] + timedelta(hours=gap))
+    rows = pl.DataFrame({"_row": range(len(times)), "symbol": ["A"] * len(times), "hour": times})
+    assert observed(rows).to_list() == hours
+    assert observed(rows.reverse()).to_list() == hours[::-1]
+
+
+def test_a_long_series_without_a_negative_rate_is_asked_about(tmp_path):
+    path = saved(hourly(300).with_columns(pl.col("funding_rate").abs()), tmp_path / "f.csv")
+    with pytest.raises(BadCall, match="none of 299 rates in 1 market is negative: .* say --signed"):
+        one(path, exchange="hyperliquid")
+    assert one(path, exchange="hyperliquid", signed=True).rows.height == 300
+
+
+def test_magnitudes_that_jump_for_good_are_a_change_of_unit(tmp_path):
+    odd = [((i * 37) % 101 - 50) * 1e-6 for i in range(1200)]
+    rows = hourly(1200, rates=[r * (100 if i >= 700 else 1) for i, r in enumerate(odd)])
+    with pytest.raises(BadData, match="about here the unit changes") as error:
+        one(saved(rows, tmp_path / "f.parquet"), exchange="hyperliquid", unit="fraction")
+    row = int(str(error.value).split("row ")[1].split(" ")[0])
+    assert abs(row - 701) <= 130
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("UTC", timedelta(0)), ("UTC+3", timedelta(hours=3)), ("-05:30", timedelta(hours=-5, minutes=-30)),
+     ("Europe/Moscow", "Europe/Moscow")],
+)  # fmt: skip
+def test_zones_are_offsets_or_names(text, meant):
+    assert zone_of(text) == meant
+
+
+@pytest.mark.parametrize("text", ["", "UTC+15", "MSK3", "../etc", "3"])
+def test_what_is_no_zone_is_refused(text):
+    with pytest.raises(BadCall, match="--tz"):
+        zone_of(text)
+
+
+def test_rows_of_the_future_are_refused(tmp_path):
+    path = saved(hourly(300, start="2027-01-01"), tmp_path / "f.csv")
+    with pytest.raises(BadData, match="row 1: 2027-01-01 00:00 is not yet"):
+        one(path, exchange="hyperliquid")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("a.json", "{", BadData, "is no whole json file"),
+        ("a.json", "{}", BadData, "holds 0 lists of objects"),
+        ("a.csv", "", BadData, "is no whole csv file"),
+        ("a.csv", "symbol,time,rate\n", BadData, "has no rows"),
+        ("a.parquet", "no", BadData, "is no whole parquet file"),
+        ("a.xlsx", "", BadCall, "ending .xlsx"),
+    ],
+)
+def test_files_that_are_none_are_refused(tmp_path, name, content, error, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(error, match=message):
+        one(tmp_path / name, exchange="hyperliquid")
+
+
+# --- the verb
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    from fundingdb.cli import main
+
+    def go(*args: str) -> tuple[int, list[dict], str]:
+        code = main(["import", *args, "--warehouse", str(tmp_path / "w"), "--json"])
+        got = capsys.readouterr()
+        return code, [json.loads(line) for line in got.out.splitlines()], got.err
+
+    return go
+
+
+def test_the_verb_shows_writes_and_repeats(tmp_path, run):
+    path = str(saved(hourly(300), tmp_path / "f.csv"))
+    code, (told,), err = run(path, "--exchange", "hyperliquid", "--dry-run")
+    assert (code, told["rows"], told["unit"], told["intervals"]) == (0, 300, "fraction", "1h")
+    assert (told["first"], told["last"]) == ("2025-06-01T00:00:00Z", "2025-06-13T11:00:00Z")
+    assert "are the base rate if the unit is fraction" in told["evidence"]
+    assert "dry run: nothing was written" in err
+    assert not (tmp_path / "w").exists()
+    code, _, err = run(path, "--exchange", "hyperliquid")
+    assert (code, "300 rows new" in err) == (0, True)
+    code, _, err = run(path, "--exchange", "hyperliquid")
+    assert (code, "0 rows new" in err, "300 rows are those of an earlier import" in err) == (0, True, True)
+    rows = Lake(tmp_path / "w").scan("funding").collect()
+    assert (rows.height, rows["source"].unique().to_list()) == (300, ["import"])
+
+
+def test_a_file_of_another_exchange_is_refused_once_the_lake_has_that(tmp_path, run):
+    path = str(saved(hourly(300, symbol="BTCUSDT"), tmp_path / "f.csv"))
+    assert run(path, "--exchange", "binance")[0] == 0
+    code, _, err = run(path, "--exchange", "bybit")
+    assert (code, "100% of 60 payments with an unusual rate" in err) == (1, True), err
+    assert "those of BTCUSDT on binance" in err
+    assert set(Lake(tmp_path / "w").scan("funding").collect()["exchange"]) == {"binance"}
+
+
+def test_what_is_not_proven_writes_nothing_and_is_wrong_usage(tmp_path, run):
+    good = str(saved(hourly(300), tmp_path / "good.csv"))
+    odd = saved(
+        hourly(300, symbol="ETH", rates=[(i % 7 - 3) * 1e-6 for i in range(300)]), tmp_path / "odd.csv"
+    )
+    code, rows, err = run(good, str(odd), "--exchange", "hyperliquid")
+    assert (code, rows) == (2, [])
+    assert "odd.csv: the unit is not proven" in err
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_flags_of_the_verb_reach_the_file(tmp_path, run):
+    rows = hourly(90).select(
+        ts=pl.col("funding_time").dt.offset_by("3h").dt.strftime("%Y-%m-%d %H:%M"),
+        r8=pl.col("funding_rate") * 800,
+        name=pl.lit("BTC"),
+        venue=pl.lit("Binance"),
+        kind=pl.lit("perp"),
+    )
+    path = str(saved(rows, tmp_path / "f.csv"))
+    flags = (
+        "--exchange binance --map funding_rate=r8,funding_time=ts --symbol-column name --symbol-form {}USDT"
+    )
+    code, (told,), err = run(
+        path,
+        *flags.split(),
+        "--unit",
+        "percent-per-8h",
+        "--interval",
+        "1h",
+        "--tz",
+        "UTC+3",
+        "--where",
+        "kind=p*",
+    )
+    assert (code, told["rows"], told["first"]) == (0, 90, "2025-06-01T00:00:00Z"), err
+    got = Lake(tmp_path / "w").scan("funding").collect().sort("funding_time")
+    assert got["symbol"].unique().to_list() == ["BTCUSDT"]
+    assert got["funding_rate"].to_list() == pytest.approx(hourly(90)["funding_rate"].to_list(), rel=1e-12)
+
+
+def test_many_exchanges_of_one_file_are_written_together(tmp_path, run):
+    rows = pl.concat([hourly(200).with_columns(venue=pl.lit(e)) for e in ("hyperliquid", "pacifica")])
+    code, told, _ = run(str(saved(rows, tmp_path / "f.csv")), "--exchange-column", "venue")
+    assert (code, [t["exchange"] for t in told]) == (0, ["hyperliquid", "pacifica"])
+    code, _, err = run(str(tmp_path / "f.csv"), "--exchange", "extended")
+    assert (code, "there are hyperliquid, pacifica" in err) == (2, True)
+
+
+def test_files_that_contradict_each_other_are_refused(tmp_path, run):
+    a = saved(hourly(300), tmp_path / "a.csv")
+    b = saved(hourly(300).with_columns(pl.col("funding_rate") + 1e-6), tmp_path / "b.csv")
+    code, _, err = run(str(a), str(b), "--exchange", "hyperliquid", "--unit", "fraction")
+    assert (code, "a.csv and " in err, "b.csv: BTC 2025-06-01 00:00" in err) == (1, True, True), err
+    c = saved(hourly(300).tail(100), tmp_path / "c.csv")
+    assert run(str(a), str(c), "--exchange", "hyperliquid", "--unit", "fraction")[0] == 0
+    assert Lake(tmp_path / "w").scan("funding").collect().height == 300
+
+
+def test_a_coarser_file_does_not_spoil_a_finer_one(tmp_path, run):
+    fine = saved(hourly(310).head(300).with_columns(pl.col("funding_rate") + 1.2e-9), tmp_path / "fine.csv")
+    coarse = saved(hourly(310).with_columns(pl.col("funding_rate").round(8)), tmp_path / "coarse.csv")
+    assert run(str(fine), "--exchange", "hyperliquid", "--unit", "fraction")[0] == 0
+    code, _, err = run(str(coarse), "--exchange", "hyperliquid", "--unit", "fraction")
+    assert (code, "300 rows are those of an earlier import" in err, "10 rows new, 0 restated" in err) == (
+        0,
+        True,
+        True,
+    ), err
+    rows = Lake(tmp_path / "w").scan("funding").collect().sort("funding_time")
+    assert rows["funding_rate"][1] == 0.0000125 + 1.2e-9
+
+
+@pytest.mark.parametrize("form", ["{}{", "USDT", "{a b}", "{}{}", "{symbol}}", "{nothing}"])
+def test_a_form_that_is_none_is_refused(tmp_path, form):
+    path = saved(hourly(300), tmp_path / "f.csv")
+    with pytest.raises(BadCall, match="--symbol-form"):
+        one(path, exchange="hyperliquid", symbol_form=form)
+
+
+def test_an_earlier_import_under_another_unit_is_not_overwritten(tmp_path, run):
+    odd = [((i * 37) % 101 - 50) * 1e-6 for i in range(200)]
+    a = saved(hourly(200, rates=odd), tmp_path / "a.csv")
+    b = saved(hourly(200, rates=[r * 100 for r in odd]), tmp_path / "b.csv")
+    assert run(str(a), "--exchange", "hyperliquid", "--unit", "fraction")[0] == 0
+    code, _, err = run(str(b), "--exchange", "hyperliquid", "--unit", "fraction")
+    assert (code, "differ by the factor 100" in err) == (1, True)

@@ -1,0 +1,63 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from fundingdb.transport.schedule import Schedule, next_tick, run_rounds
+
+T0 = datetime(2026, 3, 1, 10, 7, 30, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = T0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+def rounds(
+    schedule: Schedule, length: timedelta = timedelta(seconds=1), stop_after: int | None = None
+) -> list[datetime]:
+    clock, seen = Clock(), []
+
+    async def one() -> int:
+        clock.at += length
+        return 1
+
+    async def run() -> None:
+        stopped = lambda: stop_after is not None and len(seen) >= stop_after  # noqa: E731
+        async for at, _ in run_rounds(one, schedule, now=clock.now, sleep=clock.sleep, stopped=stopped):
+            seen.append(at)
+
+    asyncio.run(run())
+    return seen
+
+
+def test_the_first_round_is_at_once_and_the_others_on_the_clock():
+    assert rounds(Schedule(timedelta(hours=1), count=3)) == [
+        T0,
+        datetime(2026, 3, 1, 11, tzinfo=UTC),
+        datetime(2026, 3, 1, 12, tzinfo=UTC),
+    ]
+
+
+def test_a_span_ends_the_rounds_before_the_tick_beyond_it():
+    assert len(rounds(Schedule(timedelta(minutes=15), span=timedelta(hours=1)))) == 5
+
+
+def test_ticks_that_pass_during_a_long_round_are_left_out():
+    seen = rounds(Schedule(timedelta(minutes=5), count=2), length=timedelta(minutes=12))
+    assert seen[1] == datetime(2026, 3, 1, 10, 20, tzinfo=UTC)
+
+
+def test_a_stop_ends_the_rounds():
+    assert len(rounds(Schedule(timedelta(minutes=5)), stop_after=2)) == 2
+
+
+def test_the_next_tick_lies_after_now_even_on_a_tick():
+    tick = datetime(2026, 3, 1, 11, tzinfo=UTC)
+    assert next_tick(tick, timedelta(hours=1)) == tick + timedelta(hours=1)
