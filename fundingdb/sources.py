@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fundingdb.fetchers.contract import Fetcher, Market
-    from fundingdb.ingest.collector import Report
+    from fundingdb.ingest.collector import CollectReport
 
 
 class BaseFundingDataSource:
@@ -272,7 +272,7 @@ class FundingRateCollector:
         duration_hours: float | None = None,
         interval_minutes: float = 60,
         max_snapshots: int | None = None,
-    ) -> list[Report]:
+    ) -> list[CollectReport]:
         """Collect round by round until `duration_hours` or `max_snapshots` or `stop_collection`; give each round's report.
 
         The first round starts at once, the next ones on full multiples of `interval_minutes`. A round during which the source
@@ -286,7 +286,7 @@ class FundingRateCollector:
         self._stop.clear()
         reports = []
 
-        async def one() -> Report:
+        async def one() -> CollectReport:
             return await collector.round([self.data_source.fetcher], self.exchanges, self.tokens)
 
         async for _, report in run_rounds(one, schedule, sleep=self._wait, stopped=self._stop.is_set):
@@ -304,7 +304,7 @@ class FundingRateCollector:
             return
 
 
-def _raise_first(report: Report) -> None:
+def _raise_first(report: CollectReport) -> None:
     if report.failures:
         first = report.failures[0]
         error: FundingdbError = first.error

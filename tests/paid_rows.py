@@ -8,7 +8,7 @@ import polars as pl
 from fundingdb.catalog import catalog, headers
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen
-from fundingdb.provider.picture import Picture
+from fundingdb.provider.picture import LakeView
 from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.schema import FUNDING, RESTATEMENTS
 from fundingdb.window import Window
@@ -66,5 +66,5 @@ def over(
             con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
     provider = FundingRateBacktestDataProvider()
     limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
-    provider._rows = Loaded(Picture({}, con=con), Window(start, stop), limits)
+    provider._rows = Loaded(LakeView({}, con=con), Window(start, stop), limits)
     return provider

@@ -70,7 +70,7 @@ class Book(NamedTuple):
     daily: Floats
 
 
-class Log(NamedTuple):
+class DecisionLog(NamedTuple):
     """Decisions (columns D_*, names and spreads apart)."""
 
     decisions: Ints
@@ -214,10 +214,12 @@ def _longer(table: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _note(log: Log, n: int, which: tuple[int, int, int, int, int, int], spread: float, before: float) -> Log:
+def _note(
+    log: DecisionLog, n: int, which: tuple[int, int, int, int, int, int], spread: float, before: float
+) -> DecisionLog:
     """The log with decision `n` (the columns D_*) written."""
     if n == log.decisions.shape[0]:
-        log = Log(_longer(log.decisions), _longer(log.told))
+        log = DecisionLog(_longer(log.decisions), _longer(log.told))
     hour, action, asset, long, short, reason = which
     log.decisions[n, D_HOUR], log.decisions[n, D_ACTION], log.decisions[n, D_ASSET] = hour, action, asset
     log.decisions[n, D_LONG], log.decisions[n, D_SHORT], log.decisions[n, D_REASON] = long, short, reason
@@ -237,7 +239,7 @@ def walk(sight: Sight, rules: Rules, exchanges: int, record: bool) -> tuple[obje
         np.zeros(hours),
         np.zeros((days, exchanges, 2, 2)),
     )
-    log = Log(np.zeros((_FIRST_ROWS, 6), np.int64), np.zeros((_FIRST_ROWS, 2)))
+    log = DecisionLog(np.zeros((_FIRST_ROWS, 6), np.int64), np.zeros((_FIRST_ROWS, 2)))
     n_trades, n_decisions, n_open, fills = 0, 0, 0, 0
     open_pairs = np.zeros(hours, np.int64)
     standing, legs = np.zeros((exchanges, 2), np.int64), np.zeros(exchanges, np.int64)

@@ -16,7 +16,7 @@ from fundingdb.window import YEAR_HOURS
 if TYPE_CHECKING:
     from fundingdb.backtest.core import Walked
     from fundingdb.backtest.result import Settings
-    from fundingdb.backtest.world import Ready, World
+    from fundingdb.backtest.world import MarketArrays, Ready
 
 _PAIR = ("asset_class", "base", "long_exchange", "short_exchange")
 
@@ -73,7 +73,7 @@ def figures(walked: Walked, notional: float) -> dict[str, float | int | None]:
     return {name: told[name] for name in FIGURES}
 
 
-def _trades(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
+def _trades(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     t, money = walked.trades, walked.money
     usd = money[:, 2:] * notional
     funding = usd[:, 0] + usd[:, 1]
@@ -100,7 +100,7 @@ def _trades(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
     )
 
 
-def _equity(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
+def _equity(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     funding, fees = walked.funding * notional, walked.fees * notional
     frame = pl.DataFrame(
         {
@@ -116,7 +116,7 @@ def _equity(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
     return frame.insert_column(5, frame.select(drawdown_usd=pl.col("equity_usd") - peak).to_series())
 
 
-def _daily(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
+def _daily(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     days, exchanges = walked.daily.shape[:2]
     flat = walked.daily.reshape(-1, 2) * notional
     day = seen.start.date()
@@ -134,7 +134,7 @@ def _daily(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
     return frame.filter(moved).with_columns(day=pl.lit(day) + pl.col("day") * timedelta(days=1))
 
 
-def _exposure(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
+def _exposure(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     hours = walked.funding.size - 1
     return pl.DataFrame(
         {
@@ -145,7 +145,7 @@ def _exposure(seen: World, walked: Walked, notional: float) -> pl.DataFrame:
     )
 
 
-def _decisions(seen: World, walked: Walked, settings: Settings) -> pl.DataFrame:
+def _decisions(seen: MarketArrays, walked: Walked, settings: Settings) -> pl.DataFrame:
     d, told = walked.decisions, walked.told
     frame = seen.assets[d[:, core.D_ASSET]].with_columns(
         hour_at=_hour(seen, d[:, core.D_HOUR]),
@@ -222,6 +222,6 @@ def _endings(trades: pl.DataFrame, summary: dict[str, float | int | None]) -> li
     return notes
 
 
-def _hour(seen: World, hours: np.ndarray) -> pl.Series:
+def _hour(seen: MarketArrays, hours: np.ndarray) -> pl.Series:
     start = int(seen.start.timestamp()) * 1_000_000
     return pl.Series("hour_at", start + hours.astype(np.int64) * 3_600_000_000).cast(TIME)

@@ -49,7 +49,7 @@ order by exchange, symbol
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class MarketArrays:
     """Arrays over markets (rows, by asset, exchange and name) and the full hours start .. end, both included.
 
     - `known`: rate per hour known at the hour, as the view `funding_known_1h`; NaN: unknown.
@@ -78,7 +78,7 @@ class World:
 class Ready(NamedTuple):
     """A world with its best pairs and costs: what one run or many start from."""
 
-    world: World
+    world: MarketArrays
     best_long: NDArray[np.int32]
     best_short: NDArray[np.int32]
     heat: tuple[Floats, Ints]
@@ -129,7 +129,9 @@ def span(listed: pl.DataFrame, start: datetime | None, end: datetime | None) -> 
     return start, stop
 
 
-def load(con: Connection, listed: pl.DataFrame, start: datetime, end: datetime, *, all_tokens: bool) -> World:
+def load(
+    con: Connection, listed: pl.DataFrame, start: datetime, end: datetime, *, all_tokens: bool
+) -> MarketArrays:
     """Reads the markets `listed` over start .. end (full hours, UTC).
 
     Raises BadWindow where the lake has nothing in the span, BadCall where no token is on two exchanges.
@@ -168,7 +170,7 @@ def load(con: Connection, listed: pl.DataFrame, start: datetime, end: datetime, 
         *_unknown_intervals(there, unknown),
         *_holes(there, board.known, start, delisted),
     ]
-    return World(
+    return MarketArrays(
         start=start,
         end=end,
         markets=there.select(_WHO),

@@ -90,7 +90,7 @@ SECTIONS = (*_SECTIONS, "quarantine")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthNote:
     """One line of the page; `alarm` says whether something is to be done, else it is only told."""
 
     section: str  # one of SECTIONS
@@ -102,7 +102,7 @@ class Finding:
 
 def examine(
     warehouse: Path | str | None = None, *, stale_hours: float = 24, restated_days: float = 7
-) -> list[Finding]:
+) -> list[HealthNote]:
     """Every finding, in the order of SECTIONS, alarms first; none = an empty lake.
 
     Alarms: a source whose newest row is older than `stale_hours`; a market that failed when last asked; settlements missing
@@ -111,25 +111,25 @@ def examine(
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     limits = {"stale": stale_hours, "days": restated_days}
-    found: list[Finding] = []
+    found: list[HealthNote] = []
     with connect(folder, only=["freshness", "gaps", "reconciliation_summary", "identity_checks"]) as con:
         for section, (query, needs) in _SECTIONS.items():
             rows = con.sql(query, params={name: limits[name] for name in needs} or None).fetchall()
             found += [
-                Finding(section, exchange, subject, bool(alarm), said)
+                HealthNote(section, exchange, subject, bool(alarm), said)
                 for exchange, subject, alarm, said in rows
             ]
     return found + list(_quarantined(folder))
 
 
-def _quarantined(folder: Path) -> Iterator[Finding]:
+def _quarantined(folder: Path) -> Iterator[HealthNote]:
     home = folder / "quarantine"
     for exchange in sorted(p for p in home.iterdir() if p.is_dir()) if home.is_dir() else ():
         bodies = sorted(exchange.glob("*.body"))
         if bodies:
             newest = bodies[-1]  # names begin with the instant
             detail = f"{len(bodies)} refused answers, the newest: {_reason(newest)}"
-            yield Finding("quarantine", exchange.name, newest.name, alarm=True, detail=detail)
+            yield HealthNote("quarantine", exchange.name, newest.name, alarm=True, detail=detail)
 
 
 def _reason(body: Path) -> str:

@@ -61,7 +61,7 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class BarPosition:
     """Where a bar stands: its first and last hour after the span's start, and its name."""
 
     first: float
@@ -75,7 +75,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class BarSeries:
     """One value a period."""
 
     name: str
@@ -130,15 +130,15 @@ def lines(
 
 def bars(
     span: Span,
-    periods: Sequence[Period],
-    stack: Sequence[Bars],
-    total: Bars,
+    periods: Sequence[BarPosition],
+    stack: Sequence[BarSeries],
+    total: BarSeries,
     *,
     label: str,
     unit: str,
     height: int = 220,
 ) -> str:
-    """Bars stacked away from zero, gains up and losses down, with a dash at their total."""
+    """BarSeries stacked away from zero, gains up and losses down, with a dash at their total."""
     parts = np.array([b.values for b in stack])
     up, down = np.clip(parts, 0, None).sum(0), np.clip(parts, None, 0).sum(0)
     axis = scale(float(np.min(down, initial=0.0)), float(np.max(up, initial=0.0)), marks=max(3, height // 40))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A heading, the unit of its figures, and whether it holds figures."""
 
     title: str
@@ -20,9 +20,9 @@ class Column:
     figures: bool = False
 
 
-def figures(title: str, unit: str = "") -> Column:
+def figures(title: str, unit: str = "") -> TableColumn:
     """A column of figures."""
-    return Column(title, unit, figures=True)
+    return TableColumn(title, unit, figures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def rate(value: float | None) -> Cell:
 
 
 def table(
-    label: str, columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]], *, sortable: bool = True
+    label: str, columns: Sequence[TableColumn], rows: Iterable[Sequence[str | Cell]], *, sortable: bool = True
 ) -> str:
     """A table in a frame of its own; text cells are escaped already; the first column heads its row."""
     heads = "".join(
@@ -66,7 +66,7 @@ def scrolled(label: str, look: str, heads: str, rows: Iterable[str]) -> str:
     )
 
 
-def _cells(columns: Sequence[Column], row: Sequence[str | Cell]) -> Iterable[str]:
+def _cells(columns: Sequence[TableColumn], row: Sequence[str | Cell]) -> Iterable[str]:
     for n, (column, cell) in enumerate(zip(columns, row, strict=True)):
         text, look = (cell.text, cell.look) if isinstance(cell, Cell) else (cell, "")
         looks = [*(["n"] if column.figures else []), *([look] if look else [])]

@@ -36,8 +36,8 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fundingdb.cli.common.options import archives, bridged, fetchers, window, words
-    from fundingdb.cli.common.progress import Bars, summary
-    from fundingdb.ingest.collector import Collector, Report
+    from fundingdb.cli.common.progress import ProgressBars, summary
+    from fundingdb.ingest.collector import Collector, CollectReport
     from fundingdb.lake import Lake
     from fundingdb.transport.http import Engine
 
@@ -51,12 +51,12 @@ def run(args: Namespace) -> int:
     span, tokens = window(args), words(args.tokens)
     lake = Lake(args.warehouse)
 
-    async def work(bars: Bars) -> Report:
+    async def work(bars: ProgressBars) -> CollectReport:
         async with Engine() as engine:
             collector = Collector(lake, args.warehouse, engine, on=bars.on)
             return await collector.backfill(sources, span, tokens)
 
-    with Bars() as bars:
+    with ProgressBars() as bars:
         report = asyncio.run(work(bars))
     summary(report, json=args.json)
     if not args.json:

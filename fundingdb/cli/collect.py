@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.common.options import bridged, fetchers, hours, words
     from fundingdb.cli.common.progress import facts, tell_failures
     from fundingdb.errors import BadCall
-    from fundingdb.ingest.collector import Collector, Report
+    from fundingdb.ingest.collector import Collector, CollectReport
     from fundingdb.lake import Lake
     from fundingdb.transport.http import Engine
     from fundingdb.transport.schedule import Schedule, run_rounds
@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
         async with Engine() as engine:
             collector = Collector(lake, args.warehouse, engine)
 
-            async def one() -> Report:
+            async def one() -> CollectReport:
                 return await collector.round(sources, exchanges, tokens)
 
             async for at, report in run_rounds(one, Schedule(every, span, args.count)):

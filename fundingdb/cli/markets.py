@@ -18,7 +18,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Ask, print; nothing is stored."""
+    """Attempt, print; nothing is stored."""
     import asyncio
 
     import polars as pl

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fundingdb.fetchers.contract import Asked, Fetcher, Market
+    from fundingdb.fetchers.contract import Fetcher, Market, ResponseContext
 
 HELP = "show what a fetcher makes of a saved answer: the rows as the lake would get them, or what is wrong"
 EXAMPLE = "fundingdb parse hyperliquid history answer.json --json"
@@ -52,7 +52,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb.cli.common.output import show
     from fundingdb.errors import BadCall, UnknownName
-    from fundingdb.fetchers.contract import Asked
+    from fundingdb.fetchers.contract import ResponseContext
     from fundingdb.fetchers.registry import archive, fetcher
     from fundingdb.window import instant
 
@@ -62,13 +62,13 @@ def run(args: Namespace) -> int:
     if args.source and args.endpoint != "history":
         raise BadCall(f"--source {args.source}: it holds settled rates only, so the endpoint is history")
     body = _body(args.file)
-    told = None if args.at else source.told_at(body)
+    told = None if args.at else source.response_time(body)
     at = instant(args.at, "--at") if args.at else told or datetime.now(UTC)
-    known = _markets(source, args.markets, Asked(at)) if args.markets else {}
+    known = _markets(source, args.markets, ResponseContext(at)) if args.markets else {}
     market = None
     if args.symbol is not None and source.history is not None:
         market = known.get(args.symbol) or source.market(args.symbol)
-    rows = _rows(source, args.endpoint, body, Asked(at, market, known))
+    rows = _rows(source, args.endpoint, body, ResponseContext(at, market, known))
     if args.symbol is not None and rows.height:
         symbols = rows["symbol"].to_list()
         rows = rows.filter(rows["symbol"] == args.symbol)
@@ -90,7 +90,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _rows(source: Fetcher, endpoint: str, body: bytes, asked: Asked) -> pl.DataFrame:
+def _rows(source: Fetcher, endpoint: str, body: bytes, asked: ResponseContext) -> pl.DataFrame:
     from fundingdb.errors import BadCall, BadPayload, SchemaError
     from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
@@ -108,7 +108,7 @@ def _rows(source: Fetcher, endpoint: str, body: bytes, asked: Asked) -> pl.DataF
         raise BadPayload(source.exchange, endpoint, "(rows)", str(error)) from error
 
 
-def _markets(source: Fetcher, file: str, asked: Asked) -> dict[str, Market]:
+def _markets(source: Fetcher, file: str, asked: ResponseContext) -> dict[str, Market]:
     from fundingdb.ingest.listing import market_of
 
     rows = _rows(source, "markets", _body(file), asked)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from fundingdb.ingest.recorder import Written
+    from fundingdb.ingest.recorder import RecordedBatch
 
 HELP = "listen to the exchanges' streams; write one snapshot of each market that moved at every tick of the clock"
 EXAMPLE = "fundingdb stream lighter hyperliquid --tokens BTC,KAITO --every 60s --for 24h"
@@ -72,7 +72,7 @@ class _Lines:
     json: bool
     told: dict[str, str | None] = field(default_factory=dict)
 
-    def __call__(self, written: Written) -> None:
+    def __call__(self, written: RecordedBatch) -> None:
         sys.stdout.write((_json(written) if self.json else _line(written)) + "\n")
         sys.stdout.flush()
         for exchange, part in written.parts.items():
@@ -85,12 +85,12 @@ class _Lines:
             self.told[exchange] = part.error
 
 
-def _line(written: Written) -> str:
+def _line(written: RecordedBatch) -> str:
     parts = ", ".join(f"{exchange} {part.rows}" for exchange, part in written.parts.items())
     return f"{written.at:%Y-%m-%d %H:%M:%S}Z  {written.rows} snapshots ({parts})"
 
 
-def _json(written: Written) -> str:
+def _json(written: RecordedBatch) -> str:
     parts = {
         exchange: {
             "snapshots": part.rows,

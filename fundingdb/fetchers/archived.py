@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.contract import Round
+from fundingdb.fetchers.contract import Sweep
 from fundingdb.schema import MARKETS, SNAPSHOTS
 
-NO_LIST = Round(lambda _known: [], lambda _body, _asked: MARKETS.empty())
-NOTHING_NOW = Round(lambda _known: [], lambda _body, _asked: SNAPSHOTS.empty())
+NO_LIST = Sweep(lambda _known: [], lambda _body, _context: MARKETS.empty())
+NOTHING_NOW = Sweep(lambda _known: [], lambda _body, _context: SNAPSHOTS.empty())
 
 
 def refusal(

@@ -2,7 +2,7 @@
 
 Sources   docs.backpack.exchange (REST: markets, markPrices, fundingRates); answers recorded 2026-09-13. Read
           2026-11-22.
-Ask       GET, no key. 2,000 requests a minute, of fundingRates 30 a minute.
+Request   GET, no key. 2,000 requests a minute, of fundingRates 30 a minute.
 Markets   /markets, spot too: `marketType` PERP. `orderBookState` Open trades; Closed and PostOnly do not, and
           /markPrices still shows rates of them: rows are taken only of markets known to be Open.
 Unit      fraction of notional per interval, text; 9 decimals in history, up to 28 in markPrices. Positive: longs
@@ -33,7 +33,6 @@ import msgspec
 from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, iso_ms, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     History,
@@ -41,7 +40,8 @@ from fundingdb.fetchers.contract import (
     Offset,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -81,13 +81,13 @@ _STATUS = {
 _SUFFIX = "_PERP"
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class _BackpackPayment(msgspec.Struct, rename="camel"):
     funding_rate: str
     interval_end_timestamp: str
     symbol: str
 
 
-class _Mark(msgspec.Struct, rename="camel"):
+class _BackpackMark(msgspec.Struct, rename="camel"):
     symbol: str
     funding_rate: str
     index_price: str
@@ -95,7 +95,7 @@ class _Mark(msgspec.Struct, rename="camel"):
     next_funding_timestamp: int
 
 
-class _Listing(msgspec.Struct, rename="camel"):
+class _BackpackListing(msgspec.Struct, rename="camel"):
     symbol: str
     base_symbol: str
     quote_symbol: str
@@ -113,19 +113,19 @@ def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request
     return Request(_HISTORY, _HISTORY, params=params, cost=2000 / 30)
 
 
-def _payments(body: bytes) -> tuple[list[_Payment], list[int]]:
+def _payments(body: bytes) -> tuple[list[_BackpackPayment], list[int]]:
     reader = Reader(NAME, _HISTORY)
-    rows = shaped(decode(body, NAME, _HISTORY), list[_Payment], NAME, _HISTORY)
+    rows = shaped(decode(body, NAME, _HISTORY), list[_BackpackPayment], NAME, _HISTORY)
     return rows, [iso_ms(reader, "intervalEndTimestamp", row.interval_end_timestamp, zone="") for row in rows]
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of what was settled at `asked.at`, of `asked.market` or the one market the rows name."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of what was settled at `context.at`, of `context.market` or the one market the rows name."""
     reader = Reader(NAME, _HISTORY)
     every, ends = _payments(body)
     if not every:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(every[0].symbol)
+    market = context.market or symbol_market(every[0].symbol)
     if others := {row.symbol for row in every} - {market.symbol}:
         raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
     rates = [
@@ -133,7 +133,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         for r in decimals(reader, "fundingRate", [row.funding_rate for row in every])
     ]
     hours = [hour_of(reader, "intervalEndTimestamp", t) for t in ends]
-    now = to_ms(asked.at)
+    now = to_ms(context.at)
     settled = [i for i, t in enumerate(ends) if t <= now]
     if len(every) - len(settled) > _RUNNING:
         told = (
@@ -150,7 +150,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "interval_hours": [1.0 if known else None for known in declared],
         "interval_from": ["declared" if known else "unknown" for known in declared],
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 def _told_at(body: bytes) -> datetime | None:
@@ -169,12 +169,12 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, closed ones too; no spot."""
     reader = Reader(NAME, _MARKETS)
-    listings = shaped(decode(body, NAME, _MARKETS), list[_Listing], NAME, _MARKETS)
+    listings = shaped(decode(body, NAME, _MARKETS), list[_BackpackListing], NAME, _MARKETS)
     rows = [
-        market_row(_listed(reader, row), asked, {"collateral": row.quote_symbol})
+        market_row(_listed(reader, row), context, {"collateral": row.quote_symbol})
         for row in listings
         if row.market_type == "PERP"
     ]
@@ -183,7 +183,7 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
     return market_rows(rows)
 
 
-def _listed(reader: Reader, row: _Listing) -> Market:
+def _listed(reader: Reader, row: _BackpackListing) -> Market:
     if row.order_book_state not in _STATUS:
         told = f"of {row.symbol} is not one of {', '.join(_STATUS)}"
         raise reader.bad("orderBookState", told, row.order_book_state)
@@ -203,7 +203,7 @@ def _listed(reader: Reader, row: _Listing) -> Market:
     )
 
 
-def _identity(reader: Reader, row: _Listing) -> Identity:
+def _identity(reader: Reader, row: _BackpackListing) -> Identity:
     if not row.base_symbol:
         raise reader.bad("baseSymbol", f"of {row.symbol} is empty")
     kind, share = row.rwa_market_type, row.base_symbol.endswith(".US")
@@ -221,31 +221,31 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT)]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `asked.markets` knows as Open: the estimate of the running hour.
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the markets that `context.markets` knows as Open: the estimate of the running hour.
 
     Raises BadCall without known markets: the answer does not tell which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
-    marks = shaped(decode(body, NAME, _CURRENT), list[_Mark], NAME, _CURRENT)
+    marks = shaped(decode(body, NAME, _CURRENT), list[_BackpackMark], NAME, _CURRENT)
     if not marks:
         raise reader.bad("(body)", "is an empty list: no market at all")
-    if not asked.markets:
+    if not context.markets:
         raise BadCall(
             "backpack: markPrices does not tell which markets trade; the answer of /markets is needed"
             " (parse ... --markets FILE)"
         )
-    rows = [(mark, _read(reader, mark), asked.markets.get(mark.symbol)) for mark in marks]
+    rows = [(mark, _read(reader, mark), context.markets.get(mark.symbol)) for mark in marks]
     return snapshot_rows(
         [
-            _snapshot(market, known, asked)
+            _snapshot(market, known, context)
             for _, known, market in rows
             if market is not None and market.status == "active"
         ]
     )
 
 
-def _read(reader: Reader, mark: _Mark) -> dict[str, Any]:
+def _read(reader: Reader, mark: _BackpackMark) -> dict[str, Any]:
     rate = reader.finite("fundingRate", mark.funding_rate)
     due = reader.ms({"nextFundingTimestamp": mark.next_funding_timestamp}, "nextFundingTimestamp")
     if due % HOUR_MS:
@@ -259,9 +259,9 @@ def _read(reader: Reader, mark: _Mark) -> dict[str, Any]:
     }
 
 
-def _snapshot(market: Market, known: dict[str, Any], asked: Asked) -> dict[str, Any]:
+def _snapshot(market: Market, known: dict[str, Any], context: ResponseContext) -> dict[str, Any]:
     prices = {name: known[name] / market.multiplier or None for name in ("mark_price", "index_price")}
-    return snapshot_row(market, asked.at, {**known, **prices, "interval_hours": market.interval_hours})
+    return snapshot_row(market, context.at, {**known, **prices, "interval_hours": market.interval_hours})
 
 
 def symbol_market(symbol: str) -> Market:
@@ -284,8 +284,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.backpack.exchange/api/v1",
     budget=Budget(scope=NAME, capacity=2000, per_seconds=60, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Offset(cap=LIMIT),
         request=_ask_history,
@@ -294,7 +294,7 @@ FETCHER = Fetcher(
     ),
     market=symbol_market,
     refusal=_refusal,
-    told_at=_told_at,
+    response_time=_told_at,
     unit="fraction per interval",
     interval="1 h (8 h before 2025-08-20, not told)",
     checked="2026-11-22",

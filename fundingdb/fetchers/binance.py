@@ -2,7 +2,7 @@
 
 Pages     developers.binance.com derivatives market data (Get-Funding-Rate-History and its neighbours, USD-M and COIN-M),
           docs.asterdex.com; 2026-11-22. Recorded answers of September 2026; COIN-M is documented, never recorded.
-Ask       GET, no key. fundingRate and fundingInfo share 500 requests in 5 minutes and IP; the rest has 2,400 weight a
+Request   GET, no key. fundingRate and fundingInfo share 500 requests in 5 minutes and IP; the rest has 2,400 weight a
           minute, which a round never nears. 451 from the US, 403 from some clouds, 418 is a ban after many 429.
 Markets   /exchangeInfo (status; `contractStatus` on COIN-M) and /fundingInfo (interval, caps). PERPETUAL and
           TRADIFI_PERPETUAL are perpetuals; dated contracts are none; PENDING_TRADING has contract type "". A symbol of
@@ -39,7 +39,6 @@ import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Forward,
@@ -47,7 +46,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -108,7 +108,7 @@ _RATE_TYPES = {"Regular": "regular", "Special": "special"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Venue:
+class _BinanceVenue:
     name: str
     base_url: str
     example: str
@@ -116,18 +116,18 @@ class _Venue:
     lists_intervals: bool = True
 
 
-_USD_M = _Venue("binance", "https://fapi.binance.com/fapi/v1", "BTCUSDT")
-_COIN_M = _Venue(
+_USD_M = _BinanceVenue("binance", "https://fapi.binance.com/fapi/v1", "BTCUSDT")
+_COIN_M = _BinanceVenue(
     "binance-coinm",
     "https://dapi.binance.com/dapi/v1",
     "BTCUSD_PERP",
     coin_margined=True,
     lists_intervals=False,
 )
-_ASTER = _Venue("aster", "https://fapi.asterdex.com/fapi/v1", "BTCUSDT")
+_ASTER = _BinanceVenue("aster", "https://fapi.asterdex.com/fapi/v1", "BTCUSDT")
 
 
-class Payment(msgspec.Struct, rename="camel"):
+class BinancePayment(msgspec.Struct, rename="camel"):
     """One row of the history as it is written."""
 
     symbol: str
@@ -155,7 +155,7 @@ class _Info(msgspec.Struct, rename="camel"):
     funding_fee_floor: float | None = None
 
 
-class _Listing(msgspec.Struct, rename="camel"):
+class _BinanceListing(msgspec.Struct, rename="camel"):
     symbol: str
     contract_type: str
     quote_asset: str
@@ -169,13 +169,13 @@ class _Listing(msgspec.Struct, rename="camel"):
     onboard_date: int | None = None
 
 
-_PAYMENTS = msgspec.json.Decoder(list[Payment])
+_PAYMENTS = msgspec.json.Decoder(list[BinancePayment])
 
 
 # --- history
 
 
-def _ask_history(_venue: _Venue, market: Market, window: Window, _cursor: str | None) -> Request:
+def _ask_history(_venue: _BinanceVenue, market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.ms
     span = (("startTime", str(start - _HOUR_MS)), ("endTime", str(stop)))
     return Request(
@@ -183,8 +183,8 @@ def _ask_history(_venue: _Venue, market: Market, window: Window, _cursor: str | 
     )
 
 
-def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one symbol the rows name; maybe none.
+def _parse_history(venue: _BinanceVenue, body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; maybe none.
 
     interval_hours is null. Two payments of one instant are two rows, told apart by rate_type.
     """
@@ -192,11 +192,13 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     try:
         rows = _PAYMENTS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
-        rows = shaped(decode(body, venue.name, "fundingRate"), list[Payment], venue.name, "fundingRate")
+        rows = shaped(
+            decode(body, venue.name, "fundingRate"), list[BinancePayment], venue.name, "fundingRate"
+        )
     if not rows:
         return FUNDING.empty().drop("month")
     market = the_market(
-        reader, asked, ("symbol", [row.symbol for row in rows]), partial(_symbol_market, venue)
+        reader, context, ("symbol", [row.symbol for row in rows]), partial(_symbol_market, venue)
     )
     stamps = [row.funding_time for row in rows]
     for stamp in (min(stamps), max(stamps)):
@@ -219,12 +221,12 @@ def _parse_history(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
         "interval_hours": [None] * len(rows),
         "interval_from": ["unknown"] * len(rows),
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
-def rate_types(reader: Reader, rows: Sequence[Payment]) -> list[str]:
+def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
     """The type that each row names; of two unnamed rows at one instant the later is the special one."""
-    unnamed: dict[int, list[Payment]] = {}
+    unnamed: dict[int, list[BinancePayment]] = {}
     for row in rows:
         if not row.rate_type:
             mine = unnamed.setdefault(row.funding_time // _HOUR_MS, [])
@@ -260,17 +262,17 @@ def _price(reader: Reader, name: str, text: str, market: Market) -> float | None
 # --- current
 
 
-def _ask_current(venue: _Venue, _markets: Sequence[Market]) -> list[Request]:
+def _ask_current(venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
     rates = Request("premiumIndex", "/premiumIndex")
     return [rates, Request("fundingInfo", "/fundingInfo")] if venue.lists_intervals else [rates]
 
 
-def _parse_current(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(venue: _BinanceVenue, body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of premiumIndex (rate, prices) or of fundingInfo (interval), to be merged by symbol.
 
-    Of `asked.markets` those that trade; where these are unknown, every symbol that is no dated contract.
+    Of `context.markets` those that trade; where these are unknown, every symbol that is no dated contract.
     """
-    endpoint = asked.request.endpoint if asked.request else "premiumIndex"
+    endpoint = context.request.endpoint if context.request else "premiumIndex"
     value = decode(body, venue.name, endpoint)
     reader = Reader(venue.name, endpoint)
     if not isinstance(value, list) or not value:
@@ -278,27 +280,27 @@ def _parse_current(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
     if isinstance(value[0], dict) and "fundingIntervalHours" in value[0]:
         infos = shaped(value, list[_Info], venue.name, "fundingInfo")
         hours = {info.symbol: _interval(reader, info) for info in infos}
-        live = [(m, hours[s]) for s in hours if (m := _trading(venue, s, asked))]
-        return snapshot_rows([snapshot_row(m, asked.at, {"interval_hours": h}) for m, h in live])
+        live = [(m, hours[s]) for s in hours if (m := _trading(venue, s, context))]
+        return snapshot_rows([snapshot_row(m, context.at, {"interval_hours": h}) for m, h in live])
     rows = []
     for premium in shaped(value, list[_Premium], venue.name, endpoint):
-        market = _trading(venue, premium.symbol, asked)
+        market = _trading(venue, premium.symbol, context)
         reader.ms({"time": premium.time}, "time")
-        if market is not None and (asked.markets or premium.next_funding_time):
-            rows.append(_snapshot(reader, premium, market, asked))
+        if market is not None and (context.markets or premium.next_funding_time):
+            rows.append(_snapshot(reader, premium, market, context))
     return snapshot_rows(rows)
 
 
-def _trading(venue: _Venue, symbol: str, asked: Asked) -> Market | None:
-    if asked.markets:
-        market = asked.markets.get(symbol)
+def _trading(venue: _BinanceVenue, symbol: str, context: ResponseContext) -> Market | None:
+    if context.markets:
+        market = context.markets.get(symbol)
         return market if market is not None and market.status == "active" else None
     if re.search(r"_\d{6}$", symbol):
         return None
     return _symbol_market(venue, symbol)
 
 
-def _snapshot(reader: Reader, premium: _Premium, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(reader: Reader, premium: _Premium, market: Market, context: ResponseContext) -> dict[str, Any]:
     known: dict[str, Any] = {
         "rate_step": RATE_STEP,
         "mark_price": _price(reader, "markPrice", premium.mark_price, market),
@@ -313,7 +315,7 @@ def _snapshot(reader: Reader, premium: _Premium, market: Market, asked: Asked) -
             told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or ABSURD:g} per interval"
             raise reader.bad("lastFundingRate", told)
         known |= {"funding_rate": rate, "native_rate": rate, "next_funding_time": from_ms(due)}
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 def _interval(reader: Reader, info: _Info) -> float:
@@ -327,30 +329,32 @@ def _interval(reader: Reader, info: _Info) -> float:
 # --- markets
 
 
-def _ask_markets(_venue: _Venue, _markets: Sequence[Market]) -> list[Request]:
+def _ask_markets(_venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
     return [Request("exchangeInfo", "/exchangeInfo"), Request("fundingInfo", "/fundingInfo")]
 
 
-def _parse_markets(venue: _Venue, body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(venue: _BinanceVenue, body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the perpetuals of exchangeInfo, or rows without quote that fundingInfo's intervals and caps stand in."""
-    endpoint = asked.request.endpoint if asked.request else "exchangeInfo"
+    endpoint = context.request.endpoint if context.request else "exchangeInfo"
     value = decode(body, venue.name, endpoint)
     reader = Reader(venue.name, endpoint)
     if isinstance(value, list) and (value or endpoint == "fundingInfo"):
         infos = shaped(value, list[_Info], venue.name, "fundingInfo")
-        return market_rows([_of_info(venue, reader, info, asked) for info in infos])
-    listings = shaped(reader.get(value, "symbols", list), list[_Listing], venue.name, endpoint, "symbols")
+        return market_rows([_of_info(venue, reader, info, context) for info in infos])
+    listings = shaped(
+        reader.get(value, "symbols", list), list[_BinanceListing], venue.name, endpoint, "symbols"
+    )
     if not listings:
         raise reader.bad("symbols", "is empty: no market at all")
     rows = []
     for row in listings:
         market = _of_listing(venue, reader, row)
         if market is not None:
-            rows.append(market_row(market, asked, {"collateral": row.margin_asset or None}))
+            rows.append(market_row(market, context, {"collateral": row.margin_asset or None}))
     return market_rows(rows)
 
 
-def _of_info(venue: _Venue, reader: Reader, info: _Info, asked: Asked) -> dict[str, Any]:
+def _of_info(venue: _BinanceVenue, reader: Reader, info: _Info, context: ResponseContext) -> dict[str, Any]:
     """What fundingInfo says of a symbol; without a quote, which marks that exchangeInfo has not spoken."""
     try:
         what = _symbol_market(venue, info.symbol)
@@ -368,7 +372,7 @@ def _of_info(venue: _Venue, reader: Reader, info: _Info, asked: Asked) -> dict[s
         "interval_hours": _interval(reader, info),
         "rate_cap": max(map(abs, caps), default=None) or None,
     }
-    return market_row(what, asked, known)
+    return market_row(what, context, known)
 
 
 def _listed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -376,7 +380,7 @@ def _listed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("quote").is_not_null())
 
 
-def _of_listing(venue: _Venue, reader: Reader, row: _Listing) -> Market | None:
+def _of_listing(venue: _BinanceVenue, reader: Reader, row: _BinanceListing) -> Market | None:
     """The market of a listing; None: a dated contract."""
     name = "contractStatus" if venue.coin_margined else "status"
     said = row.contract_status if venue.coin_margined else row.status
@@ -410,7 +414,7 @@ def _of_listing(venue: _Venue, reader: Reader, row: _Listing) -> Market | None:
     )
 
 
-def _stated_class(venue: _Venue, reader: Reader, row: _Listing, base: str) -> str | None:
+def _stated_class(venue: _BinanceVenue, reader: Reader, row: _BinanceListing, base: str) -> str | None:
     """By the listing's own words, None where it says nothing; a kind that no table knows is refused."""
     if venue.name == "aster":
         field, said = "underlyingSubType", row.underlying_sub_type if row.symbol_type is not None else None
@@ -429,7 +433,7 @@ def _stated_class(venue: _Venue, reader: Reader, row: _Listing, base: str) -> st
     return by_name
 
 
-def _symbol_market(venue: _Venue, symbol: str) -> Market:
+def _symbol_market(venue: _BinanceVenue, symbol: str) -> Market:
     """The market of a symbol alone, for saved answers: quote by its ending, class by the tables.
 
     Raises BadCall for a name that ends with no known quote.
@@ -446,7 +450,7 @@ def _symbol_market(venue: _Venue, symbol: str) -> Market:
 # --- refusals
 
 
-def _refusal(venue: _Venue, status: int, body: bytes) -> FundingdbError | None:
+def _refusal(venue: _BinanceVenue, status: int, body: bytes) -> FundingdbError | None:
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None):
         return None
@@ -474,14 +478,14 @@ def _error_of(body: bytes) -> tuple[str | None, str]:
     return str(answer["code"]), str(answer.get("msg", ""))[:200]
 
 
-def _fetcher(venue: _Venue, evidence: str, archive: str = "") -> Fetcher:
+def _fetcher(venue: _BinanceVenue, evidence: str, archive: str = "") -> Fetcher:
     return Fetcher(
         exchange=venue.name,
         version=1,
         base_url=venue.base_url,
         budget=Budget(scope=venue.name, capacity=500, per_seconds=300, concurrent=8),
-        markets=Round(partial(_ask_markets, venue), partial(_parse_markets, venue), together=_listed),
-        current=Round(partial(_ask_current, venue), partial(_parse_current, venue)),
+        markets=Sweep(partial(_ask_markets, venue), partial(_parse_markets, venue), combine=_listed),
+        current=Sweep(partial(_ask_current, venue), partial(_parse_current, venue)),
         history=History(
             paging=Forward(cap=CAP, doubled=True),
             request=partial(_ask_history, venue),

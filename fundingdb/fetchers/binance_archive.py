@@ -3,7 +3,7 @@
 Pages     github.com/binance/binance-public-data; public notes of 2023 to 2026 that list, hash and unpack its files. 2026-11-22.
           No whole file was at hand: documented. Tests hold the first rows of three files as others have written them down
           (BTCUSDT 2024-01, BTCUSD_PERP 2023-06, SPYUSDT 2026-06); those of BTCUSDT are the API's own figures.
-Ask       GET https://data.binance.vision/data/futures/{um|cm}/monthly/fundingRate/{S}/{S}-fundingRate-{YYYY-MM}.zip, no
+Request   GET https://data.binance.vision/data/futures/{um|cm}/monthly/fundingRate/{S}/{S}-fundingRate-{YYYY-MM}.zip, no
           key, no published limit; 20 a second here. Beside each file lies {file}.CHECKSUM: "<sha256>  <file name>". It is
           asked first, and what does not hash to it is refused. Some files of other kinds never had one.
 Form      a zip with one member {S}-fundingRate-{YYYY-MM}.csv, header calc_time,funding_interval_hours,last_funding_rate.
@@ -41,9 +41,18 @@ from urllib.parse import quote, unquote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.binance import ABSURD, Payment, rate_types
+from fundingdb.fetchers.binance import ABSURD, BinancePayment, rate_types
 from fundingdb.fetchers.clocks import HOUR_MS, text_ms
-from fundingdb.fetchers.contract import Asked, Budget, Fetcher, History, Market, Months, Reader, Request
+from fundingdb.fetchers.contract import (
+    Budget,
+    Fetcher,
+    History,
+    Market,
+    Months,
+    Reader,
+    Request,
+    ResponseContext,
+)
 from fundingdb.fetchers.rows import decimals, funding_rows
 from fundingdb.schema import FUNDING
 
@@ -66,7 +75,7 @@ _CONTRADICTED = 0.25  # of the rows, from 4 on
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _BinanceArchiveRow:
     stamp: int
     hours: int
     rate: str
@@ -82,27 +91,27 @@ def _ask(kind: str, market: Market, window: Window, sha256: str | None) -> Reque
     return Request(_FILE, path, sha256=sha256)
 
 
-def _parse(api: Fetcher, body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse(api: Fetcher, body: bytes, context: ResponseContext) -> pl.DataFrame:
     """FUNDING rows by time of one month; none of a checksum, which leads to them."""
-    reader = Reader(api.exchange, asked.request.endpoint if asked.request else _FILE)
-    wanted = unquote(asked.request.path.rpartition("/")[2]) if asked.request else ""
+    reader = Reader(api.exchange, context.request.endpoint if context.request else _FILE)
+    wanted = unquote(context.request.path.rpartition("/")[2]) if context.request else ""
     if not body.startswith(b"PK"):
-        if asked.request is not None and asked.request.endpoint == _FILE:
+        if context.request is not None and context.request.endpoint == _FILE:
             raise reader.bad("(body)", "is no zip archive", body[:60].decode("utf-8", "replace"))
         _, name = _sum_of(reader, body)
         if wanted and f"{name}.CHECKSUM" != wanted:
             raise reader.bad("(file name)", f"is not that of {wanted}", name)
         return FUNDING.empty().drop("month")
-    if asked.request is not None and hashlib.sha256(body).hexdigest() != asked.request.sha256:
+    if context.request is not None and hashlib.sha256(body).hexdigest() != context.request.sha256:
         raise reader.bad("(body)", "does not hash to the checksum beside it; damaged, or just replaced")
     name, text = _member(reader, body)
     named = _NAME.fullmatch(name)
     if named is None or (wanted and name != f"{wanted.removesuffix('.zip')}.csv"):
         raise reader.bad("(member)", f"is not the month of {wanted or 'a market'}", name)
-    market = asked.market or api.market(named[1])
+    market = context.market or api.market(named[1])
     if named[1] != market.symbol:
         raise reader.bad("(member)", f"asked was {market.symbol}", name)
-    return _rows(reader, market, asked, _read(reader, text, named[2]))
+    return _rows(reader, market, context, _read(reader, text, named[2]))
 
 
 def _sum_of(reader: Reader, body: bytes) -> tuple[str, str]:
@@ -143,7 +152,7 @@ def _member(reader: Reader, body: bytes) -> tuple[str, str]:
         raise reader.bad("(member)", "is no plain text", one.filename) from None
 
 
-def _read(reader: Reader, text: str, month: str) -> list[_Row]:
+def _read(reader: Reader, text: str, month: str) -> list[_BinanceArchiveRow]:
     header, *lines = text.splitlines() or [""]
     if header != _HEADER:
         raise reader.bad("(header)", f"is not {_HEADER}", header)
@@ -161,13 +170,15 @@ def _read(reader: Reader, text: str, month: str) -> list[_Row]:
             raise reader.bad("calc_time", f"lies outside the month {month}", stamp)
         if not re.fullmatch(r"[0-9]{1,2}", cells[1]) or not 1 <= int(cells[1]) <= 24:
             raise reader.bad("funding_interval_hours", "is not within 1..24", cells[1])
-        rows.append(_Row(stamp, int(cells[1]), cells[2]))
+        rows.append(_BinanceArchiveRow(stamp, int(cells[1]), cells[2]))
     return rows
 
 
-def _rows(reader: Reader, market: Market, asked: Asked, rows: Sequence[_Row]) -> pl.DataFrame:
+def _rows(
+    reader: Reader, market: Market, context: ResponseContext, rows: Sequence[_BinanceArchiveRow]
+) -> pl.DataFrame:
     rates = decimals(reader, "last_funding_rate", [row.rate for row in rows])
-    types = rate_types(reader, [Payment(market.symbol, row.stamp, row.rate) for row in rows])
+    types = rate_types(reader, [BinancePayment(market.symbol, row.stamp, row.rate) for row in rows])
     for rate, kind in zip(rates, types, strict=True):
         if kind == "regular" and abs(rate) > ABSURD:
             told = f"{market.symbol}: {rate:g} is beyond {ABSURD:g} per interval"
@@ -186,10 +197,12 @@ def _rows(reader: Reader, market: Market, asked: Asked, rows: Sequence[_Row]) ->
         "interval_hours": hours,
         "interval_from": ["unknown" if h is None else "row" for h in hours],
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
-def _stated(reader: Reader, market: Market, instants: list[int], rows: Sequence[_Row]) -> list[float | None]:
+def _stated(
+    reader: Reader, market: Market, instants: list[int], rows: Sequence[_BinanceArchiveRow]
+) -> list[float | None]:
     """The hours of each row, None where the distance to the instant before says otherwise."""
     distinct = sorted(set(instants))
     gaps = {b: (b - a) / HOUR_MS for a, b in pairwise(distinct)}

@@ -2,7 +2,7 @@
 
 Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded answers
           of September 2026. The inverse book is not read.
-Ask       GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
+Request   GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
 Envelope  {"retCode": 0, "retMsg", "result": {"list": [...]}}: `retCode` counts, errors come with HTTP 200 too.
 Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is ours,
           LinearFutures is dated. Only what trades or is about to is listed: of the delisted nothing is told.
@@ -32,7 +32,6 @@ import msgspec
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
 from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.contract import (
-    Asked,
     Backward,
     Budget,
     Fetcher,
@@ -40,7 +39,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -89,13 +89,13 @@ _ENDINGS = {"USDT": "USDT", "USDC": "USDC", "PERP": "USDC"}
 _NO_NAME = "bybit: {!r} is no name of a linear perpetual; names look like BTCUSDT or BTCPERP (fundingdb markets bybit)"
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class _BybitPayment(msgspec.Struct, rename="camel"):
     symbol: str
     funding_rate: str
     funding_rate_timestamp: str
 
 
-class _Ticker(msgspec.Struct, rename="camel"):
+class _BybitTicker(msgspec.Struct, rename="camel"):
     symbol: str
     mark_price: str
     index_price: str
@@ -110,11 +110,11 @@ class _Ticker(msgspec.Struct, rename="camel"):
     delivery_time: str = ""
 
 
-class _Leverage(msgspec.Struct, rename="camel"):
+class _BybitLeverage(msgspec.Struct, rename="camel"):
     max_leverage: str
 
 
-class _Instrument(msgspec.Struct, rename="camel"):
+class _BybitInstrument(msgspec.Struct, rename="camel"):
     symbol: str
     contract_type: str
     status: str
@@ -126,7 +126,7 @@ class _Instrument(msgspec.Struct, rename="camel"):
     launch_time: str = ""
     upper_funding_rate: str = ""
     lower_funding_rate: str = ""
-    leverage_filter: _Leverage | None = None
+    leverage_filter: _BybitLeverage | None = None
 
 
 def _rows(body: bytes, endpoint: str) -> list[Any]:
@@ -148,19 +148,19 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request("funding/history", "/funding/history", params=params)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one symbol the rows name; maybe none. No interval."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; maybe none. No interval."""
     endpoint = "funding/history"
     reader = Reader(NAME, endpoint)
-    rows = shaped(_rows(body, endpoint), list[_Payment], NAME, endpoint, "list")
+    rows = shaped(_rows(body, endpoint), list[_BybitPayment], NAME, endpoint, "list")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, asked, ("symbol", [row.symbol for row in rows]), symbol_market)
+    market = the_market(reader, context, ("symbol", [row.symbol for row in rows]), symbol_market)
     stamps = [text_ms(reader, "fundingRateTimestamp", row.funding_rate_timestamp) for row in rows]
     rates = [row.funding_rate for row in rows]
     return late_stamped_rows(
         reader,
-        asked,
+        context,
         market,
         stamps=("fundingRateTimestamp", stamps),
         rates=("fundingRate", rates),
@@ -175,27 +175,29 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request("tickers", "/tickers", params=(("category", "linear"),))]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the perpetuals that trade; where `asked.markets` is empty, of all that are not dated."""
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the perpetuals that trade; where `context.markets` is empty, of all that are not dated."""
     reader = Reader(NAME, "tickers")
-    tickers = shaped(_rows(body, "tickers"), list[_Ticker], NAME, "tickers", "list")
+    tickers = shaped(_rows(body, "tickers"), list[_BybitTicker], NAME, "tickers", "list")
     if not tickers:
         raise reader.bad("list", "is empty: no market at all")
     rows = []
     for ticker in tickers:
-        if asked.markets:
-            market = asked.markets.get(ticker.symbol)
+        if context.markets:
+            market = context.markets.get(ticker.symbol)
             if market is None or market.status != "active":
                 continue
         elif ticker.delivery_time not in ("", "0"):
             continue
         else:
             market = symbol_market(ticker.symbol)
-        rows.append(_snapshot(reader, ticker, market, asked))
+        rows.append(_snapshot(reader, ticker, market, context))
     return snapshot_rows(rows)
 
 
-def _snapshot(reader: Reader, ticker: _Ticker, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(
+    reader: Reader, ticker: _BybitTicker, market: Market, context: ResponseContext
+) -> dict[str, Any]:
     def counted(name: str, text: str) -> float | None:
         if not text:
             return None
@@ -237,7 +239,7 @@ def _snapshot(reader: Reader, ticker: _Ticker, market: Market, asked: Asked) -> 
         "open_interest_usd": counted("singleOpenInterestValue", ticker.single_open_interest_value),
         "volume_24h_usd": counted("turnover24h", ticker.turnover24h),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 # --- markets
@@ -256,11 +258,11 @@ def _more_markets(request: Request, body: bytes) -> Request | None:
     return Request(request.endpoint, request.path, params=params)
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the linear perpetuals of one page; no dated ones."""
     endpoint = "instruments-info"
     reader = Reader(NAME, endpoint)
-    listed = shaped(_rows(body, endpoint), list[_Instrument], NAME, endpoint, "list")
+    listed = shaped(_rows(body, endpoint), list[_BybitInstrument], NAME, endpoint, "list")
     if not listed:
         raise reader.bad("list", "is empty: no market at all")
     rows = []
@@ -272,11 +274,11 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
             reader.finite("maxLeverage", row.leverage_filter.max_leverage) if row.leverage_filter else None
         )
         known = {"collateral": row.settle_coin or None, "max_leverage": leverage or None}
-        rows.append(market_row(market, asked, known))
+        rows.append(market_row(market, context, known))
     return market_rows(rows)
 
 
-def _of_instrument(reader: Reader, row: _Instrument) -> Market:
+def _of_instrument(reader: Reader, row: _BybitInstrument) -> Market:
     if row.contract_type != "LinearPerpetual":
         raise reader.bad(
             "contractType", f"of {row.symbol} is neither LinearPerpetual nor LinearFutures", row.contract_type
@@ -360,8 +362,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.bybit.com/v5/market",
     budget=Budget(scope=NAME, capacity=400, per_seconds=5, concurrent=8),
-    markets=Round(_ask_markets, _parse_markets, more=_more_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets, next_page=_more_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Backward(cap=CAP),
         request=_ask_history,

@@ -1,6 +1,6 @@
 """CoinGecko (derivatives endpoints): an aggregator of other exchanges; the datasheet, read November 2026.
 
-Ask       GET /derivatives: every ticker of every exchange in one answer. /derivatives/exchanges/{id} with
+Request   GET /derivatives: every ticker of every exchange in one answer. /derivatives/exchanges/{id} with
           include_tickers gives one exchange; both parse. 30 requests a minute (newest page: 100); each counts,
           failed ones too. COINGECKO_API_KEY with COINGECKO_PLAN demo (default) or pro: a key's prefix does not tell
           the plan, and pro has another host and header. No history on any plan.
@@ -33,7 +33,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.contract import Asked, Budget, Fetcher, Market, Reader, Request, Round, decode, shaped
+from fundingdb.fetchers.contract import (
+    Budget,
+    Fetcher,
+    Market,
+    Reader,
+    Request,
+    ResponseContext,
+    Sweep,
+    decode,
+    shaped,
+)
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.window import from_ms
@@ -87,7 +97,7 @@ _MULTIPLE = r"(?:k|10{3,6}|1M)"
 _QUOTE = re.compile(r"[-_/]?(USDT|USDC|BUSD|USDE|USDH|USD1|USD)(?:_PERP|-PERP|-SWAP|_UMCBL|_DMCBL)?")
 
 
-class _Row(msgspec.Struct):
+class _CoingeckoRow(msgspec.Struct):
     """A row of /derivatives."""
 
     market: str
@@ -105,7 +115,7 @@ class _Volume(msgspec.Struct):
     usd: str
 
 
-class _Ticker(msgspec.Struct):
+class _CoingeckoTicker(msgspec.Struct):
     """A ticker of one exchange."""
 
     symbol: str
@@ -148,17 +158,17 @@ def _ask(_markets: Sequence[Market]) -> list[Request]:
     return [_ALL]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the perpetuals that traded lately on exchanges we know; `exchange` is theirs."""
-    return snapshot_rows([_snapshot(one, asked) for one in _seen(body, asked)])
+    return snapshot_rows([_snapshot(one, context) for one in _seen(body, context)])
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the same perpetuals, as CoinGecko spells them; `exchange` is theirs."""
-    return market_rows([market_row(one.market, asked, {}) for one in _seen(body, asked)])
+    return market_rows([market_row(one.market, context, {}) for one in _seen(body, context)])
 
 
-def _snapshot(one: _Seen, asked: Asked) -> dict[str, Any]:
+def _snapshot(one: _Seen, context: ResponseContext) -> dict[str, Any]:
     known = {
         "source": NAME,
         "funding_rate": None if one.rate is None else one.rate / 100,
@@ -169,12 +179,12 @@ def _snapshot(one: _Seen, asked: Asked) -> dict[str, Any]:
         "open_interest_usd": one.held_usd,
         "volume_24h_usd": one.volume_usd,
     }
-    return snapshot_row(one.market, asked.at, known)
+    return snapshot_row(one.market, context.at, known)
 
 
-def _seen(body: bytes, asked: Asked) -> list[_Seen]:
+def _seen(body: bytes, context: ResponseContext) -> list[_Seen]:
     value = decode(body, NAME, "/derivatives")
-    found = _of_tickers(value, asked) if isinstance(value, dict) else _of_rows(value, asked)
+    found = _of_tickers(value, context) if isinstance(value, dict) else _of_rows(value, context)
     by_name: dict[tuple[str, str], list[_Seen]] = {}
     for one in found:
         same = by_name.setdefault((one.market.exchange, one.market.symbol), [])
@@ -183,9 +193,9 @@ def _seen(body: bytes, asked: Asked) -> list[_Seen]:
     return [same[0] for same in by_name.values() if len(same) == 1]
 
 
-def _of_rows(value: Any, asked: Asked) -> list[_Seen]:
+def _of_rows(value: Any, context: ResponseContext) -> list[_Seen]:
     reader = Reader(NAME, "/derivatives")
-    rows = shaped(value, list[_Row], NAME, "/derivatives")
+    rows = shaped(value, list[_CoingeckoRow], NAME, "/derivatives")
     if not rows:
         raise reader.bad("(body)", "is an empty list: no ticker at all")
     found = []
@@ -193,7 +203,7 @@ def _of_rows(value: Any, asked: Asked) -> list[_Seen]:
         exchange = DISPLAY_NAMES.get(row.market)
         if exchange is None or not _taken(reader, row.contract_type, row.symbol):
             continue
-        if not _fresh(reader, "last_traded_at", row.last_traded_at, row.symbol, asked.at):
+        if not _fresh(reader, "last_traded_at", row.last_traded_at, row.symbol, context.at):
             continue
         market = _market(exchange, row.symbol, row.index_id, _quote(row.symbol, row.index_id))
         found.append(
@@ -209,19 +219,19 @@ def _of_rows(value: Any, asked: Asked) -> list[_Seen]:
     return found
 
 
-def _of_tickers(value: dict[str, Any], asked: Asked) -> list[_Seen]:
+def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Seen]:
     reader = Reader(NAME, _ONE)
-    exchange = _exchange(reader, value, asked)
+    exchange = _exchange(reader, value, context)
     if "tickers" not in value:
         raise reader.bad("tickers", "is missing: the request lacked include_tickers=unexpired")
     tickers = reader.get(value, "tickers", list, dict)
     if isinstance(tickers, dict):  # older answers nest it once more
         tickers = reader.items(tickers, "tickers")
     found = []
-    for row in shaped(tickers, list[_Ticker], NAME, _ONE, "tickers"):
+    for row in shaped(tickers, list[_CoingeckoTicker], NAME, _ONE, "tickers"):
         if not _taken(reader, row.contract_type, row.symbol):
             continue
-        if not _fresh(reader, "last_traded", row.last_traded, row.symbol, asked.at):
+        if not _fresh(reader, "last_traded", row.last_traded, row.symbol, context.at):
             continue
         volume = None
         if row.converted_volume is not None:
@@ -239,11 +249,11 @@ def _of_tickers(value: dict[str, Any], asked: Asked) -> list[_Seen]:
     return found
 
 
-def _exchange(reader: Reader, value: dict[str, Any], asked: Asked) -> str:
+def _exchange(reader: Reader, value: dict[str, Any], context: ResponseContext) -> str:
     """Whose tickers these are: the id that was asked for, else the display name in the answer."""
     name = reader.get(value, "name", str)
-    if asked.request is not None and asked.request.path.startswith("/derivatives/exchanges/"):
-        asked_id = asked.request.path.rsplit("/", 1)[1]
+    if context.request is not None and context.request.path.startswith("/derivatives/exchanges/"):
+        asked_id = context.request.path.rsplit("/", 1)[1]
         if asked_id in IDS:
             return IDS[asked_id]
         raise BadCall(f"coingecko: exchange id {asked_id!r} is in no table; known: {', '.join(sorted(IDS))}")
@@ -309,7 +319,7 @@ def _market(exchange: str, symbol: str, asset: str, quote: str | None) -> Market
     )
 
 
-def told_at(body: bytes) -> datetime | None:
+def response_time(body: bytes) -> datetime | None:
     """The newest trade in an answer, which is nearly the time of the answer; None where it tells none."""
     try:
         value = msgspec.json.decode(body, type=list[_Traded] | _Tickers)
@@ -405,14 +415,14 @@ FETCHER = Fetcher(
     version=1,
     base_url=_HOST,
     budget=Budget(scope=NAME, capacity=30, per_seconds=60, concurrent=2),
-    markets=Round(_ask, _parse_markets),
-    current=Round(_ask, _parse_current),
+    markets=Sweep(_ask, _parse_markets),
+    current=Sweep(_ask, _parse_current),
     history=None,
     market=symbol_market,
     refusal=_refusal,
     headers=headers,
     base_for=base_for,
-    told_at=told_at,
+    response_time=response_time,
     unit="percent per payment of the exchange itself",
     interval="the exchange's own, not told",
     checked="2026-11-22",

@@ -71,7 +71,7 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResponseContext:
     """What parse may know beside the bytes.
 
     `at` is the instant of receipt (it becomes fetched_at / observed_at / first_seen), `market` the market that history was
@@ -168,23 +168,23 @@ class History:
 
     paging: Paging
     request: Callable[[Market, Window, str | None], Request]
-    parse: Callable[[bytes, Asked], pl.DataFrame]
+    parse: Callable[[bytes, ResponseContext], pl.DataFrame]
     depth: str  # how far back, in words
     next_cursor: Callable[[bytes], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Sweep:
     """Answers that cover many markets at once: `requests` for the known markets, `parse` for one answer.
 
-    Where one round takes several answers, each row may have nulls that another answer of the round fills; `together` then
-    has the last word on the merged rows. `more` names the next page of a list that one answer does not hold, None at its end.
+    Where one round takes several answers, each row may have nulls that another answer of the round fills; `combine` then
+    has the last word on the merged rows. `next_page` is the request of the next page of a long list, None at its end.
     """
 
     requests: Callable[[Sequence[Market]], list[Request]]
-    parse: Callable[[bytes, Asked], pl.DataFrame]
-    together: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
-    more: Callable[[Request, bytes], Request | None] = lambda _request, _body: None
+    parse: Callable[[bytes, ResponseContext], pl.DataFrame]
+    combine: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
+    next_page: Callable[[Request, bytes], Request | None] = lambda _request, _body: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,13 @@ class Live:
 
     The base address is env FUNDINGDB_<EXCHANGE>_WS_URL, else `base_url`. `parse` gives the SNAPSHOTS rows of one frame, none
     for one without rates (greetings, receipts, pongs), and raises BadPayload for what is not as described, BadCall for a
-    market that `asked.markets` would have to name. `answer` is what a frame wants to hear in return. `keepalive` is sent
+    market that `context.markets` would have to name. `answer` is what a frame wants to hear in return. `keepalive` is sent
     each `keepalive_seconds`.
     """
 
     base_url: str
     path: str
-    parse: Callable[[bytes, Asked], pl.DataFrame]
+    parse: Callable[[bytes, ResponseContext], pl.DataFrame]
     subscribe: Callable[[Sequence[Market]], list[str]] = lambda _markets: []
     answer: Callable[[bytes], str | None] = lambda _frame: None
     keepalive: str | None = None
@@ -214,8 +214,8 @@ class Fetcher:
     version: int
     base_url: str
     budget: Budget
-    markets: Round
-    current: Round
+    markets: Sweep
+    current: Sweep
     history: History | None
     market: Callable[[str], Market]  # by symbol alone, for saved answers
     refusal: Callable[
@@ -226,7 +226,7 @@ class Fetcher:
     # its rows, mostly the exchange itself), else base_for(env) where there is one, else base_url.
     base_for: Callable[[Mapping[str, str]], str] | None = None
     # The newest instant a saved answer tells of itself, in place of its receipt; None: it tells none.
-    told_at: Callable[[bytes], datetime | None] = lambda _body: None
+    response_time: Callable[[bytes], datetime | None] = lambda _body: None
     live: Live | None = None  # None: it has no stream, or none that tells rates
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
@@ -235,17 +235,18 @@ class Fetcher:
         ""  # what the reading of its figures rests on: recorded, documented or inferred; then exceptions
     )
     settle_delay: timedelta = timedelta(minutes=2)  # a payment is surely published this long after its time
-    source: str | None = None  # who tells of `exchange`, where it is another than the exchange itself
+    source: str = (
+        ""  # whose word its rows are, where it is not the exchange's own; empty: the exchange itself
+    )
     by: str = ""  # name and version of what else its figures hang on, for the ledger
     # How it asks where that is no plain HTTP: the body of the answer, else an error of fundingdb. The engine keeps its budget,
     # retries and times; a bridge has its own connection.
     call: Callable[[Request], Awaitable[bytes]] | None = None
     listed_by: Fetcher | None = None  # whose list of markets holds, where it has none of its own
 
-    @property
-    def told_by(self) -> str:
-        """The source of its rows."""
-        return self.source or self.exchange
+    def __post_init__(self) -> None:
+        if not self.source:
+            object.__setattr__(self, "source", self.exchange)
 
 
 def decode(body: bytes, exchange: str, endpoint: str) -> Any:

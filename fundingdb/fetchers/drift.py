@@ -5,7 +5,7 @@ Sources   drift-labs/v2-teacher (Data API), drift-docs-v2 (funding rates), data.
 State     drift: last payment 2026-04-01 18:00Z, frozen after an exploit: history only, all markets delisted. Its
           API answered for old days in June 2026, 403 without the headers Origin and Referer. velocity: since
           2026-07-01, collateral USDT, few markets, tiny volume; no headers needed.
-Ask       GET, no key. Limits are not published: one request a second here. 403 is a closed door, no rate limit.
+Request   GET, no key. Limits are not published: one request a second here. 403 is a closed door, no rate limit.
 Envelope  {"success": true, "records" or "markets": [...], "meta": {"nextPage"}}.
 Markets   /stats/markets, marketType perp or spot (they share indices). *-BET and *-PREDICT are no perpetuals.
 Unit      history: MONEY per base unit and hour, decimal text: rate = fundingRate / oraclePriceTwap. Current:
@@ -39,7 +39,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Days,
     Fetcher,
@@ -47,7 +46,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -87,7 +87,7 @@ _STATUS = {
 }
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class _DriftPayment(msgspec.Struct, rename="camel"):
     symbol: str
     ts: int
     funding_rate: str
@@ -95,7 +95,7 @@ class _Payment(msgspec.Struct, rename="camel"):
     mark_price_twap: str
 
 
-class Written(msgspec.Struct, rename="camel"):
+class UnnamedSettlement(msgspec.Struct, rename="camel"):
     """A settlement that does not name its market, all figures as text: of a legacy answer, or of the archive."""
 
     ts: str
@@ -104,31 +104,31 @@ class Written(msgspec.Struct, rename="camel"):
     mark_price_twap: str
 
 
-class _Meta(msgspec.Struct, rename="camel"):
+class _DriftMeta(msgspec.Struct, rename="camel"):
     next_page: str | None = None
 
 
-class _Page(msgspec.Struct):
+class _DriftPage(msgspec.Struct):
     success: bool
-    records: list[_Payment]
-    meta: _Meta | None = None
+    records: list[_DriftPayment]
+    meta: _DriftMeta | None = None
 
 
 class _LegacyPage(msgspec.Struct, rename="camel"):
-    funding_rates: list[Written]
+    funding_rates: list[UnnamedSettlement]
 
 
-class _Sides(msgspec.Struct):
+class _DriftSides(msgspec.Struct):
     long: str
     short: str
 
 
-class _Leverage(msgspec.Struct):
+class _DriftLeverage(msgspec.Struct):
     max: float
 
 
 class _Limits(msgspec.Struct):
-    leverage: _Leverage | None = None
+    leverage: _DriftLeverage | None = None
 
 
 class _Any(msgspec.Struct, rename="camel"):
@@ -136,15 +136,15 @@ class _Any(msgspec.Struct, rename="camel"):
     market_type: str
 
 
-class _Stats(msgspec.Struct, rename="camel"):
+class _DriftStats(msgspec.Struct, rename="camel"):
     symbol: str
     base_asset: str
     quote_asset: str
     status: str
     oracle_price: str
     mark_price: str
-    open_interest: _Sides
-    funding_rate: _Sides
+    open_interest: _DriftSides
+    funding_rate: _DriftSides
     limits: _Limits | None = None
 
 
@@ -153,7 +153,7 @@ class _List(msgspec.Struct):
     markets: list[_Any]
 
 
-class _Contract(msgspec.Struct):
+class _DriftContract(msgspec.Struct):
     ticker_id: str
     product_type: str
     index_price: str
@@ -163,11 +163,11 @@ class _Contract(msgspec.Struct):
 
 
 class _Contracts(msgspec.Struct):
-    contracts: list[_Contract]
+    contracts: list[_DriftContract]
 
 
 @dataclass(frozen=True, slots=True)
-class _Venue:
+class _DriftVenue:
     """One of the two, and how its answers are read."""
 
     name: str
@@ -176,10 +176,10 @@ class _Venue:
 
     # --- history
 
-    def history(self, body: bytes, asked: Asked) -> pl.DataFrame:
-        """FUNDING rows by time, of `asked.market` or else of the one market the records name; maybe none.
+    def history(self, body: bytes, context: ResponseContext) -> pl.DataFrame:
+        """FUNDING rows by time, of `context.market` or else of the one market the records name; maybe none.
 
-        Legacy rows name no market: `asked.market` must (BadCall without it).
+        Legacy rows name no market: `context.market` must (BadCall without it).
         """
         value = decode(body, self.name, _HISTORY)
         reader = Reader(self.name, _HISTORY)
@@ -192,9 +192,9 @@ class _Venue:
             rows, stamps = page.records, [reader.seconds({"ts": row.ts}, "ts") for row in page.records]
         if not rows:
             return FUNDING.empty().drop("month")
-        market = asked.market
+        market = context.market
         if not legacy:
-            names = {row.symbol for row in rows if isinstance(row, _Payment)}
+            names = {row.symbol for row in rows if isinstance(row, _DriftPayment)}
             market = market or self.market(min(names))
             if others := names - {market.symbol}:
                 raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
@@ -203,11 +203,13 @@ class _Venue:
                 f"{self.name}: a legacy answer does not name its market; give it (parse ... --symbol SOL-PERP)"
             )
         paid = [payment(reader, row, ts * 1000, market) for row, ts in zip(rows, stamps, strict=True)]
-        return funding_rows(market, asked, {name: [row[name] for row in paid] for name in paid[0]}, hours=1.0)
+        return funding_rows(
+            market, context, {name: [row[name] for row in paid] for name in paid[0]}, hours=1.0
+        )
 
-    def page(self, value: Any) -> _Page:
+    def page(self, value: Any) -> _DriftPage:
         """The records of an answer, proven good."""
-        page = shaped(value, _Page, self.name, _HISTORY)
+        page = shaped(value, _DriftPage, self.name, _HISTORY)
         if not page.success:
             raise Reader(self.name, _HISTORY).bad("success", "is false")
         return page
@@ -219,17 +221,17 @@ class _Venue:
 
     # --- current
 
-    def current(self, body: bytes, asked: Asked) -> pl.DataFrame:
+    def current(self, body: bytes, context: ResponseContext) -> pl.DataFrame:
         """SNAPSHOTS rows of the perpetuals that trade, from /stats/markets or /contracts: estimates of the running hour."""
         value = decode(body, self.name, _STATS)
         if isinstance(value, dict) and "contracts" in value:
             found = shaped(value, _Contracts, self.name, _CONTRACTS).contracts
-            rows = [self._of_contract(row, asked) for row in found if row.product_type == "PERP"]
+            rows = [self._of_contract(row, context) for row in found if row.product_type == "PERP"]
             return snapshot_rows([row for row in rows if row is not None])
         trading = [row for row in self._perpetuals(value) if _STATUS[row.status] in ("active", "reduce_only")]
-        return snapshot_rows([self._of_stats(row, asked) for row in trading])
+        return snapshot_rows([self._of_stats(row, context) for row in trading])
 
-    def _perpetuals(self, value: Any) -> list[_Stats]:
+    def _perpetuals(self, value: Any) -> list[_DriftStats]:
         reader = Reader(self.name, _STATS)
         every = shaped(value, _List, self.name, _STATS)
         if not every.success:
@@ -241,7 +243,7 @@ class _Venue:
             if one.market_type not in ("perp", "spot"):
                 raise reader.bad("marketType", f"of {one.symbol} is neither perp nor spot", one.market_type)
             if one.market_type == "perp" and one.symbol.endswith(_SUFFIX):
-                row = shaped(value["markets"][i], _Stats, self.name, _STATS, f"markets[{i}]")
+                row = shaped(value["markets"][i], _DriftStats, self.name, _STATS, f"markets[{i}]")
                 if row.status not in _STATUS:
                     raise reader.bad(
                         "status", f"of {row.symbol} is not one of {', '.join(_STATUS)}", row.status
@@ -251,7 +253,7 @@ class _Venue:
                 rows.append(row)
         return rows
 
-    def _of_stats(self, row: _Stats, asked: Asked) -> dict[str, Any]:
+    def _of_stats(self, row: _DriftStats, context: ResponseContext) -> dict[str, Any]:
         reader = Reader(self.name, _STATS)
         market = self.market(row.symbol)
         income, written = hundredth(reader, "fundingRate.long", row.funding_rate.long)
@@ -269,16 +271,16 @@ class _Venue:
             "interval_hours": 1.0,
             "native_rate": written,
             "rate_step": 1e-8,
-            "next_funding_time": next_hour(asked.at),
+            "next_funding_time": next_hour(context.at),
             "mark_price": mark / market.multiplier or None,
             "index_price": counted(reader, "oraclePrice", row.oracle_price, row.symbol) / market.multiplier
             or None,
             "open_interest": units * market.multiplier,
             "open_interest_usd": units * mark if mark else None,
         }
-        return snapshot_row(market, asked.at, known)
+        return snapshot_row(market, context.at, known)
 
-    def _of_contract(self, row: _Contract, asked: Asked) -> dict[str, Any] | None:
+    def _of_contract(self, row: _DriftContract, context: ResponseContext) -> dict[str, Any] | None:
         reader = Reader(self.name, _CONTRACTS)
         if not row.ticker_id.endswith(_SUFFIX):
             return None
@@ -299,11 +301,11 @@ class _Venue:
             "index_price": index / market.multiplier or None,
             "open_interest": both / 2 * market.multiplier,
         }
-        return snapshot_row(market, asked.at, known)
+        return snapshot_row(market, context.at, known)
 
     # --- markets
 
-    def markets(self, body: bytes, asked: Asked) -> pl.DataFrame:
+    def markets(self, body: bytes, context: ResponseContext) -> pl.DataFrame:
         """MARKETS rows of the perpetuals; those of a frozen exchange are delisted."""
         rows = []
         for row in self._perpetuals(decode(body, self.name, _STATS)):
@@ -317,7 +319,7 @@ class _Venue:
                 "status": "delisted" if self.delisted_at else _STATUS[row.status],
                 "delisted_at": self.delisted_at,
             }
-            rows.append(market_row(self.market(row.symbol), asked, known))
+            rows.append(market_row(self.market(row.symbol), context, known))
         return market_rows(rows)
 
     def market(self, symbol: str) -> Market:
@@ -348,7 +350,9 @@ def written_at(reader: Reader, ts: str) -> int:
     return reader.seconds({"ts": int(ts)}, "ts")
 
 
-def payment(reader: Reader, row: _Payment | Written, stamp: int, market: Market) -> dict[str, Any]:
+def payment(
+    reader: Reader, row: _DriftPayment | UnnamedSettlement, stamp: int, market: Market
+) -> dict[str, Any]:
     """The figures of one settlement: a rate from money and oracle price; integers without a point are legacy figures."""
     money = reader.finite("fundingRate", row.funding_rate)
     oracle = counted(reader, "oraclePriceTwap", row.oracle_price_twap, market.symbol)
@@ -399,7 +403,7 @@ def _headers(_env: object) -> dict[str, str]:
     return {"Origin": "https://app.drift.trade", "Referer": "https://app.drift.trade"}
 
 
-def _history(venue: _Venue, depth: str) -> History:
+def _history(venue: _DriftVenue, depth: str) -> History:
     return History(
         paging=Days(),
         request=_ask_history,
@@ -409,16 +413,16 @@ def _history(venue: _Venue, depth: str) -> History:
     )
 
 
-_DRIFT = _Venue("drift", "USDC", FROZEN)
-_VELOCITY = _Venue("velocity", "USDT", None)
+_DRIFT = _DriftVenue("drift", "USDC", FROZEN)
+_VELOCITY = _DriftVenue("velocity", "USDT", None)
 
 DRIFT = Fetcher(
     exchange="drift",
     version=1,
     base_url="https://data.api.drift.trade",
     budget=Budget(scope="drift", capacity=60, per_seconds=60, concurrent=2),
-    markets=Round(_ask_stats, _DRIFT.markets),
-    current=Round(_ask_nothing, _DRIFT.current),
+    markets=Sweep(_ask_stats, _DRIFT.markets),
+    current=Sweep(_ask_nothing, _DRIFT.current),
     history=_history(
         _DRIFT,
         "day by day up to 2026-04-01 18:00Z; the oldest day is not told; 2022-11 to 2025-01-08 also by archive",
@@ -437,8 +441,8 @@ VELOCITY = Fetcher(
     version=1,
     base_url="https://data.velocity.exchange",
     budget=Budget(scope="velocity", capacity=60, per_seconds=60, concurrent=2),
-    markets=Round(_ask_stats, _VELOCITY.markets),
-    current=Round(_ask_stats, _VELOCITY.current),
+    markets=Sweep(_ask_stats, _VELOCITY.markets),
+    current=Sweep(_ask_stats, _VELOCITY.current),
     history=_history(_VELOCITY, "day by day, at most to 2026-07-01 (launch)"),
     market=_VELOCITY.market,
     refusal=partial(_refusal, "velocity"),

@@ -1,7 +1,7 @@
 """Drift's S3 archive of days (source `drift-archive`), 2022-11 to 2025-01-08. Datasheet and pure functions.
 
 Pages     docs of drift-labs (historical data), two public readers of the files; 2026-11-22. No file was at hand: documented.
-Ask       GET drift-historical-data-v2.s3.eu-west-1.amazonaws.com/program/{id}/market/{S}/fundingRateRecords/{YYYY}/{YYYYMMDD},
+Request   GET drift-historical-data-v2.s3.eu-west-1.amazonaws.com/program/{id}/market/{S}/fundingRateRecords/{YYYY}/{YYYYMMDD},
           no key, no published limit; 5 a second here.
 Form      gzip (or unpacked on the way) of CSV with a header; the columns are the fields of the API's records, in any order:
           ts, fundingRate, oraclePriceTwap, markPriceTwap are read, and symbol where it stands there.
@@ -26,7 +26,16 @@ from urllib.parse import quote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import drift
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.contract import Asked, Budget, Days, Fetcher, History, Market, Reader, Request
+from fundingdb.fetchers.contract import (
+    Budget,
+    Days,
+    Fetcher,
+    History,
+    Market,
+    Reader,
+    Request,
+    ResponseContext,
+)
 from fundingdb.fetchers.rows import funding_rows
 
 if TYPE_CHECKING:
@@ -51,8 +60,8 @@ def _ask(market: Market, window: Window, _cursor: str | None) -> Request:
     return Request(_FILE, f"/program/{_PROGRAM}/market/{symbol}/{_FILE}/{window.start:%Y/%Y%m%d}")
 
 
-def _parse(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of one day of `asked.market`, or of the one market that a column names."""
+def _parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of one day of `context.market`, or of the one market that a column names."""
     reader = Reader("drift", _FILE)
     try:
         header, *lines = list(csv.reader(_text(reader, body).splitlines())) or [[]]
@@ -65,12 +74,12 @@ def _parse(body: bytes, asked: Asked) -> pl.DataFrame:
     if not lines:
         raise reader.bad("(rows)", "are none; a day without records has no file")
     cells = {name: [line[header.index(name)] for line in lines] for name in header}
-    market = _market(reader, asked, set(cells.get("symbol", ())))
-    rows = [drift.Written(*row) for row in zip(*(cells[name] for name in _COLUMNS), strict=True)]
-    paid = [drift.payment(reader, row, _stamp(reader, asked, row.ts), market) for row in rows]
+    market = _market(reader, context, set(cells.get("symbol", ())))
+    rows = [drift.UnnamedSettlement(*row) for row in zip(*(cells[name] for name in _COLUMNS), strict=True)]
+    paid = [drift.payment(reader, row, _stamp(reader, context, row.ts), market) for row in rows]
     _prove(reader, paid, market)
     known = {name: [row[name] for row in paid] for name in paid[0]}
-    return funding_rows(market, asked, known | {"source": [SOURCE] * len(paid)}, hours=1.0)
+    return funding_rows(market, context, known | {"source": [SOURCE] * len(paid)}, hours=1.0)
 
 
 def _text(reader: Reader, body: bytes) -> str:
@@ -92,19 +101,19 @@ def _text(reader: Reader, body: bytes) -> str:
         raise reader.bad("(body)", "is neither gzip nor plain text") from None
 
 
-def _market(reader: Reader, asked: Asked, named: set[str]) -> Market:
-    if asked.market is None and len(named) != 1:
+def _market(reader: Reader, context: ResponseContext, named: set[str]) -> Market:
+    if context.market is None and len(named) != 1:
         raise BadCall("drift: a file of the archive may not name its market; give it (--symbol SOL-PERP)")
-    market = asked.market or drift.DRIFT.market(min(named))
+    market = context.market or drift.DRIFT.market(min(named))
     if others := named - {market.symbol}:
         raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
     return market
 
 
-def _stamp(reader: Reader, asked: Asked, text: str) -> int:
+def _stamp(reader: Reader, context: ResponseContext, text: str) -> int:
     seconds = drift.written_at(reader, text)
     day = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d}"
-    if asked.request is not None and not asked.request.path.endswith(f"/{day}"):
+    if context.request is not None and not context.request.path.endswith(f"/{day}"):
         raise reader.bad("ts", f"lies on {day}, another day than the file's", text)
     return seconds * 1000
 

@@ -2,7 +2,7 @@
 
 Sources   docs.dydx.xyz, indexer API (perpetualMarkets, historicalFunding); answers recorded 2026-09-11 and
           2026-09-13. Read 2026-11-22.
-Ask       GET, no key. 10 requests a second worked; the limit itself is not published here.
+Request   GET, no key. 10 requests a second worked; the limit itself is not published here.
 Markets   /perpetualMarkets: a map by ticker. `status` ACTIVE trades; FINAL_SETTLEMENT is closed for good and
           still shows a rate (EUR-USD 0.0000125): only ACTIVE markets give snapshots.
 Unit      fraction of notional per 1 hour, text, up to 20 decimals. Positive: longs pay shorts. "0" is a rate.
@@ -31,7 +31,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import bounded, counted, hour_of, iso_ms, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Backward,
     Budget,
     Fetcher,
@@ -39,7 +38,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -79,18 +79,18 @@ _HISTORY = "/historicalFunding/{ticker}"
 _MARKETS = "/perpetualMarkets"
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class _DydxPayment(msgspec.Struct, rename="camel"):
     ticker: str
     rate: str
     price: str
     effective_at: str
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    historical_funding: list[_Payment]
+class _DydxPage(msgspec.Struct, rename="camel"):
+    historical_funding: list[_DydxPayment]
 
 
-class _Listing(msgspec.Struct, rename="camel"):
+class _DydxListing(msgspec.Struct, rename="camel"):
     ticker: str
     status: str
     oracle_price: str | None  # null before the first price of a new market
@@ -99,8 +99,8 @@ class _Listing(msgspec.Struct, rename="camel"):
     volume_24h: str = msgspec.field(name="volume24H")
 
 
-class _Listings(msgspec.Struct):
-    markets: dict[str, _Listing]
+class _DydxListings(msgspec.Struct):
+    markets: dict[str, _DydxListing]
 
 
 # --- history
@@ -117,13 +117,13 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request(_HISTORY, f"/historicalFunding/{quote(market.symbol, safe='')}", params=params)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one market the rows name; maybe none."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one market the rows name; maybe none."""
     reader = Reader(NAME, _HISTORY)
-    rows = shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY).historical_funding
+    rows = shaped(decode(body, NAME, _HISTORY), _DydxPage, NAME, _HISTORY).historical_funding
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, asked, ("ticker", [row.ticker for row in rows]), symbol_market)
+    market = the_market(reader, context, ("ticker", [row.ticker for row in rows]), symbol_market)
     stamps = [iso_ms(reader, "effectiveAt", row.effective_at, zone="Z") for row in rows]
     rates = [
         bounded(reader, "rate", r, _ABSURD, market.symbol)
@@ -137,7 +137,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "mark_price": [None] * len(rows),
         "index_price": [counted(reader, "price", row.price, market.symbol) or None for row in rows],
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 # --- current and markets: one answer
@@ -147,9 +147,9 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
-def _listings(body: bytes) -> list[_Listing]:
+def _listings(body: bytes) -> list[_DydxListing]:
     reader = Reader(NAME, _MARKETS)
-    found = shaped(decode(body, NAME, _MARKETS), _Listings, NAME, _MARKETS).markets
+    found = shaped(decode(body, NAME, _MARKETS), _DydxListings, NAME, _MARKETS).markets
     if not found:
         raise reader.bad("markets", "is empty: no market at all")
     for name, row in found.items():
@@ -160,13 +160,13 @@ def _listings(body: bytes) -> list[_Listing]:
     return list(found.values())
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the markets that trade: the estimate for the next full hour."""
     trading = [row for row in _listings(body) if _STATUS[row.status] == "active"]
-    return snapshot_rows([_snapshot(row, asked) for row in trading])
+    return snapshot_rows([_snapshot(row, context) for row in trading])
 
 
-def _snapshot(row: _Listing, asked: Asked) -> dict[str, Any]:
+def _snapshot(row: _DydxListing, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, _MARKETS)
     rate = reader.finite("nextFundingRate", row.next_funding_rate)
     oracle = None
@@ -177,21 +177,21 @@ def _snapshot(row: _Listing, asked: Asked) -> dict[str, Any]:
         "funding_rate": bounded(reader, "nextFundingRate", rate, _ABSURD, row.ticker),
         "interval_hours": 1.0,
         "native_rate": rate,
-        "next_funding_time": next_hour(asked.at),
+        "next_funding_time": next_hour(context.at),
         "index_price": oracle,
         "open_interest": tokens,
         "open_interest_usd": tokens * oracle if oracle else None,
         "volume_24h_usd": counted(reader, "volume24H", row.volume_24h, row.ticker),
     }
-    return snapshot_row(_listed(row.ticker), asked.at, known)
+    return snapshot_row(_listed(row.ticker), context.at, known)
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, closed ones too."""
     rows = []
     for row in _listings(body):
         market = _listed(row.ticker)
-        rows.append(market_row(market, asked, {"status": _STATUS[row.status], "collateral": "USDC"}))
+        rows.append(market_row(market, context, {"status": _STATUS[row.status], "collateral": "USDC"}))
     return market_rows(rows)
 
 
@@ -220,8 +220,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://indexer.dydx.trade/v4",
     budget=Budget(scope=NAME, capacity=10, per_seconds=1, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_markets, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_markets, _parse_current),
     history=History(
         paging=Backward(cap=CAP, open_start=True),
         request=_ask_history,

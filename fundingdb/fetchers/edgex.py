@@ -2,7 +2,7 @@
 
 Sources   edgex-1.gitbook.io/edgeX-documentation/api (public API: metadata, funding), the venue's Go SDK; answers recorded
           2026-09-13. Read 2026-11-22. V1 (pro.edgex.exchange) answers empty lists: it is another host, not read.
-Ask       GET, no key. Limits are not published; 4.4 requests a second worked. 429 or code RATE_LIMIT_EXCEEDED past them.
+Request   GET, no key. Limits are not published; 4.4 requests a second worked. 429 or code RATE_LIMIT_EXCEEDED past them.
 Envelope  {"code": "SUCCESS", "data", "msg"}: `code` counts, errors may come with HTTP 200.
 Markets   /meta/getMetaData. A market trades when enableTrade, enableOpenPosition and enableDisplay are all true; hidden
           ones (ZRO) still show a rate: only what trades gives snapshots.
@@ -37,7 +37,6 @@ import msgspec
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Cursor,
     Fetcher,
@@ -45,7 +44,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -77,7 +77,7 @@ _HISTORY, _CURRENT, _MARKETS = (
 _QUOTE = "USDC"
 
 
-class _Rate(msgspec.Struct, rename="camel"):
+class _EdgexRate(msgspec.Struct, rename="camel"):
     contract_id: str
     funding_time: str
     funding_rate: str
@@ -88,17 +88,17 @@ class _Rate(msgspec.Struct, rename="camel"):
     funding_rate_interval_min: str
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    data_list: list[_Rate]
+class _EdgexPage(msgspec.Struct, rename="camel"):
+    data_list: list[_EdgexRate]
     next_page_offset_data: str
 
 
-class _Coin(msgspec.Struct, rename="camel"):
+class _EdgexCoin(msgspec.Struct, rename="camel"):
     coin_id: str
     coin_name: str
 
 
-class _Contract(msgspec.Struct, rename="camel"):
+class _EdgexContract(msgspec.Struct, rename="camel"):
     contract_id: str
     contract_name: str
     base_coin_id: str
@@ -114,9 +114,9 @@ class _Contract(msgspec.Struct, rename="camel"):
     display_max_leverage: str | None = None
 
 
-class _Meta(msgspec.Struct, rename="camel"):
-    coin_list: list[_Coin]
-    contract_list: list[_Contract]
+class _EdgexMeta(msgspec.Struct, rename="camel"):
+    coin_list: list[_EdgexCoin]
+    contract_list: list[_EdgexContract]
 
 
 def _data(body: bytes, endpoint: str) -> Any:
@@ -166,8 +166,8 @@ def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
     return Request(_HISTORY, _HISTORY, params=params)
 
 
-def _page(body: bytes) -> _Page:
-    return shaped(_data(body, _HISTORY), _Page, NAME, _HISTORY, "data")
+def _page(body: bytes) -> _EdgexPage:
+    return shaped(_data(body, _HISTORY), _EdgexPage, NAME, _HISTORY, "data")
 
 
 def _next_cursor(body: bytes) -> str | None:
@@ -175,11 +175,11 @@ def _next_cursor(body: bytes) -> str | None:
     return page.next_page_offset_data or None if page.data_list else None
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of `asked.market`; samples are left out. Raises BadCall without a market: rows name only ids."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of `context.market`; samples are left out. Raises BadCall without a market: rows name only ids."""
     reader = Reader(NAME, _HISTORY)
     rows = _page(body).data_list
-    market = asked.market
+    market = context.market
     if not rows:
         return FUNDING.empty().drop("month")
     if market is None:
@@ -189,10 +189,10 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     paid = [found for row in rows if (found := _payment(reader, row, market)) is not None]
     if not paid:
         return FUNDING.empty().drop("month")
-    return funding_rows(market, asked, {name: [row[name] for row in paid] for name in paid[0]}, hours=4.0)
+    return funding_rows(market, context, {name: [row[name] for row in paid] for name in paid[0]}, hours=4.0)
 
 
-def _payment(reader: Reader, row: _Rate, market: Market) -> dict[str, Any] | None:
+def _payment(reader: Reader, row: _EdgexRate, market: Market) -> dict[str, Any] | None:
     if not row.is_settlement:
         return None
     stamp = _settled_at(reader, row.funding_time)
@@ -218,26 +218,26 @@ def _ask_current(markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, params=(("contractId", ",".join(span)),)) for span in spans]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `asked.markets` knows as active: the estimate of the running interval.
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the markets that `context.markets` knows as active: the estimate of the running interval.
 
     Raises BadCall without known markets: the answer names contracts by id and does not tell which trade.
     """
     reader = Reader(NAME, _CURRENT)
-    rows = shaped(_data(body, _CURRENT), list[_Rate], NAME, _CURRENT, "data")
+    rows = shaped(_data(body, _CURRENT), list[_EdgexRate], NAME, _CURRENT, "data")
     if not rows:
         raise reader.bad("data", "is an empty list: no contract at all")
-    if not asked.markets:
+    if not context.markets:
         raise BadCall(
             "edgex: getLatestFundingRate names contracts by id; the answer of /meta/getMetaData is needed"
             " (parse ... --markets FILE)"
         )
-    known = {m.native_id: m for m in asked.markets.values() if m.status == "active"}
+    known = {m.native_id: m for m in context.markets.values() if m.status == "active"}
     found = [(row, market) for row in rows if (market := known.get(row.contract_id)) is not None]
-    return snapshot_rows([_snapshot(reader, row, market, asked) for row, market in found])
+    return snapshot_rows([_snapshot(reader, row, market, context) for row, market in found])
 
 
-def _snapshot(reader: Reader, row: _Rate, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(reader: Reader, row: _EdgexRate, market: Market, context: ResponseContext) -> dict[str, Any]:
     hours = _hours(reader, row.funding_rate_interval_min, market.symbol)
     last = _settled_at(reader, row.funding_time)
     rate = None
@@ -254,7 +254,7 @@ def _snapshot(reader: Reader, row: _Rate, market: Market, asked: Asked) -> dict[
         "mark_price": _price(reader, "markPrice", row.mark_price, market),
         "index_price": _price(reader, "indexPrice", row.index_price, market),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 # --- markets
@@ -264,10 +264,10 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all contracts, those that don't trade too."""
     reader = Reader(NAME, _MARKETS)
-    meta = shaped(_data(body, _MARKETS), _Meta, NAME, _MARKETS, "data")
+    meta = shaped(_data(body, _MARKETS), _EdgexMeta, NAME, _MARKETS, "data")
     if not meta.contract_list:
         raise reader.bad("contractList", "is empty: no market at all")
     coins = {coin.coin_id: coin.coin_name for coin in meta.coin_list}
@@ -279,11 +279,13 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
             if row.display_max_leverage is None
             else counted(reader, "displayMaxLeverage", row.display_max_leverage, row.contract_name)
         )
-        rows.append(market_row(market, asked, {"collateral": market.quote, "max_leverage": leverage or None}))
+        rows.append(
+            market_row(market, context, {"collateral": market.quote, "max_leverage": leverage or None})
+        )
     return market_rows(rows)
 
 
-def _listed(reader: Reader, row: _Contract, coins: dict[str, str]) -> Market:
+def _listed(reader: Reader, row: _EdgexContract, coins: dict[str, str]) -> Market:
     for name, coin in (("baseCoinId", row.base_coin_id), ("quoteCoinId", row.quote_coin_id)):
         if not coins.get(coin):
             raise reader.bad(name, f"of {row.contract_name} stands in no coinList", coin)
@@ -309,7 +311,7 @@ def _listed(reader: Reader, row: _Contract, coins: dict[str, str]) -> Market:
     )
 
 
-def _identity(row: _Contract, coin: str) -> Identity:
+def _identity(row: _EdgexContract, coin: str) -> Identity:
     if row.is_fx or row.is_stock:
         return identify(NAME, coin, asset_class="fx" if row.is_fx else "equity")
     what = identify(NAME, coin)
@@ -346,8 +348,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://edgex-prod-v2.edgex.exchange/api/v2/public",
     budget=Budget(scope=NAME, capacity=4, per_seconds=1, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
         request=_ask_history,

@@ -1,6 +1,6 @@
 """Extended (perpetuals on Starknet): the datasheet, read November 2026, and pure functions over it.
 
-Ask       GET, no key. A User-Agent is mandatory (403 without). 1,000 requests a minute and IP.
+Request   GET, no key. A User-Agent is mandatory (403 without). 1,000 requests a minute and IP.
 Envelope  {"status": "OK"|"ERROR", "data": ..., "error": {code, message}}: `status` counts, not only HTTP.
 Markets   /info/markets, all in one answer. `status` counts, `active` lies (true on DELISTED rows); no SPOT.
 Unit      fraction of notional per 1 hour, text, 6 decimals (rate_step 1e-6). Positive: longs pay shorts.
@@ -29,7 +29,6 @@ import msgspec
 
 from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, Refused, Unreachable
 from fundingdb.fetchers.contract import (
-    Asked,
     Backward,
     Budget,
     Fetcher,
@@ -38,7 +37,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     decode_lines,
     shaped,
@@ -83,21 +83,21 @@ _ABSURD = 0.05  # fraction per hour, five times the largest cap seen: a bound wh
 _NO_NAME = "extended: {!r} is no market name; names look like BTC-USD (fundingdb markets extended)"
 
 
-class _Payment(msgspec.Struct):
+class _ExtendedPayment(msgspec.Struct):
     m: str
     f: str
     T: int
 
 
-class _Page(msgspec.Struct):
+class _ExtendedPage(msgspec.Struct):
     status: str
-    data: list[_Payment]
+    data: list[_ExtendedPayment]
 
 
-_PAGE = msgspec.json.Decoder(_Page)
+_PAGE = msgspec.json.Decoder(_ExtendedPage)
 
 
-class _Stats(msgspec.Struct, rename="camel"):
+class _ExtendedStats(msgspec.Struct, rename="camel"):
     funding_rate: str
     next_funding_rate: int
     mark_price: str
@@ -112,14 +112,14 @@ class _Config(msgspec.Struct, rename="camel"):
     hourly_funding_rate_cap: str
 
 
-class _Listing(msgspec.Struct, rename="camel"):
+class _ExtendedListing(msgspec.Struct, rename="camel"):
     name: str
     type: str
     status: str
     category: str
     asset_name: str
     collateral_asset_name: str
-    market_stats: _Stats
+    market_stats: _ExtendedStats
     trading_config: _Config
     created_at: int
     sub_category: str | None = None
@@ -140,7 +140,7 @@ class _Listing(msgspec.Struct, rename="camel"):
 
 class _Frame(msgspec.Struct):
     ts: int
-    data: _Payment
+    data: _ExtendedPayment
     seq: int
 
 
@@ -178,8 +178,8 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request("/info/{market}/funding", path, params=(("startTime", str(start)), ("endTime", str(stop))))
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one market the rows name; maybe none."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one market the rows name; maybe none."""
     endpoint = "/info/{market}/funding"
     reader = Reader(NAME, endpoint)
     try:
@@ -189,10 +189,12 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     if answer and answer.status == "OK":
         rows = answer.data
     else:  # slowly, to say what is wrong
-        rows = shaped(_data(decode(body, NAME, endpoint), endpoint), list[_Payment], NAME, endpoint, "data")
+        rows = shaped(
+            _data(decode(body, NAME, endpoint), endpoint), list[_ExtendedPayment], NAME, endpoint, "data"
+        )
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, asked, ("m", [row.m for row in rows]), symbol_market)
+    market = the_market(reader, context, ("m", [row.m for row in rows]), symbol_market)
     stamps = [row.T for row in rows]
     if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
         raise reader.bad(
@@ -209,7 +211,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "native_rate": rates,
         "mark_price": [None] * len(rows),
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 # --- current
@@ -219,10 +221,10 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request("/info/markets", "/info/markets")]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the markets that trade, from /info/markets, /stats or frames of the funding stream.
 
-    A /stats answer does not name its market: `asked.market` must (BadCall without it).
+    A /stats answer does not name its market: `context.market` must (BadCall without it).
 
     Stream frames are running estimates, observed at their own `ts`; one stamped within 5 s after an hour may
     be the payment just made, so its next_funding_time is null.
@@ -230,22 +232,22 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     values = decode_lines(body, NAME, "/info/markets")
     first = values[0]
     if isinstance(first, dict) and "status" not in first and "seq" in first:
-        rows = [_of_frame(f, asked) for f in shaped(values, list[_Frame], NAME, "stream/funding")]
+        rows = [_of_frame(f, context) for f in shaped(values, list[_Frame], NAME, "stream/funding")]
     elif len(values) > 1:
         raise BadPayload(
             NAME, "stream/funding", "(body)", "holds lines that are no frames of the funding stream"
         )
     elif isinstance(data := _data(first, "/info/markets"), dict):
-        rows = [_of_stats(shaped(data, _Stats, NAME, "/info/markets/{m}/stats", "data"), asked)]
+        rows = [_of_stats(shaped(data, _ExtendedStats, NAME, "/info/markets/{m}/stats", "data"), context)]
     else:
         trading = [listing for listing in _perpetuals(data) if _STATUS[listing.status] in _TRADED]
-        rows = [_snapshot(listing.market_stats, _market_of(listing), asked) for listing in trading]
+        rows = [_snapshot(listing.market_stats, _market_of(listing), context) for listing in trading]
     return snapshot_rows(rows)
 
 
-def _perpetuals(data: Any) -> list[_Listing]:
+def _perpetuals(data: Any) -> list[_ExtendedListing]:
     reader = Reader(NAME, "/info/markets")
-    listings = shaped(data, list[_Listing], NAME, "/info/markets", "data")
+    listings = shaped(data, list[_ExtendedListing], NAME, "/info/markets", "data")
     for row in listings:
         if row.type not in ("PERPETUAL", "SPOT"):
             raise reader.bad("type", f"of {row.name} is neither PERPETUAL nor SPOT", row.type)
@@ -254,7 +256,7 @@ def _perpetuals(data: Any) -> list[_Listing]:
     return [row for row in listings if row.type == "PERPETUAL"]
 
 
-def _market_of(row: _Listing) -> Market:
+def _market_of(row: _ExtendedListing) -> Market:
     reader = Reader(NAME, "/info/markets")
     what = row.identity()
     percent = reader.finite("hourlyFundingRateCap", row.trading_config.hourly_funding_rate_cap)
@@ -272,9 +274,9 @@ def _market_of(row: _Listing) -> Market:
     )
 
 
-def _of_stats(stats: _Stats, asked: Asked) -> dict[str, Any]:
+def _of_stats(stats: _ExtendedStats, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "/info/markets/{m}/stats")
-    if asked.market is None:
+    if context.market is None:
         raise BadCall(
             "extended: a stats answer does not name its market; give it (parse ... --symbol BTC-USD)"
         )
@@ -286,12 +288,14 @@ def _of_stats(stats: _Stats, asked: Asked) -> dict[str, Any]:
         stats.daily_volume,
     )
     if not any(reader.finite("(numbers)", text) for text in prices):
-        problem = f"every number of {asked.market.symbol} is zero: that is how an unknown market is answered"
+        problem = (
+            f"every number of {context.market.symbol} is zero: that is how an unknown market is answered"
+        )
         raise reader.bad("(numbers)", problem)
-    return _snapshot(stats, asked.market, asked)
+    return _snapshot(stats, context.market, context)
 
 
-def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(stats: _ExtendedStats, market: Market, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "/info/markets")
 
     def price(name: str, text: str) -> float | None:
@@ -317,14 +321,14 @@ def _snapshot(stats: _Stats, market: Market, asked: Asked) -> dict[str, Any]:
         "open_interest_usd": reader.finite("openInterest", stats.open_interest),
         "volume_24h_usd": reader.finite("dailyVolume", stats.daily_volume),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
+def _of_frame(frame: _Frame, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "stream/funding")
     seen = from_ms(reader.ms({"ts": frame.ts}, "ts"))
     stamp = from_ms(reader.ms({"T": frame.data.T}, "T"))
-    market = asked.markets.get(frame.data.m) or symbol_market(frame.data.m)
+    market = context.markets.get(frame.data.m) or symbol_market(frame.data.m)
     rate = reader.finite("f", frame.data.f)
     _check_cap(reader, rate, market)
     just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
@@ -341,14 +345,14 @@ def _of_frame(frame: _Frame, asked: Asked) -> dict[str, Any]:
 # --- markets
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, delisted ones too; no SPOT rows."""
     reader = Reader(NAME, "/info/markets")
     rows = []
     for listing in _perpetuals(_data(decode(body, NAME, "/info/markets"), "/info/markets")):
         leverage = reader.finite("maxLeverage", listing.trading_config.max_leverage)
         known = {"collateral": "USDC", "max_leverage": leverage or None}
-        rows.append(market_row(_market_of(listing), asked, known))
+        rows.append(market_row(_market_of(listing), context, known))
     return market_rows(rows)
 
 
@@ -408,8 +412,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.starknet.extended.exchange/api/v1",
     budget=Budget(scope=NAME, capacity=1000, per_seconds=60, concurrent=8),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_markets, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_markets, _parse_current),
     history=History(
         paging=Backward(cap=1000),
         request=_ask_history,

@@ -2,7 +2,7 @@
 
 Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), 2026-11-22. Recorded answers
           of September 2026. The coin-settled book (/futures/btc) is not read.
-Ask       GET, no key. 200 requests in 10 s by endpoint and address.
+Request   GET, no key. 200 requests in 10 s by endpoint and address.
 Envelope  none: lists. An error is an object {"label", "message"} with a status of 400 or more.
 Markets   /contracts, all in one answer: `status` trading, `in_delisting` false, `is_pre_market` false trade. A pre-market
           contract has status trading too and a tiny cap. What is gone is not listed.
@@ -30,7 +30,6 @@ import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Backward,
     Budget,
     Fetcher,
@@ -38,7 +37,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -86,12 +86,12 @@ _CLASSES = {
 _COINS = ("PAXG", "XAUT", "USDC")  # tokens that stand under metals and forex
 
 
-class _Payment(msgspec.Struct):
+class _GatePayment(msgspec.Struct):
     r: str
     t: int
 
 
-class _Contract(msgspec.Struct):
+class _GateContract(msgspec.Struct):
     name: str
     status: str
     in_delisting: bool
@@ -109,7 +109,7 @@ class _Contract(msgspec.Struct):
     launch_time: int = 0
 
 
-class _Ticker(msgspec.Struct):
+class _GateTicker(msgspec.Struct):
     contract: str
     funding_rate: str
     mark_price: str
@@ -119,7 +119,7 @@ class _Ticker(msgspec.Struct):
     volume_24h_quote: str
 
 
-_PAYMENTS = msgspec.json.Decoder(list[_Payment])
+_PAYMENTS = msgspec.json.Decoder(list[_GatePayment])
 
 
 # --- history
@@ -131,14 +131,14 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request("funding_rate", "/funding_rate", params=(("contract", market.symbol), *span))
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of `asked.market` (BadCall without it: rows name none); maybe none. No interval."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of `context.market` (BadCall without it: rows name none); maybe none. No interval."""
     reader = Reader(NAME, "funding_rate")
     try:
         rows = _PAYMENTS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
-        rows = shaped(decode(body, NAME, "funding_rate"), list[_Payment], NAME, "funding_rate")
-    market = asked.market
+        rows = shaped(decode(body, NAME, "funding_rate"), list[_GatePayment], NAME, "funding_rate")
+    market = context.market
     if market is None:
         raise BadCall(
             "gate: an answer of funding_rate does not name its market; give it (parse ... --symbol BTC_USDT)"
@@ -163,7 +163,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "interval_hours": [None] * len(rows),
         "interval_from": ["unknown"] * len(rows),
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 # --- current
@@ -173,26 +173,26 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request("contracts", "/contracts"), Request("tickers", "/tickers")]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of contracts that trade, or of tickers (no interval, but the volume), to be merged by symbol."""
-    endpoint = asked.request.endpoint if asked.request else "contracts"
+    endpoint = context.request.endpoint if context.request else "contracts"
     reader = Reader(NAME, endpoint)
     value = decode(body, NAME, endpoint)
     if not isinstance(value, list) or not value:
         raise reader.bad("(body)", "is not a list of contracts")
     if isinstance(value[0], dict) and "contract" in value[0]:
-        tickers = shaped(value, list[_Ticker], NAME, "tickers")
-        live = [(m, ticker) for ticker in tickers if (m := _trading(ticker.contract, asked))]
-        return snapshot_rows([_of_ticker(reader, ticker, m, asked) for m, ticker in live])
-    contracts = shaped(value, list[_Contract], NAME, endpoint)
+        tickers = shaped(value, list[_GateTicker], NAME, "tickers")
+        live = [(m, ticker) for ticker in tickers if (m := _trading(ticker.contract, context))]
+        return snapshot_rows([_of_ticker(reader, ticker, m, context) for m, ticker in live])
+    contracts = shaped(value, list[_GateContract], NAME, endpoint)
     pairs = [(row, _of_contract(reader, row)) for row in contracts]
-    return snapshot_rows([_snapshot(reader, row, m, asked) for row, m in pairs if m.status == "active"])
+    return snapshot_rows([_snapshot(reader, row, m, context) for row, m in pairs if m.status == "active"])
 
 
-def _trading(symbol: str, asked: Asked) -> Market | None:
-    if not asked.markets:
+def _trading(symbol: str, context: ResponseContext) -> Market | None:
+    if not context.markets:
         return symbol_market(symbol)
-    market = asked.markets.get(symbol)
+    market = context.markets.get(symbol)
     return market if market is not None and market.status == "active" else None
 
 
@@ -203,7 +203,9 @@ def _counted(reader: Reader, name: str, text: str, symbol: str) -> float:
     return value
 
 
-def _sized(reader: Reader, row: _Contract | _Ticker, size: float | None, market: Market) -> dict[str, Any]:
+def _sized(
+    reader: Reader, row: _GateContract | _GateTicker, size: float | None, market: Market
+) -> dict[str, Any]:
     """Prices per ONE base token, and what `size` contracts, one side, are worth."""
     mark = _counted(reader, "mark_price", row.mark_price, market.symbol)
     index = _counted(reader, "index_price", row.index_price, market.symbol)
@@ -218,7 +220,7 @@ def _sized(reader: Reader, row: _Contract | _Ticker, size: float | None, market:
     }
 
 
-def _snapshot(reader: Reader, row: _Contract, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(reader: Reader, row: _GateContract, market: Market, context: ResponseContext) -> dict[str, Any]:
     rate = reader.finite("funding_rate", row.funding_rate)
     if abs(rate) > (market.rate_cap or _ABSURD):
         told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or _ABSURD:g} per interval"
@@ -238,10 +240,10 @@ def _snapshot(reader: Reader, row: _Contract, market: Market, asked: Asked) -> d
         "interval_hours": market.interval_hours,
         "next_funding_time": from_ms(due * 1000),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _of_ticker(reader: Reader, row: _Ticker, market: Market, asked: Asked) -> dict[str, Any]:
+def _of_ticker(reader: Reader, row: _GateTicker, market: Market, context: ResponseContext) -> dict[str, Any]:
     rate = reader.finite("funding_rate", row.funding_rate)
     if abs(rate) > _ABSURD:
         raise reader.bad("funding_rate", f"{market.symbol}: {rate:g} is beyond {_ABSURD:g} per interval")
@@ -251,7 +253,7 @@ def _of_ticker(reader: Reader, row: _Ticker, market: Market, asked: Asked) -> di
         "native_rate": rate,
         "volume_24h_usd": _counted(reader, "volume_24h_quote", row.volume_24h_quote, row.contract),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 # --- markets
@@ -261,21 +263,21 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request("contracts", "/contracts")]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all contracts, pre-market ones as prelisted."""
     reader = Reader(NAME, "contracts")
-    contracts = shaped(decode(body, NAME, "contracts"), list[_Contract], NAME, "contracts")
+    contracts = shaped(decode(body, NAME, "contracts"), list[_GateContract], NAME, "contracts")
     if not contracts:
         raise reader.bad("(body)", "is an empty list: no market at all")
     rows = []
     for row in contracts:
         leverage = _counted(reader, "leverage_max", row.leverage_max, row.name) if row.leverage_max else None
         known = {"collateral": "USDT", "max_leverage": leverage or None}
-        rows.append(market_row(_of_contract(reader, row), asked, known))
+        rows.append(market_row(_of_contract(reader, row), context, known))
     return market_rows(rows)
 
 
-def _of_contract(reader: Reader, row: _Contract) -> Market:
+def _of_contract(reader: Reader, row: _GateContract) -> Market:
     base, _, quote = row.name.rpartition("_")
     if not base or not quote:
         raise reader.bad("name", "is not BASE_QUOTE", row.name)
@@ -358,8 +360,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.gateio.ws/api/v4/futures/usdt",
     budget=Budget(scope=NAME, capacity=200, per_seconds=10, concurrent=8),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Backward(cap=CAP),
         request=_ask_history,

@@ -2,7 +2,7 @@
 
 Sources   api-docs.grvt.io/market_data_api (all_instruments, ticker, funding); answers recorded 2026-09-13. Read
           2026-11-22.
-Ask       POST with JSON, answer in `result`, no key. A header speaks of 1500 without a window; 100 requests a
+Request   POST with JSON, answer in `result`, no key. A header speaks of 1500 without a window; 100 requests a
           minute are safe.
 Markets   /all_instruments {"is_active": true}: only what trades is listed. create_time is one instant for all
           of them (a migration of 2026-08-27): no listing date.
@@ -21,7 +21,7 @@ Cap       adjusted_funding_rate_cap and _floor, percent per interval too ("0.3" 
           a rate beyond twice the cap of now is refused in tickers, one beyond 0.05 in history.
 Symbol    BTC_USDT_Perp. Capital K is 1000 tokens in KPEPE, KBONK, KSHIB alone; KAITO is a name.
 Class     asset_class is UNSPECIFIED on all, shares too: tables of identity.py.
-Unknown   whether bounds are inclusive (an hour more is asked); the body of a 429.
+Unknown   whether bounds are inclusive (an hour more is context); the body of a 429.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, ns_ms, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Cursor,
     Fetcher,
@@ -42,7 +41,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -76,7 +76,7 @@ _HISTORY, _CURRENT, _MARKETS = "/funding", "/ticker", "/all_instruments"
 _SUFFIX = "_Perp"
 
 
-class _Payment(msgspec.Struct):
+class _GrvtPayment(msgspec.Struct):
     instrument: str
     funding_rate: str
     funding_time: str
@@ -84,12 +84,12 @@ class _Payment(msgspec.Struct):
     funding_interval_hours: int
 
 
-class _Page(msgspec.Struct):
-    result: list[_Payment]
+class _GrvtPage(msgspec.Struct):
+    result: list[_GrvtPayment]
     next: str | None = None
 
 
-class _Ticker(msgspec.Struct):
+class _GrvtTicker(msgspec.Struct):
     instrument: str
     mark_price: str
     index_price: str
@@ -98,11 +98,11 @@ class _Ticker(msgspec.Struct):
     open_interest: str
 
 
-class _Answer(msgspec.Struct):
-    result: _Ticker
+class _GrvtAnswer(msgspec.Struct):
+    result: _GrvtTicker
 
 
-class _Listing(msgspec.Struct):
+class _GrvtListing(msgspec.Struct):
     instrument: str
     base: str
     quote: str
@@ -112,13 +112,13 @@ class _Listing(msgspec.Struct):
     adjusted_funding_rate_floor: str
 
 
-class _Kind(msgspec.Struct):
+class _GrvtKind(msgspec.Struct):
     instrument: str
     kind: str
 
 
-class _Kinds(msgspec.Struct):
-    result: list[_Kind]
+class _GrvtKinds(msgspec.Struct):
+    result: list[_GrvtKind]
 
 
 def _post(path: str, **what: Any) -> Request:
@@ -130,17 +130,17 @@ def _post(path: str, **what: Any) -> Request:
 
 def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
     start, stop = window.ms
-    asked = {
+    query = {
         "instrument": market.symbol,
         "start_time": str((start - HOUR_MS) * _NS),
         "end_time": str(stop * _NS),
         "limit": LIMIT,
     }
-    return _post(_HISTORY, **asked, **({} if cursor is None else {"cursor": cursor}))
+    return _post(_HISTORY, **query, **({} if cursor is None else {"cursor": cursor}))
 
 
-def _page(body: bytes) -> _Page:
-    return shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY)
+def _page(body: bytes) -> _GrvtPage:
+    return shaped(decode(body, NAME, _HISTORY), _GrvtPage, NAME, _HISTORY)
 
 
 def _next_cursor(body: bytes) -> str | None:
@@ -148,22 +148,22 @@ def _next_cursor(body: bytes) -> str | None:
     return page.next if page.result else None
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one market the rows name; samples are left out."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one market the rows name; samples are left out."""
     reader = Reader(NAME, _HISTORY)
     every = _page(body).result
     if not every:
         return FUNDING.empty().drop("month")
-    market = asked.market or symbol_market(every[0].instrument)
+    market = context.market or symbol_market(every[0].instrument)
     if others := {row.instrument for row in every} - {market.symbol}:
         raise reader.bad("instrument", f"is {min(others)!r}, asked was {market.symbol!r}")
     paid = [found for row in every if (found := _payment(reader, row, market)) is not None]
     if not paid:
         return FUNDING.empty().drop("month")
-    return funding_rows(market, asked, {name: [row[name] for row in paid] for name in paid[0]}, hours=8.0)
+    return funding_rows(market, context, {name: [row[name] for row in paid] for name in paid[0]}, hours=8.0)
 
 
-def _payment(reader: Reader, row: _Payment, market: Market) -> dict[str, Any] | None:
+def _payment(reader: Reader, row: _GrvtPayment, market: Market) -> dict[str, Any] | None:
     stamp = ns_ms(reader, "funding_time", row.funding_time)
     rate, native = hundredth(reader, "funding_rate", row.funding_rate)
     mark = counted(reader, "mark_price", row.mark_price, market.symbol)
@@ -190,14 +190,16 @@ def _ask_current(markets: Sequence[Market]) -> list[Request]:
     return [_post(_CURRENT, instrument=m.symbol) for m in markets if m.status == "active"]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """The SNAPSHOTS row of one market; its interval is that of the listing, null where `asked.markets` lacks it."""
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """The SNAPSHOTS row of one market; its interval is that of the listing, null where `context.markets` lacks it."""
     reader = Reader(NAME, _CURRENT)
-    row = shaped(decode(body, NAME, _CURRENT), _Answer, NAME, _CURRENT).result
-    wanted = asked.request.json["instrument"] if asked.request and asked.request.json else row.instrument
+    row = shaped(decode(body, NAME, _CURRENT), _GrvtAnswer, NAME, _CURRENT).result
+    wanted = (
+        context.request.json["instrument"] if context.request and context.request.json else row.instrument
+    )
     if row.instrument != wanted:
         raise reader.bad("instrument", f"is {row.instrument!r}, asked was {wanted!r}")
-    market = asked.markets.get(row.instrument) or symbol_market(row.instrument)
+    market = context.markets.get(row.instrument) or symbol_market(row.instrument)
     rate, native = hundredth(reader, "funding_rate", row.funding_rate)
     due = ns_ms(reader, "next_funding_time", row.next_funding_time)
     if due % HOUR_MS:
@@ -217,7 +219,7 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
         "open_interest": units * market.multiplier,
         "open_interest_usd": units * mark if mark else None,
     }
-    return snapshot_rows([snapshot_row(market, asked.at, known)])
+    return snapshot_rows([snapshot_row(market, context.at, known)])
 
 
 # --- markets
@@ -227,22 +229,22 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [_post(_MARKETS, is_active=True)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the perpetuals that trade."""
     reader = Reader(NAME, _MARKETS)
     value = decode(body, NAME, _MARKETS)
-    kinds = shaped(value, _Kinds, NAME, _MARKETS).result
+    kinds = shaped(value, _GrvtKinds, NAME, _MARKETS).result
     perpetual = [i for i, row in enumerate(kinds) if row.kind == "PERPETUAL"]
     if not perpetual:
         raise reader.bad("kind", "names no perpetual at all")
     rows = []
     for i in perpetual:  # options and futures have other fields
-        row = shaped(value["result"][i], _Listing, NAME, _MARKETS, f"result[{i}]")
-        rows.append(market_row(_listed(reader, row), asked, {"collateral": row.quote}))
+        row = shaped(value["result"][i], _GrvtListing, NAME, _MARKETS, f"result[{i}]")
+        rows.append(market_row(_listed(reader, row), context, {"collateral": row.quote}))
     return market_rows(rows)
 
 
-def _listed(reader: Reader, row: _Listing) -> Market:
+def _listed(reader: Reader, row: _GrvtListing) -> Market:
     hours = row.funding_interval_hours
     if hours not in _INTERVALS[1:]:
         raise reader.bad("funding_interval_hours", f"of {row.instrument} is none of {_INTERVALS[1:]}", hours)
@@ -286,8 +288,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://market-data.grvt.io/full/v1",
     budget=Budget(scope=NAME, capacity=100, per_seconds=60, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
         request=_ask_history,

@@ -1,6 +1,6 @@
 """Hyperliquid (main dex and HIP-3 builder dexes): the datasheet, read November 2026, and pure functions over it.
 
-Ask       POST /info with {"type": ...}, no key. Weight 1,200 a minute and IP; every call here is 20, fundingHistory
+Request   POST /info with {"type": ...}, no key. Weight 1,200 a minute and IP; every call here is 20, fundingHistory
           also 1 per 20 rows of its answer.
 Markets   allPerpMetas: the meta of every dex. Tokens of `collateralToken` are named by a table: spotMeta, which would
           name the others, is another answer, and one answer is parsed at a time; an unknown token gives a null quote.
@@ -36,7 +36,6 @@ import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Forward,
@@ -45,7 +44,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     decode_lines,
     shaped,
@@ -86,21 +86,21 @@ _WEIGHT = 20.0
 _SUBSCRIPTIONS = 1000  # a connection and IP
 
 
-class _Payment(msgspec.Struct):
+class _HyperliquidPayment(msgspec.Struct):
     coin: str
     fundingRate: str  # noqa: N815 - the field's own name
     time: int
     premium: str | None
 
 
-class _Coin(msgspec.Struct, rename="camel"):
+class _HyperliquidCoin(msgspec.Struct, rename="camel"):
     name: str
     max_leverage: int
     is_delisted: bool = False  # only there when true
 
 
-class _Meta(msgspec.Struct, rename="camel"):
-    universe: list[_Coin]
+class _HyperliquidMeta(msgspec.Struct, rename="camel"):
+    universe: list[_HyperliquidCoin]
     collateral_token: int
 
 
@@ -119,7 +119,7 @@ class _Forecast(msgspec.Struct, rename="camel"):
     funding_interval_hours: int | None = None
 
 
-_PAGE = msgspec.json.Decoder(list[_Payment])
+_PAGE = msgspec.json.Decoder(list[_HyperliquidPayment])
 
 
 def _info(kind: str, cost: float = _WEIGHT, **rest: Any) -> Request:
@@ -148,8 +148,8 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return _info("fundingHistory", cost, coin=market.symbol, **span)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one coin the rows name; maybe none."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one coin the rows name; maybe none."""
     reader = Reader(NAME, "fundingHistory")
     try:
         rows = _PAGE.decode(body)
@@ -157,10 +157,10 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         value = decode(body, NAME, "fundingHistory")
         if value is None:
             raise reader.bad("(body)", "is null: that is how an unknown coin is answered") from None
-        rows = shaped(value, list[_Payment], NAME, "fundingHistory")
+        rows = shaped(value, list[_HyperliquidPayment], NAME, "fundingHistory")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, asked, ("coin", [row.coin for row in rows]), symbol_market)
+    market = the_market(reader, context, ("coin", [row.coin for row in rows]), symbol_market)
     stamps = [row.time for row in rows]
     times = _on_the_grid(reader, stamps)
     decimals(reader, "premium", [row.premium for row in rows if row.premium is not None])
@@ -177,7 +177,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "native_rate": rates,
         "mark_price": [None] * len(rows),
     }
-    frame = funding_rows(market, asked, measured, hours=1.0)
+    frame = funding_rows(market, context, measured, hours=1.0)
     if min(stamps) >= _HOURLY_SINCE_MS:
         return frame
     eight = pl.col("reported_time") < _HOURLY_SINCE
@@ -204,7 +204,7 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [_info("allPerpMetas")]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of every coin, delisted ones too, from allPerpMetas, meta or metaAndAssetCtxs."""
     value = decode(body, NAME, "allPerpMetas")
     if _is_meta_with_contexts(value):
@@ -215,23 +215,23 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
         raise Reader(NAME, "allPerpMetas").bad("universe", "is empty: no market at all")
     return market_rows(
         [
-            market_row(_market(meta, i), asked, _listed(meta, i))
+            market_row(_market(meta, i), context, _listed(meta, i))
             for meta in metas
             for i in range(len(meta.universe))
         ]
     )
 
 
-def _listed(meta: _Meta, position: int) -> dict[str, Any]:
+def _listed(meta: _HyperliquidMeta, position: int) -> dict[str, Any]:
     leverage = meta.universe[position].max_leverage
     if leverage <= 0:
         raise Reader(NAME, "meta").bad("maxLeverage", "is not positive", leverage)
     return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": float(leverage)}
 
 
-def _meta(value: Any) -> _Meta:
+def _meta(value: Any) -> _HyperliquidMeta:
     """One dex's list, its names proven to be of one dex and each there once."""
-    meta = shaped(value, _Meta, NAME, "meta", "meta")
+    meta = shaped(value, _HyperliquidMeta, NAME, "meta", "meta")
     names = [coin.name for coin in meta.universe]
     if len({_dex_of(name) for name in names}) > 1:
         raise Reader(NAME, "meta").bad("name", "the coins of one list are of several dexes", names)
@@ -240,7 +240,7 @@ def _meta(value: Any) -> _Meta:
     return meta
 
 
-def _market(meta: _Meta, position: int) -> Market:
+def _market(meta: _HyperliquidMeta, position: int) -> Market:
     coin = meta.universe[position]
     what = identify(NAME, coin.name)
     return Market(
@@ -281,26 +281,26 @@ def _ask_current(markets: Sequence[Market]) -> list[Request]:
     return [_info("metaAndAssetCtxs"), *(_info("metaAndAssetCtxs", dex=dex) for dex in dexes)]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of coins that trade, from metaAndAssetCtxs, predictedFundings or saved WebSocket frames.
 
-    Frames (one a line): activeAssetCtx names its coin. allDexsAssetCtxs and assetCtxs do not: `asked.markets` must
+    Frames (one a line): activeAssetCtx names its coin. allDexsAssetCtxs and assetCtxs do not: `context.markets` must
     hold the markets of its dexes with their positions (native_id), else BadCall says so. All are observed at
-    `asked.at`, so of several frames the last of each coin counts.
+    `context.at`, so of several frames the last of each coin counts.
     """
     values = decode_lines(body, NAME, "metaAndAssetCtxs")
     first = values[0]
     if len(values) > 1 or (isinstance(first, dict) and "channel" in first):
-        return snapshot_rows(_of_frames(values, asked))
+        return snapshot_rows(_of_frames(values, context))
     if _is_meta_with_contexts(first):
         meta, contexts = _with_contexts(first)
-        _same_dex(meta, asked)
+        _same_dex(meta, context)
         rows = [
-            _of_context(_market(meta, i), c, asked) for i, c in enumerate(contexts)
+            _of_context(_market(meta, i), c, context) for i, c in enumerate(contexts)
         ]  # the dead are read too
         living = [row for row, coin in zip(rows, meta.universe, strict=True) if not coin.is_delisted]
         return snapshot_rows(living)
-    return snapshot_rows(_of_forecasts(first, asked))
+    return snapshot_rows(_of_forecasts(first, context))
 
 
 def _is_meta_with_contexts(value: Any) -> bool:
@@ -310,7 +310,7 @@ def _is_meta_with_contexts(value: Any) -> bool:
     return isinstance(value[0], dict) and isinstance(value[1], list)
 
 
-def _with_contexts(value: list[Any]) -> tuple[_Meta, list[_Context]]:
+def _with_contexts(value: list[Any]) -> tuple[_HyperliquidMeta, list[_Context]]:
     meta = _meta(value[0])
     contexts = shaped(value[1], list[_Context], NAME, "metaAndAssetCtxs", "contexts")
     if len(contexts) != len(meta.universe):
@@ -319,15 +319,15 @@ def _with_contexts(value: list[Any]) -> tuple[_Meta, list[_Context]]:
     return meta, contexts
 
 
-def _same_dex(meta: _Meta, asked: Asked) -> None:
-    if asked.request is None or not isinstance(asked.request.json, dict) or not meta.universe:
+def _same_dex(meta: _HyperliquidMeta, context: ResponseContext) -> None:
+    if context.request is None or not isinstance(context.request.json, dict) or not meta.universe:
         return
-    wanted, got = asked.request.json.get("dex", ""), _dex_of(meta.universe[0].name)
+    wanted, got = context.request.json.get("dex", ""), _dex_of(meta.universe[0].name)
     if wanted != got:
         raise Reader(NAME, "metaAndAssetCtxs").bad("name", f"is of dex {got!r}, asked was {wanted!r}")
 
 
-def _of_context(market: Market, context: _Context, asked: Asked) -> dict[str, Any]:
+def _of_context(market: Market, coin: _Context, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "metaAndAssetCtxs")
 
     def counted(name: str, text: str) -> float:
@@ -336,28 +336,28 @@ def _of_context(market: Market, context: _Context, asked: Asked) -> dict[str, An
             raise reader.bad(name, f"of {market.symbol} is negative", text)
         return value
 
-    rate = _rate(reader, "funding", context.funding, market.symbol)
-    if context.premium is not None:
-        reader.finite("premium", context.premium)
-    units = counted("openInterest", context.open_interest)
-    mark, volume = counted("markPx", context.mark_px), counted("dayNtlVlm", context.day_ntl_vlm)
+    rate = _rate(reader, "funding", coin.funding, market.symbol)
+    if coin.premium is not None:
+        reader.finite("premium", coin.premium)
+    units = counted("openInterest", coin.open_interest)
+    mark, volume = counted("markPx", coin.mark_px), counted("dayNtlVlm", coin.day_ntl_vlm)
     in_dollars = market.quote is not None
     known = {
         "funding_rate": rate,
         "interval_hours": 1.0,
         "native_rate": rate,
         "rate_step": RATE_STEP,
-        "next_funding_time": next_hour(asked.at),
+        "next_funding_time": next_hour(context.at),
         "mark_price": mark / market.multiplier or None,  # a price of 0 is none
-        "index_price": counted("oraclePx", context.oracle_px) / market.multiplier or None,
+        "index_price": counted("oraclePx", coin.oracle_px) / market.multiplier or None,
         "open_interest": units * market.multiplier,
         "open_interest_usd": units * mark if in_dollars and mark else None,
         "volume_24h_usd": volume if in_dollars else None,
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _of_forecasts(value: Any, asked: Asked) -> list[dict[str, Any]]:
+def _of_forecasts(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
     """HlPerp's entries of predictedFundings; a null entry gives no row."""
     name = "predictedFundings"
     reader = Reader(NAME, name)
@@ -378,15 +378,15 @@ def _of_forecasts(value: Any, asked: Asked) -> list[dict[str, Any]]:
                 "interval_hours": 1.0,
                 "native_rate": rate,
                 "rate_step": RATE_STEP,
-                "next_funding_time": next_hour(asked.at),
+                "next_funding_time": next_hour(context.at),
             }
-            market = asked.markets.get(coin) or symbol_market(coin)
+            market = context.markets.get(coin) or symbol_market(coin)
             if market.status != "delisted":
-                rows.append(snapshot_row(market, asked.at, known))
+                rows.append(snapshot_row(market, context.at, known))
     return rows
 
 
-def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
+def _of_frames(values: Sequence[Any], context: ResponseContext) -> list[dict[str, Any]]:
     reader = Reader(NAME, "ws")
     rows: dict[str, dict[str, Any]] = {}
     for frame in values:
@@ -395,18 +395,18 @@ def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
             continue
         if channel == "error":
             raise reader.bad("channel", "the stream reports an error", frame)
-        for market, context in _named(channel, reader.get(frame, "data", dict), asked):
-            if market.status != "delisted" and context.premium is not None:
-                rows[market.symbol] = _of_context(market, context, asked)
+        for market, coin in _named(channel, reader.get(frame, "data", dict), context):
+            if market.status != "delisted" and coin.premium is not None:
+                rows[market.symbol] = _of_context(market, coin, context)
     return list(rows.values())
 
 
-def _named(channel: str, data: Any, asked: Asked) -> list[tuple[Market, _Context]]:
+def _named(channel: str, data: Any, context: ResponseContext) -> list[tuple[Market, _Context]]:
     reader = Reader(NAME, f"ws {channel}")
     if channel == "activeAssetCtx":
         coin = reader.get(data, "coin", str)
-        context = shaped(reader.get(data, "ctx", dict), _Context, NAME, reader.endpoint, "ctx")
-        return [(asked.markets.get(coin) or symbol_market(coin), context)]
+        read = shaped(reader.get(data, "ctx", dict), _Context, NAME, reader.endpoint, "ctx")
+        return [(context.markets.get(coin) or symbol_market(coin), read)]
     if channel == "allDexsAssetCtxs":
         dexes = shaped(reader.items(data, "ctxs"), list[tuple[str, list[_Context]]], NAME, reader.endpoint)
     elif channel == "assetCtxs":
@@ -414,13 +414,13 @@ def _named(channel: str, data: Any, asked: Asked) -> list[tuple[Market, _Context
         dexes = [(reader.get(data, "dex", str) if "dex" in data else "", contexts)]
     else:
         raise reader.bad("channel", "is none that funding stands in", channel)
-    return [pair for dex, contexts in dexes for pair in _by_position(reader, dex, contexts, asked)]
+    return [pair for dex, contexts in dexes for pair in _by_position(reader, dex, contexts, context)]
 
 
 def _by_position(
-    reader: Reader, dex: str, contexts: Sequence[_Context], asked: Asked
+    reader: Reader, dex: str, contexts: Sequence[_Context], context: ResponseContext
 ) -> list[tuple[Market, _Context]]:
-    places = {m.native_id: m for m in asked.markets.values() if _dex_of(m.symbol) == dex}
+    places = {m.native_id: m for m in context.markets.values() if _dex_of(m.symbol) == dex}
     missing = [i for i in range(len(contexts)) if str(i) not in places]
     if missing:
         raise BadCall(
@@ -430,7 +430,7 @@ def _by_position(
     if len(places) > len(contexts):
         told = f"of dex {dex!r} has {len(contexts)} contexts, {len(places)} coins are listed: it is cut"
         raise reader.bad("ctxs", told)
-    return [(places[str(i)], context) for i, context in enumerate(contexts)]
+    return [(places[str(i)], coin) for i, coin in enumerate(contexts)]
 
 
 # --- stream
@@ -470,8 +470,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.hyperliquid.xyz",
     budget=Budget(scope=NAME, capacity=1200, per_seconds=60, concurrent=8),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Forward(cap=CAP),
         request=_ask_history,

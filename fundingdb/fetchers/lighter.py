@@ -1,6 +1,6 @@
 """Lighter (zkLighter perpetuals): the datasheet, read November 2026, and pure functions over it.
 
-Ask       GET, no key. 60 requests in any minute and IP; beyond it 429, or 405 from the firewall; 403 is HTML
+Request   GET, no key. 60 requests in any minute and IP; beyond it 429, or 405 from the firewall; 403 is HTML
           (a blocked region). Bodies carry "code": 200; another code is a failure even under HTTP 200.
 Interval  1 hour for all, paid on the hour (docs): `interval_from` is declared.
 
@@ -34,7 +34,6 @@ import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Fixed,
@@ -43,7 +42,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     decode_lines,
     shaped,
@@ -77,7 +77,7 @@ _HOUR_MS = 3_600_000
 _EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
 
 
-class _Payment(msgspec.Struct):
+class _LighterPayment(msgspec.Struct):
     timestamp: int
     value: str
     rate: str
@@ -86,10 +86,10 @@ class _Payment(msgspec.Struct):
 
 class _Fundings(msgspec.Struct):
     resolution: str
-    fundings: list[_Payment]
+    fundings: list[_LighterPayment]
 
 
-class _Rate(msgspec.Struct):
+class _LighterRate(msgspec.Struct):
     market_id: int
     exchange: str
     symbol: str
@@ -97,7 +97,7 @@ class _Rate(msgspec.Struct):
 
 
 class _Rates(msgspec.Struct):
-    funding_rates: list[_Rate]
+    funding_rates: list[_LighterRate]
 
 
 class _Book(msgspec.Struct):
@@ -117,7 +117,7 @@ class _Detail(_Book, kw_only=True):
     index_price: str | None = None
 
 
-class _Stats(msgspec.Struct):
+class _LighterStats(msgspec.Struct):
     market_id: int
     mark_price: str
     index_price: str
@@ -181,17 +181,17 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request("/fundings", "/fundings", params=tuple(params.items()))
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows of `asked.market` by time (the answer does not name it: BadCall without it); maybe none.
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows of `context.market` by time (the answer does not name it: BadCall without it); maybe none.
 
     mark_price is value / (rate/100), null where that is not a price; it is as exact as the digits of `value`.
     """
     reader = Reader(NAME, "/fundings")
-    if asked.market is None:
+    if context.market is None:
         raise BadCall(
             "lighter: a /fundings answer does not name its market; give it (parse ... --symbol ETH)"
         )
-    market = asked.market
+    market = context.market
     answer = shaped(_good(decode(body, NAME, "/fundings"), "/fundings"), _Fundings, NAME, "/fundings")
     if answer.resolution != "1h":
         raise reader.bad("resolution", "is not 1h: such rows are sums of other spans", answer.resolution)
@@ -220,12 +220,12 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "native_rate": natives,
         "mark_price": [price and price / market.multiplier for price in prices],
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
-def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[float | None]) -> None:
+def _check_prices(reader: Reader, rows: Sequence[_LighterPayment], prices: Sequence[float | None]) -> None:
     """No row's price may leap from the one before, even if each `value` is off by one unit of its last digit."""
-    before: tuple[_Payment, float] | None = None
+    before: tuple[_LighterPayment, float] | None = None
     for row, price in zip(rows, prices, strict=True):
         if price is None:
             continue
@@ -241,7 +241,7 @@ def _check_prices(reader: Reader, rows: Sequence[_Payment], prices: Sequence[flo
         before = row, price
 
 
-def _doubt(row: _Payment, way: int) -> float:
+def _doubt(row: _LighterPayment, way: int) -> float:
     """By what factor `value` changes when its last digit goes up (way 1) or down (-1)."""
     return 1 + way * 10.0 ** -len(row.value.partition(".")[2]) / float(row.value)
 
@@ -255,33 +255,33 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request("/funding-rates", "/funding-rates"), _DETAILS]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of active markets, from /funding-rates, /orderBookDetails or market_stats frames, one a line.
 
     /funding-rates gives rates, /orderBookDetails prices and sizes, frames all; what an answer lacks is null. Frames
-    are observed at their own timestamp, where they have one. Frames without a symbol are named by `asked.markets`;
+    are observed at their own timestamp, where they have one. Frames without a symbol are named by `context.markets`;
     a market that nothing names is left out, and BadCall raised when that leaves none.
     """
     values = decode_lines(body, NAME, "market_stats")
     first = values[0]
     if len(values) > 1 or (isinstance(first, dict) and ("type" in first or "error" in first)):
-        return snapshot_rows(_of_frames(values, asked))
+        return snapshot_rows(_of_frames(values, context))
     if isinstance(first, dict) and "funding_rates" in first:
-        return snapshot_rows(_of_rates(_good(first, "/funding-rates"), asked))
+        return snapshot_rows(_of_rates(_good(first, "/funding-rates"), context))
     books = shaped(
         _books(first, "order_book_details"), list[_Detail], NAME, "/orderBookDetails", "order_book_details"
     )
-    return snapshot_rows([_of_book(book, asked) for book in _perps(books) if book.status == "active"])
+    return snapshot_rows([_of_book(book, context) for book in _perps(books) if book.status == "active"])
 
 
-def _of_rates(value: Any, asked: Asked) -> list[dict[str, Any]]:
+def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
     reader = Reader(NAME, "/funding-rates")
     ours = [r for r in shaped(value, _Rates, NAME, "/funding-rates").funding_rates if r.exchange == NAME]
     if not ours:
         raise reader.bad("exchange", "is never 'lighter': the answer has no row of this exchange")
     rows: list[dict[str, Any]] = []
     for row in ours:
-        market = asked.markets.get(row.symbol) or symbol_market(row.symbol)
+        market = context.markets.get(row.symbol) or symbol_market(row.symbol)
         if market.status != "active":
             continue
         _check_cap(reader, "rate", row.rate / 8, market)
@@ -290,9 +290,9 @@ def _of_rates(value: Any, asked: Asked) -> list[dict[str, Any]]:
             "interval_hours": 1.0,
             "native_rate": row.rate,
             "rate_step": RATE_STEP,
-            "next_funding_time": next_hour(asked.at),
+            "next_funding_time": next_hour(context.at),
         }
-        rows.append(snapshot_row(market, asked.at, known))
+        rows.append(snapshot_row(market, context.at, known))
     return rows
 
 
@@ -312,7 +312,7 @@ def _perps(books: Sequence[_B]) -> list[_B]:
     return [book for book in books if book.market_type == "perp"]
 
 
-def _of_book(book: _Detail, asked: Asked) -> dict[str, Any]:
+def _of_book(book: _Detail, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "/orderBookDetails")
     market = symbol_market(book.symbol)
     known = {
@@ -321,12 +321,14 @@ def _of_book(book: _Detail, asked: Asked) -> dict[str, Any]:
         "open_interest": book.open_interest * market.multiplier,
         "volume_24h_usd": book.daily_quote_token_volume,
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
+def _of_frames(values: Sequence[Any], context: ResponseContext) -> list[dict[str, Any]]:
     reader = Reader(NAME, "market_stats")
-    by_id = {m.native_id: m for m in (*asked.markets.values(), *filter(None, [asked.market])) if m.native_id}
+    by_id = {
+        m.native_id: m for m in (*context.markets.values(), *filter(None, [context.market])) if m.native_id
+    }
     rows: dict[tuple[str, datetime], dict[str, Any]] = {}
     nameless: set[int] = set()
     for frame in values:
@@ -337,7 +339,7 @@ def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
             continue
         if kind not in ("subscribed/market_stats", "update/market_stats"):
             raise reader.bad("type", "is no frame of market_stats", kind)
-        at = from_ms(reader.ms(frame, "timestamp")) if "timestamp" in frame else asked.at
+        at = from_ms(reader.ms(frame, "timestamp")) if "timestamp" in frame else context.at
         for stats in _stats_of(reader, frame):
             market = by_id.get(str(stats.market_id)) or (stats.symbol and symbol_market(stats.symbol))
             if not market:
@@ -350,13 +352,13 @@ def _of_frames(values: Sequence[Any], asked: Asked) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _stats_of(reader: Reader, frame: Any) -> list[_Stats]:
+def _stats_of(reader: Reader, frame: Any) -> list[_LighterStats]:
     channel, stats = reader.get(frame, "channel", str), reader.get(frame, "market_stats", dict)
     each = list(stats.values()) if channel == "market_stats:all" else [stats]
-    return shaped(each, list[_Stats], NAME, reader.endpoint, "market_stats")
+    return shaped(each, list[_LighterStats], NAME, reader.endpoint, "market_stats")
 
 
-def _of_stats(reader: Reader, stats: _Stats, market: Market, at: datetime) -> dict[str, Any]:
+def _of_stats(reader: Reader, stats: _LighterStats, market: Market, at: datetime) -> dict[str, Any]:
     percent = reader.finite("current_funding_rate", stats.current_funding_rate)
     rate = _hundredth(reader, stats.current_funding_rate)
     _check_cap(reader, "current_funding_rate", rate, market)
@@ -394,7 +396,7 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [_DETAILS]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals of /orderBookDetails or /orderBooks, inactive ones too.
 
     native_id is market_id.
@@ -405,10 +407,10 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
     else:
         name, kind = "order_book_details", _Detail
     books = [shaped(book, kind, NAME, f"/{name}", name) for book in _books(value, name)]
-    return market_rows([_market_row(book, asked) for book in _perps(books)])
+    return market_rows([_market_row(book, context) for book in _perps(books)])
 
 
-def _market_row(book: _Book, asked: Asked) -> dict[str, Any]:
+def _market_row(book: _Book, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "/orderBookDetails")
     clamp, margin = book.funding_clamp_big, book.min_initial_margin_fraction
     known: dict[str, Any] = {
@@ -421,7 +423,7 @@ def _market_row(book: _Book, asked: Asked) -> dict[str, Any]:
     if book.created_at is not None:
         created = int(reader.finite("created_at", book.created_at))
         known["listed_at"] = from_ms(reader.ms({"created_at": created}, "created_at"))
-    return market_row(symbol_market(book.symbol), asked, known)
+    return market_row(symbol_market(book.symbol), context, known)
 
 
 def symbol_market(symbol: str) -> Market:
@@ -458,8 +460,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://mainnet.zklighter.elliot.ai/api/v1",
     budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Fixed(hours=720, cap=749),
         request=_ask_history,

@@ -2,7 +2,7 @@
 
 Sources   docs.nado.xyz (archive: funding_rate_history, v2/contracts; gateway: symbols; rate limits; core/funding-rates;
           oracle feed reference); answers recorded 2026-09-13. Read 2026-11-22.
-Ask       no key. Two hosts: the archive has rates, the gateway (403 without Accept-Encoding: gzip) the markets.
+Request   no key. Two hosts: the archive has rates, the gateway (403 without Accept-Encoding: gzip) the markets.
           2,400 weight a minute, 400 in 10 s: history 2 + rows / 100, symbols 2.
 Markets   gateway /v1/query?type=symbols: trading_status live trades; post_only, not_tradable, reduce_only and
           soft_reduce_only (off hours) don't, and /v2/contracts shows rates of all: rows are taken only of markets known
@@ -21,7 +21,7 @@ Cap       none told; a rate beyond 0.05 per hour is refused as another unit.
 Symbol    ticker_id BTC-PERP_USDT0, the gateway's BTC-PERP and the quote; native_id is product_id. kPEPE, kBONK are 1000
           tokens.
 Class     in the docs' feed reference alone: tables of identity.py. WTI is CL of others.
-Unknown   how far back history reaches; whether bounds are inclusive (an hour more is asked).
+Unknown   how far back history reaches; whether bounds are inclusive (an hour more is context).
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Forward,
@@ -43,7 +42,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -81,17 +81,17 @@ _STATUS = {
 }
 
 
-class _Payment(msgspec.Struct):
+class _NadoPayment(msgspec.Struct):
     product_id: int
     timestamp: str
     funding_rate_x18: str
 
 
-class _Page(msgspec.Struct):
-    funding_rates: list[_Payment]
+class _NadoPage(msgspec.Struct):
+    funding_rates: list[_NadoPayment]
 
 
-class _Contract(msgspec.Struct):
+class _NadoContract(msgspec.Struct):
     product_id: int
     ticker_id: str
     base_currency: str
@@ -117,7 +117,7 @@ class _Symbols(msgspec.Struct):
     symbols: dict[str, _Symbol]
 
 
-class _Answer(msgspec.Struct):
+class _NadoAnswer(msgspec.Struct):
     status: str
     data: _Symbols
 
@@ -129,20 +129,20 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     if market.native_id is None or not re.fullmatch(r"\d{1,9}", market.native_id, re.ASCII):
         raise BadCall(f"nado: the product id of {market.symbol} is not known (fundingdb markets nado)")
     start, stop = window.seconds
-    asked = {
+    query = {
         "product_id": int(market.native_id),
         "start_time": start - _HOUR_S,
         "end_time": stop + 1,
         "limit": CAP,
     }
-    return Request(_HISTORY, "/v1", method="POST", json={_HISTORY: asked}, cost=2 + CAP / 100)
+    return Request(_HISTORY, "/v1", method="POST", json={_HISTORY: query}, cost=2 + CAP / 100)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of `asked.market`; maybe none. Raises BadCall without a market: rows name product ids."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of `context.market`; maybe none. Raises BadCall without a market: rows name product ids."""
     reader = Reader(NAME, _HISTORY)
-    rows = shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY).funding_rates
-    market = asked.market
+    rows = shaped(decode(body, NAME, _HISTORY), _NadoPage, NAME, _HISTORY).funding_rates
+    market = context.market
     if not rows:
         return FUNDING.empty().drop("month")
     if market is None:
@@ -159,7 +159,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "native_rate": [float(row.funding_rate_x18) for row in rows],
         "mark_price": [None] * len(rows),
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 def _settled_at(reader: Reader, text: str) -> int:
@@ -184,16 +184,16 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, params=(("edge", "false"),))]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `asked.markets` knows as live: the estimate of the running hour.
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the markets that `context.markets` knows as live: the estimate of the running hour.
 
     Raises BadCall without known markets: the answer does not tell which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
-    contracts = shaped(decode(body, NAME, _CURRENT), dict[str, _Contract], NAME, _CURRENT)
+    contracts = shaped(decode(body, NAME, _CURRENT), dict[str, _NadoContract], NAME, _CURRENT)
     if not contracts:
         raise reader.bad("(body)", "is an empty map: no market at all")
-    if not asked.markets:
+    if not context.markets:
         raise BadCall(
             "nado: contracts does not tell which markets trade; the gateway's answer for symbols is needed"
             " (parse ... --markets FILE)"
@@ -201,15 +201,15 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     rows = []
     for name, row in contracts.items():
         known = _read(reader, name, row)
-        market = asked.markets.get(name)
+        market = context.markets.get(name)
         if market is not None and market.status == "active":
             if market.native_id not in (None, str(row.product_id)):
                 raise reader.bad("product_id", f"of {name} is not {market.native_id}", row.product_id)
-            rows.append(_snapshot(market, row, known, asked))
+            rows.append(_snapshot(market, row, known, context))
     return snapshot_rows(rows)
 
 
-def _read(reader: Reader, name: str, row: _Contract) -> dict[str, Any]:
+def _read(reader: Reader, name: str, row: _NadoContract) -> dict[str, Any]:
     if row.ticker_id != name or name != f"{row.base_currency}_{row.quote_currency}":
         raise reader.bad("ticker_id", f"is not made of base and quote under the name {name!r}", row)
     if row.product_type != "perpetual":
@@ -237,13 +237,15 @@ def _read(reader: Reader, name: str, row: _Contract) -> dict[str, Any]:
     }
 
 
-def _snapshot(market: Market, row: _Contract, known: dict[str, Any], asked: Asked) -> dict[str, Any]:
+def _snapshot(
+    market: Market, row: _NadoContract, known: dict[str, Any], context: ResponseContext
+) -> dict[str, Any]:
     own = {
         "mark_price": row.mark_price / market.multiplier or None,  # a price of 0 is none
         "index_price": row.index_price / market.multiplier or None,
         "open_interest": row.open_interest * market.multiplier,
     }
-    return snapshot_row(market, asked.at, {**known, **own})
+    return snapshot_row(market, context.at, {**known, **own})
 
 
 # --- markets
@@ -253,10 +255,10 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, "/v1/query", params=(("type", "symbols"),), cost=2, base_url=_GATEWAY)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, those that don't trade too; no spot."""
     reader = Reader(NAME, _MARKETS)
-    answer = shaped(decode(body, NAME, _MARKETS), _Answer, NAME, _MARKETS)
+    answer = shaped(decode(body, NAME, _MARKETS), _NadoAnswer, NAME, _MARKETS)
     if answer.status != "success":
         raise reader.bad("status", "is not success", answer.status)
     rows = []
@@ -264,7 +266,7 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
         if row.type not in ("perp", "spot"):
             raise reader.bad("type", f"of {name} is neither perp nor spot", row.type)
         if row.type == "perp":
-            rows.append(market_row(_listed(reader, name, row), asked, {"collateral": QUOTE}))
+            rows.append(market_row(_listed(reader, name, row), context, {"collateral": QUOTE}))
     if not rows:
         raise reader.bad("symbols", "names no perpetual at all")
     return market_rows(rows)
@@ -316,8 +318,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://archive.prod.nado.xyz",
     budget=Budget(scope=NAME, capacity=400, per_seconds=10, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Forward(cap=CAP),
         request=_ask_history,

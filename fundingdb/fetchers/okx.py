@@ -2,7 +2,7 @@
 
 Pages     www.okx.com/docs-v5 public data (funding rate, funding rate history, instruments, mark price), 2026-11-22. Recorded
           answers of September 2026.
-Ask       GET, no key. History 10 requests in 2 s by address and instrument; here 10 in 2 s by address for all.
+Request   GET, no key. History 10 requests in 2 s by address and instrument; here 10 in 2 s by address for all.
 Envelope  {"code": "0", "data": [...], "msg"}: `code` counts; a refusal for too many requests may be HTTP 200 with 50011.
 Markets   /instruments?instType=SWAP, `state` live. Names are BASE-QUOTE-SWAP with USDT, USDC or USD; base and quote come
           from instFamily. ctVal and ctMult scale contracts, not prices or rates. `OPENAI-USDT-SWAP` is quoted at a
@@ -37,7 +37,6 @@ import polars as pl
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
 from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.contract import (
-    Asked,
     Backward,
     Budget,
     Fetcher,
@@ -45,7 +44,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -80,13 +80,13 @@ _UNCLASSED = "6"  # bonds
 _SCALED = {"OPENAI": 0.1}
 
 
-class _Payment(msgspec.Struct, rename="camel"):
+class _OkxPayment(msgspec.Struct, rename="camel"):
     inst_id: str
     realized_rate: str
     funding_time: str
 
 
-class _Rate(msgspec.Struct, rename="camel"):
+class _OkxRate(msgspec.Struct, rename="camel"):
     inst_id: str
     inst_type: str
     funding_rate: str
@@ -98,12 +98,12 @@ class _Rate(msgspec.Struct, rename="camel"):
     min_funding_rate: str = ""
 
 
-class _Mark(msgspec.Struct, rename="camel"):
+class _OkxMark(msgspec.Struct, rename="camel"):
     inst_id: str
     mark_px: str
 
 
-class _Instrument(msgspec.Struct, rename="camel"):
+class _OkxInstrument(msgspec.Struct, rename="camel"):
     inst_id: str
     inst_family: str
     state: str
@@ -130,18 +130,18 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request("funding-rate-history", "/funding-rate-history", params=params)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time, of `asked.market` or else of the one instrument the rows name; maybe none. No interval."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time, of `context.market` or else of the one instrument the rows name; maybe none. No interval."""
     endpoint = "funding-rate-history"
     reader = Reader(NAME, endpoint)
-    rows = shaped(_rows(body, endpoint), list[_Payment], NAME, endpoint, "data")
+    rows = shaped(_rows(body, endpoint), list[_OkxPayment], NAME, endpoint, "data")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, asked, ("instId", [row.inst_id for row in rows]), symbol_market)
+    market = the_market(reader, context, ("instId", [row.inst_id for row in rows]), symbol_market)
     stamps = [text_ms(reader, "fundingTime", row.funding_time) for row in rows]
     rates = [row.realized_rate for row in rows]
     return late_stamped_rows(
-        reader, asked, market, stamps=("fundingTime", stamps), rates=("realizedRate", rates), bound=_ABSURD
+        reader, context, market, stamps=("fundingTime", stamps), rates=("realizedRate", rates), bound=_ABSURD
     )
 
 
@@ -157,41 +157,41 @@ def _ask_rates() -> Request:
     return Request("funding-rate", "/funding-rate", params=(("instId", "ANY"),))
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of funding-rate (rate, interval) or of mark-price, to be merged by symbol.
 
-    Of `asked.markets` those that trade; where these are unknown, every swap.
+    Of `context.markets` those that trade; where these are unknown, every swap.
     """
-    endpoint = asked.request.endpoint if asked.request else "funding-rate"
+    endpoint = context.request.endpoint if context.request else "funding-rate"
     reader = Reader(NAME, endpoint)
     data = _rows(body, endpoint)
     if not data:
         raise reader.bad("data", "is empty: no market at all")
     if isinstance(data[0], dict) and "markPx" in data[0]:
-        marks = shaped(data, list[_Mark], NAME, endpoint, "data")
+        marks = shaped(data, list[_OkxMark], NAME, endpoint, "data")
         prices = {mark.inst_id: reader.finite("markPx", mark.mark_px) for mark in marks}
         if low := [s for s, price in prices.items() if price < 0]:
             raise reader.bad("markPx", f"of {low[0]} is negative", prices[low[0]])
-        live = [(m, prices[s]) for s in prices if (m := _trading(s, asked))]
+        live = [(m, prices[s]) for s in prices if (m := _trading(s, context))]
         return snapshot_rows(
-            [snapshot_row(m, asked.at, {"mark_price": price / m.multiplier or None}) for m, price in live]
+            [snapshot_row(m, context.at, {"mark_price": price / m.multiplier or None}) for m, price in live]
         )
-    rates = shaped(data, list[_Rate], NAME, endpoint, "data")
+    rates = shaped(data, list[_OkxRate], NAME, endpoint, "data")
     return snapshot_rows(
-        [_snapshot(reader, rate, m, asked) for rate in rates if (m := _trading(rate.inst_id, asked))]
+        [_snapshot(reader, rate, m, context) for rate in rates if (m := _trading(rate.inst_id, context))]
     )
 
 
-def _trading(symbol: str, asked: Asked) -> Market | None:
+def _trading(symbol: str, context: ResponseContext) -> Market | None:
     if not _SWAP.fullmatch(symbol):
         return None
-    if not asked.markets:
+    if not context.markets:
         return symbol_market(symbol)
-    market = asked.markets.get(symbol)
+    market = context.markets.get(symbol)
     return market if market is not None and market.status == "active" else None
 
 
-def _snapshot(reader: Reader, row: _Rate, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(reader: Reader, row: _OkxRate, market: Market, context: ResponseContext) -> dict[str, Any]:
     due, cap = text_ms(reader, "fundingTime", row.funding_time), _cap(reader, row) or _ABSURD
     if due % _HOUR_MS:
         raise reader.bad("fundingTime", f"of {market.symbol} is not on a full hour", due)
@@ -205,15 +205,15 @@ def _snapshot(reader: Reader, row: _Rate, market: Market, asked: Asked) -> dict[
         "rate_step": RATE_STEP,
         "next_funding_time": from_ms(due),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _cap(reader: Reader, row: _Rate) -> float | None:
+def _cap(reader: Reader, row: _OkxRate) -> float | None:
     texts = (("maxFundingRate", row.max_funding_rate), ("minFundingRate", row.min_funding_rate))
     return max((abs(reader.finite(name, text)) for name, text in texts if text), default=None) or None
 
 
-def _interval(reader: Reader, row: _Rate) -> float | None:
+def _interval(reader: Reader, row: _OkxRate) -> float | None:
     """Hours of the payment due at fundingTime; None where the row leaves it open."""
     due, after = (
         text_ms(reader, "fundingTime", row.funding_time),
@@ -236,29 +236,29 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request("instruments", "/instruments", params=(("instType", "SWAP"),)), _ask_rates()]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the swaps of instruments, or rows without quote that funding-rate's intervals and caps stand in."""
-    endpoint = asked.request.endpoint if asked.request else "instruments"
+    endpoint = context.request.endpoint if context.request else "instruments"
     reader = Reader(NAME, endpoint)
     data = _rows(body, endpoint)
     if not data:
         raise reader.bad("data", "is empty: no market at all")
     if isinstance(data[0], dict) and "fundingRate" in data[0]:
-        rates = shaped(data, list[_Rate], NAME, endpoint, "data")
-        return market_rows([_of_rate(reader, row, asked) for row in rates if _SWAP.fullmatch(row.inst_id)])
+        rates = shaped(data, list[_OkxRate], NAME, endpoint, "data")
+        return market_rows([_of_rate(reader, row, context) for row in rates if _SWAP.fullmatch(row.inst_id)])
     rows = []
-    for row in shaped(data, list[_Instrument], NAME, endpoint, "data"):
+    for row in shaped(data, list[_OkxInstrument], NAME, endpoint, "data"):
         if (market := _of_instrument(reader, row)) is not None:
             leverage = reader.finite("lever", row.lever) if row.lever else None
             rows.append(
                 market_row(
-                    market, asked, {"collateral": row.settle_ccy or None, "max_leverage": leverage or None}
+                    market, context, {"collateral": row.settle_ccy or None, "max_leverage": leverage or None}
                 )
             )
     return market_rows(rows)
 
 
-def _of_rate(reader: Reader, row: _Rate, asked: Asked) -> dict[str, Any]:
+def _of_rate(reader: Reader, row: _OkxRate, context: ResponseContext) -> dict[str, Any]:
     """What funding-rate says of a swap; without a quote, which marks that instruments has not spoken."""
     known = {
         "quote": None,
@@ -266,7 +266,7 @@ def _of_rate(reader: Reader, row: _Rate, asked: Asked) -> dict[str, Any]:
         "interval_hours": _interval(reader, row),
         "rate_cap": _cap(reader, row),
     }
-    return market_row(symbol_market(row.inst_id), asked, known)
+    return market_row(symbol_market(row.inst_id), context, known)
 
 
 def _listed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -274,7 +274,7 @@ def _listed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("quote").is_not_null())
 
 
-def _of_instrument(reader: Reader, row: _Instrument) -> Market | None:
+def _of_instrument(reader: Reader, row: _OkxInstrument) -> Market | None:
     """The market of a swap; None: another name, or a kind without class."""
     if row.state not in _STATUS:
         raise reader.bad("state", f"of {row.inst_id} is none of {', '.join(_STATUS)}", row.state)
@@ -352,8 +352,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://www.okx.com/api/v5/public",
     budget=Budget(scope=NAME, capacity=10, per_seconds=2, concurrent=4),
-    markets=Round(_ask_markets, _parse_markets, together=_listed),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets, combine=_listed),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Backward(cap=CAP, open_start=True),
         request=_ask_history,

@@ -2,7 +2,7 @@
 
 Sources   docs.pacifica.fi (REST: info, info/prices, funding_rate/history); answers recorded 2026-09-13. Read
           2026-11-22.
-Ask       GET, no key. 100 credits a minute are documented (1,000 were seen): info and info/prices 10 each,
+Request   GET, no key. 100 credits a minute are documented (1,000 were seen): info and info/prices 10 each,
           history 90 whatever the limit, so the largest pages are asked.
 Envelope  {"success": true, "data": ...}; history adds next_cursor and has_more.
 Markets   /info: instrument_type perpetual or spot; no status field: what is listed trades.
@@ -34,7 +34,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Cursor,
     Fetcher,
@@ -42,7 +41,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -74,15 +74,15 @@ _JUST_PAID_MS = 5000
 _HISTORY, _CURRENT, _MARKETS = "/funding_rate/history", "/info/prices", "/info"
 
 
-class _Payment(msgspec.Struct):
+class _PacificaPayment(msgspec.Struct):
     oracle_price: str
     funding_rate: str
     created_at: int
 
 
-class _Page(msgspec.Struct):
+class _PacificaPage(msgspec.Struct):
     success: bool
-    data: list[_Payment]
+    data: list[_PacificaPayment]
     has_more: bool
     next_cursor: str | None = None
 
@@ -102,7 +102,7 @@ class _Prices(msgspec.Struct):
     data: list[_Price]
 
 
-class _Listing(msgspec.Struct):
+class _PacificaListing(msgspec.Struct):
     symbol: str
     instrument_type: str
     base_asset: str
@@ -110,12 +110,12 @@ class _Listing(msgspec.Struct):
     created_at: int
 
 
-class _Listings(msgspec.Struct):
+class _PacificaListings(msgspec.Struct):
     success: bool
-    data: list[_Listing]
+    data: list[_PacificaListing]
 
 
-def _good(reader: Reader, answer: _Page | _Prices | _Listings) -> None:
+def _good(reader: Reader, answer: _PacificaPage | _Prices | _PacificaListings) -> None:
     if not answer.success:
         raise reader.bad("success", "is false")
 
@@ -130,9 +130,9 @@ def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request
     return Request(_HISTORY, _HISTORY, params=tuple(params), cost=90)
 
 
-def _page(body: bytes) -> _Page:
+def _page(body: bytes) -> _PacificaPage:
     reader = Reader(NAME, _HISTORY)
-    page = shaped(decode(body, NAME, _HISTORY), _Page, NAME, _HISTORY)
+    page = shaped(decode(body, NAME, _HISTORY), _PacificaPage, NAME, _HISTORY)
     _good(reader, page)
     if page.has_more and not page.next_cursor:
         raise reader.bad("next_cursor", "is empty where has_more is true")
@@ -144,13 +144,13 @@ def _next_cursor(body: bytes) -> str | None:
     return page.next_cursor if page.has_more else None
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of `asked.market`, which the rows do not name (BadCall without it); maybe none."""
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of `context.market`, which the rows do not name (BadCall without it); maybe none."""
     reader = Reader(NAME, _HISTORY)
     rows = _page(body).data
     if not rows:
         return FUNDING.empty().drop("month")
-    if (market := asked.market) is None:
+    if (market := context.market) is None:
         raise BadCall("pacifica: a history answer does not name its market; give it (parse ... --symbol BTC)")
     stamps = [reader.ms({"created_at": row.created_at}, "created_at") for row in rows]
     rates = [
@@ -166,7 +166,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         "mark_price": [None] * len(rows),
         "index_price": [price / market.multiplier or None for price in oracles],  # a price of 0 is none
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 # --- current
@@ -176,24 +176,24 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, cost=10)]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows: the rate fixed for the next full hour, of the known perpetuals.
 
-    Where `asked.markets` is empty, all names but those with a quote (spot).
+    Where `context.markets` is empty, all names but those with a quote (spot).
     """
     reader = Reader(NAME, _CURRENT)
     answer = shaped(decode(body, NAME, _CURRENT), _Prices, NAME, _CURRENT)
     _good(reader, answer)
     if not answer.data:
         raise reader.bad("data", "is empty: no market at all")
-    rows = [(row, _snapshot(reader, row, asked)) for row in answer.data]  # those left out are read too
-    if asked.markets:
-        return snapshot_rows([known for row, known in rows if row.symbol in asked.markets])
+    rows = [(row, _snapshot(reader, row, context)) for row in answer.data]  # those left out are read too
+    if context.markets:
+        return snapshot_rows([known for row, known in rows if row.symbol in context.markets])
     return snapshot_rows([known for row, known in rows if "-" not in row.symbol])
 
 
-def _snapshot(reader: Reader, row: _Price, asked: Asked) -> dict[str, Any]:
-    market = asked.markets.get(row.symbol) or _named(reader, row.symbol)
+def _snapshot(reader: Reader, row: _Price, context: ResponseContext) -> dict[str, Any]:
+    market = context.markets.get(row.symbol) or _named(reader, row.symbol)
     told = reader.ms({"timestamp": row.timestamp}, "timestamp")
     rate = bounded(reader, "funding", reader.finite("funding", row.funding), _ABSURD, row.symbol)
     mark = counted(reader, "mark", row.mark, row.symbol)
@@ -210,7 +210,7 @@ def _snapshot(reader: Reader, row: _Price, asked: Asked) -> dict[str, Any]:
         "open_interest_usd": units * mark if mark else None,
         "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.symbol),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 # --- markets
@@ -220,10 +220,10 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS, cost=10)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals; no spot."""
     reader = Reader(NAME, _MARKETS)
-    answer = shaped(decode(body, NAME, _MARKETS), _Listings, NAME, _MARKETS)
+    answer = shaped(decode(body, NAME, _MARKETS), _PacificaListings, NAME, _MARKETS)
     _good(reader, answer)
     rows = []
     for row in answer.data:
@@ -238,7 +238,7 @@ def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
         if row.base_asset != row.symbol:
             raise reader.bad("base_asset", f"of {row.symbol} is another name", row.base_asset)
         known = {"collateral": "USDC", "max_leverage": float(row.max_leverage), "listed_at": listed_at}
-        rows.append(market_row(_named(reader, row.symbol), asked, known))
+        rows.append(market_row(_named(reader, row.symbol), context, known))
     if not rows:
         raise reader.bad("instrument_type", "names no perpetual at all")
     return market_rows(rows)
@@ -266,8 +266,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.pacifica.fi/api/v1",
     budget=Budget(scope=NAME, capacity=100, per_seconds=60, concurrent=2),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
         request=_ask_history,

@@ -2,7 +2,7 @@
 
 Sources   docs.paradex.trade/api/prod/markets (get-markets, get-markets-summary, get-funding-data); answers recorded
           2026-09-04 and 2026-09-11. Read 2026-11-22.
-Ask       GET, no key. No limit of public calls is recorded; 60 a minute kept.
+Request   GET, no key. No limit of public calls is recorded; 60 a minute kept.
 Markets   /markets (4 MB): asset_kind PERP; options stand beside them. No status field: what is listed trades.
 Unit      fraction of notional per funding_period_hours of /markets (8, on one market 24; 0 on options), text, up to 14
           decimals; the market's funding_multiplier is inside. rate = funding_rate / funding_period_hours, per hour.
@@ -42,7 +42,6 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Fixed,
@@ -50,7 +49,8 @@ from fundingdb.fetchers.contract import (
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -97,16 +97,16 @@ class _Summary(msgspec.Struct):
     volume_24h: str
 
 
-class _Kind(msgspec.Struct):
+class _ParadexKind(msgspec.Struct):
     symbol: str
     asset_kind: str
 
 
-class _Kinds(msgspec.Struct):
-    results: list[_Kind]
+class _ParadexKinds(msgspec.Struct):
+    results: list[_ParadexKind]
 
 
-class _Listing(msgspec.Struct):
+class _ParadexListing(msgspec.Struct):
     symbol: str
     base_currency: str
     quote_currency: str
@@ -145,14 +145,14 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
     return Request(_HISTORY, _HISTORY, params=params)
 
 
-def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """One FUNDING row, of the hour whose end the newest sample stands before; none where the samples don't reach both ends.
 
     Raises BadPayload for samples whose index does not move by their premium, and for an answer that ends within the hour.
     """
     reader = Reader(NAME, _HISTORY)
     answer = shaped(decode(body, NAME, _HISTORY), _Samples, NAME, _HISTORY)
-    market = asked.market
+    market = context.market
     if market is None:
         raise BadCall("paradex: history is of one market; name it (--symbol BTC-USD-PERP)")
     samples = sorted(answer.results, key=lambda s: s.created_at)
@@ -160,7 +160,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
         if sample.market != market.symbol:
             raise reader.bad("market", f"is not {market.symbol}, which was asked", sample.market)
     if not samples:
-        return funding_rows(market, asked, dict.fromkeys(_MEASURED, ()), hours=1.0)
+        return funding_rows(market, context, dict.fromkeys(_MEASURED, ()), hours=1.0)
     hour = -(-reader.ms({"created_at": samples[-1].created_at}, "created_at") // HOUR_MS) * HOUR_MS
     before = [s for s in samples if s.created_at <= hour - HOUR_MS]
     if not before and answer.next:
@@ -169,7 +169,7 @@ def _parse_history(body: bytes, asked: Asked) -> pl.DataFrame:
     inside = [*before[-1:], *samples[len(before) :]]
     row = _settled(reader, inside, hour) if before else None
     known = {name: [] if row is None else [row[name]] for name in _MEASURED}
-    return funding_rows(market, asked, known, hours=1.0)
+    return funding_rows(market, context, known, hours=1.0)
 
 
 def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any] | None:
@@ -223,8 +223,8 @@ def _ask_current(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, params=(("market", "ALL"),))]
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the perpetuals that `asked.markets` knows: the running rate, per hour.
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the perpetuals that `context.markets` knows: the running rate, per hour.
 
     Raises BadCall without known markets: the answer does not tell over how many hours its rates are stated.
     """
@@ -233,21 +233,21 @@ def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
     names = shaped(value, _Summaries, NAME, _CURRENT).results
     if not names:
         raise reader.bad("results", "is empty: no market at all")
-    if not asked.markets:
+    if not context.markets:
         raise BadCall(
             "paradex: the summary does not tell over how many hours a rate is stated; the answer of /markets is needed"
             " (parse ... --markets FILE)"
         )
     rows = []
     for i, name in enumerate(names):
-        market = asked.markets.get(name.symbol)
+        market = context.markets.get(name.symbol)
         if market is not None and market.status == "active":  # options have other fields
             row = shaped(value["results"][i], _Summary, NAME, _CURRENT, f"results[{i}]")
-            rows.append(_snapshot(reader, row, market, asked))
+            rows.append(_snapshot(reader, row, market, context))
     return snapshot_rows(rows)
 
 
-def _snapshot(reader: Reader, row: _Summary, market: Market, asked: Asked) -> dict[str, Any]:
+def _snapshot(reader: Reader, row: _Summary, market: Market, context: ResponseContext) -> dict[str, Any]:
     period, native, rate = market.interval_hours, None, None
     if row.funding_rate:
         native = reader.finite("funding_rate", row.funding_rate)
@@ -267,7 +267,7 @@ def _snapshot(reader: Reader, row: _Summary, market: Market, asked: Asked) -> di
         "open_interest_usd": units * mark if mark else None,
         "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.symbol),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
 # --- markets
@@ -277,23 +277,23 @@ def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals; no options."""
     reader = Reader(NAME, _MARKETS)
     value = decode(body, NAME, _MARKETS)
-    kinds = shaped(value, _Kinds, NAME, _MARKETS).results
+    kinds = shaped(value, _ParadexKinds, NAME, _MARKETS).results
     rows = []
     for i, kind in enumerate(kinds):
         if kind.asset_kind == "PERP":
-            row = shaped(value["results"][i], _Listing, NAME, _MARKETS, f"results[{i}]")
+            row = shaped(value["results"][i], _ParadexListing, NAME, _MARKETS, f"results[{i}]")
             market = _listed(reader, row)
-            rows.append(market_row(market, asked, {"collateral": row.settlement_currency}))
+            rows.append(market_row(market, context, {"collateral": row.settlement_currency}))
     if not rows:
         raise reader.bad("asset_kind", "names no perpetual at all")
     return market_rows(rows)
 
 
-def _listed(reader: Reader, row: _Listing) -> Market:
+def _listed(reader: Reader, row: _ParadexListing) -> Market:
     if row.symbol != f"{row.base_currency}-{row.quote_currency}-PERP" or not row.base_currency:
         told = f"is not made of base {row.base_currency!r} and quote {row.quote_currency!r}"
         raise reader.bad("symbol", told, row)
@@ -317,7 +317,7 @@ def _listed(reader: Reader, row: _Listing) -> Market:
     )
 
 
-def _identity(row: _Listing) -> Identity:
+def _identity(row: _ParadexListing) -> Identity:
     if row.tags is None:
         return identify(NAME, row.base_currency)
     if "RWA" in row.tags:
@@ -345,8 +345,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.prod.paradex.trade/v1",
     budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=2),
-    markets=Round(_ask_markets, _parse_markets),
-    current=Round(_ask_current, _parse_current),
+    markets=Sweep(_ask_markets, _parse_markets),
+    current=Sweep(_ask_current, _parse_current),
     history=History(
         Fixed(hours=1, cap=2), _ask_history, _parse_history, depth="what the samples reach; not told"
     ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import polars as pl
 
 from fundingdb.errors import BadPlugin, FundingdbError, SchemaError
-from fundingdb.fetchers.contract import Budget, Fetcher, History, Live, Market, Paging, Request, Round
+from fundingdb.fetchers.contract import Budget, Fetcher, History, Live, Market, Paging, Request, Sweep
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
 
 if TYPE_CHECKING:
@@ -60,10 +60,13 @@ def _keeps(who: str, name: str, found: Any) -> None:
     rule(kept=bool(address), text="base_url is an http(s) address")
     rule(kept=isinstance(found.budget, Budget), text="budget is a Budget")
     for side in ("markets", "current"):
-        rule(kept=isinstance(getattr(found, side), Round), text=f"{side} is a Round")
-        parts = (getattr(getattr(found, side), part) for part in ("requests", "parse", "together", "more"))
+        rule(kept=isinstance(getattr(found, side), Sweep), text=f"{side} is a Sweep")
+        parts = (
+            getattr(getattr(found, side), part) for part in ("requests", "parse", "combine", "next_page")
+        )
         rule(
-            kept=all(map(callable, parts)), text=f"requests, parse, together and more of {side} are functions"
+            kept=all(map(callable, parts)),
+            text=f"requests, parse, combine and next_page of {side} are functions",
         )
     past = found.history
     rule(kept=past is None or isinstance(past, History), text="history is a History or None")
@@ -77,11 +80,11 @@ def _keeps(who: str, name: str, found: Any) -> None:
         )
         rule(kept=isinstance(past.depth, str) and bool(past.depth), text="history.depth says how far back")
     rule(kept=found.live is None or isinstance(found.live, Live), text="live is a Live or None")
-    ours = (found.source, found.call, found.listed_by)
+    ours = (found.source != found.exchange, found.call, found.listed_by)
     rule(kept=not any(ours), text="source, call and listed_by are left to fundingdb")
     delay = found.settle_delay
     rule(kept=isinstance(delay, timedelta) and delay >= timedelta(0), text="settle_delay is a timedelta")
-    for part in ("market", "refusal", "headers", "told_at"):
+    for part in ("market", "refusal", "headers", "response_time"):
         rule(kept=callable(getattr(found, part)), text=f"{part} is a function")
     for part in ("unit", "interval", "checked"):
         told = getattr(found, part)
@@ -92,14 +95,14 @@ def _guarded(who: str, found: Fetcher) -> Fetcher:
     """The fetcher with each function watched: what it gives, and that it raises errors of fundingdb only."""
     name = found.exchange
 
-    def side(which: str, table: Table) -> Round:
-        one: Round = getattr(found, which)
+    def side(which: str, table: Table) -> Sweep:
+        one: Sweep = getattr(found, which)
         return replace(
             one,
             requests=_watched(who, f"{which}.requests", one.requests, _requests),
             parse=_watched(who, f"{which}.parse", one.parse, _rows(table, name)),
-            together=_watched(who, f"{which}.together", one.together, _rows(table, name)),
-            more=_watched(who, f"{which}.more", one.more, _a(Request, None)),
+            combine=_watched(who, f"{which}.combine", one.combine, _rows(table, name)),
+            next_page=_watched(who, f"{which}.next_page", one.next_page, _a(Request, None)),
         )
 
     live = found.live
@@ -120,7 +123,7 @@ def _guarded(who: str, found: Fetcher) -> Fetcher:
         market=_watched(who, "market", found.market, _a(Market)),
         refusal=_watched(who, "refusal", found.refusal, _a(FundingdbError, None)),
         headers=_watched(who, "headers", found.headers, _a(dict)),
-        told_at=_watched(who, "told_at", found.told_at, _a(datetime, None)),
+        response_time=_watched(who, "response_time", found.response_time, _a(datetime, None)),
         live=live and replace(live, parse=_watched(who, "live.parse", live.parse, _rows(SNAPSHOTS, name))),
     )
 

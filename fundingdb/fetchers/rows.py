@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.contract import Asked, Market, Reader
+    from fundingdb.fetchers.contract import Market, Reader, ResponseContext
 
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
@@ -35,7 +35,7 @@ def decimals(reader: Reader, name: str, texts: Sequence[str]) -> list[float]:
 
 
 def funding_rows(
-    market: Market, asked: Asked, measured: Mapping[str, Sequence[Any]], hours: float
+    market: Market, context: ResponseContext, measured: Mapping[str, Sequence[Any]], hours: float
 ) -> pl.DataFrame:
     """FUNDING rows by time of one market that pays each `hours` (declared by the exchange).
 
@@ -58,7 +58,7 @@ def funding_rows(
         "interval_hours": hours,
         "interval_from": "declared",
         "rate_type": "regular",
-        "fetched_at": asked.at,
+        "fetched_at": context.at,
     }
     columns: list[pl.Series] = []
     for name, dtype in _FUNDING.items():
@@ -86,7 +86,7 @@ def _single(name: str, value: Any) -> pl.Series:
 
 def late_stamped_rows(
     reader: Reader,
-    asked: Asked,
+    context: ResponseContext,
     market: Market,
     *,
     stamps: tuple[str, Sequence[int]],
@@ -114,15 +114,18 @@ def late_stamped_rows(
         "interval_hours": [None] * len(times),
         "interval_from": ["unknown"] * len(times),
     }
-    return funding_rows(market, asked, measured, hours=1.0)
+    return funding_rows(market, context, measured, hours=1.0)
 
 
 def the_market(
-    reader: Reader, asked: Asked, named: tuple[str, Sequence[str]], by_symbol: Callable[[str], Market]
+    reader: Reader,
+    context: ResponseContext,
+    named: tuple[str, Sequence[str]],
+    by_symbol: Callable[[str], Market],
 ) -> Market:
     """The market asked for, else the one that all rows name; raises BadPayload when a row names another."""
     field, symbols = named
-    market = asked.market or by_symbol(symbols[0])
+    market = context.market or by_symbol(symbols[0])
     if others := set(symbols) - {market.symbol}:
         raise reader.bad(field, f"is {min(others)!r}, asked was {market.symbol!r}")
     return market
@@ -151,10 +154,16 @@ def snapshot_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SNAPSHOTS.schema, orient="row").drop("month")
 
 
-def market_row(market: Market, asked: Asked, known: Mapping[str, Any]) -> dict[str, Any]:
-    """One MARKETS row, seen at `asked.at`; what neither `market` nor `known` says is null."""
+def market_row(market: Market, context: ResponseContext, known: Mapping[str, Any]) -> dict[str, Any]:
+    """One MARKETS row, seen at `context.at`; what neither `market` nor `known` says is null."""
     own = {name: getattr(market, name) for name in MARKETS.columns if hasattr(market, name)}
-    return {**dict.fromkeys(MARKETS.columns), **own, "first_seen": asked.at, "last_seen": asked.at, **known}
+    return {
+        **dict.fromkeys(MARKETS.columns),
+        **own,
+        "first_seen": context.at,
+        "last_seen": context.at,
+        **known,
+    }
 
 
 def market_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Variational Omni (perpetuals quoted by its own pool): the datasheet, and pure functions over it.
 
 Sources   docs.variational.io, read-only API (metadata/stats); an answer recorded 2026-09-13. Read 2026-11-22.
-Ask       GET /metadata/stats, no key: everything in one answer. 10 requests in 10 s.
+Request   GET /metadata/stats, no key: everything in one answer. 10 requests in 10 s.
 History   none at all: what nobody has recorded is gone. Snapshots only.
 Markets   `listings`; no status field: what is listed trades. A listing with funding_interval_s 0 is a swap, which
           pays no funding, not a funding of 0: no row.
@@ -34,13 +34,13 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.clocks import bounded, counted, refused
 from fundingdb.fetchers.contract import (
-    Asked,
     Budget,
     Fetcher,
     Market,
     Reader,
     Request,
-    Round,
+    ResponseContext,
+    Sweep,
     decode,
     shaped,
 )
@@ -64,32 +64,32 @@ _STEP_A_YEAR = Decimal("1e-6")
 _ABSURD = 0.1  # fraction per interval
 
 
-class _Sides(msgspec.Struct):
+class _VariationalSides(msgspec.Struct):
     long_open_interest: str
     short_open_interest: str
 
 
-class _Listing(msgspec.Struct):
+class _VariationalListing(msgspec.Struct):
     ticker: str
     mark_price: str
     volume_24h: str
-    open_interest: _Sides
+    open_interest: _VariationalSides
     funding_rate: str
     funding_interval_s: int
 
 
-class _Stats(msgspec.Struct):
-    listings: list[_Listing]
+class _VariationalStats(msgspec.Struct):
+    listings: list[_VariationalListing]
 
 
 def _ask(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_STATS, _STATS)]
 
 
-def _perpetuals(body: bytes) -> list[_Listing]:
+def _perpetuals(body: bytes) -> list[_VariationalListing]:
     """The listings that pay funding."""
     reader = Reader(NAME, _STATS)
-    listings = shaped(decode(body, NAME, _STATS), _Stats, NAME, _STATS).listings
+    listings = shaped(decode(body, NAME, _STATS), _VariationalStats, NAME, _STATS).listings
     for row in listings:
         seconds = row.funding_interval_s
         if seconds % _HOUR_S or not 0 <= seconds <= _LONGEST_S:
@@ -103,12 +103,12 @@ def _perpetuals(body: bytes) -> list[_Listing]:
     return found
 
 
-def _parse_current(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of all perpetuals: the running rate, per interval."""
-    return snapshot_rows([_snapshot(row, asked) for row in _perpetuals(body)])
+    return snapshot_rows([_snapshot(row, context) for row in _perpetuals(body)])
 
 
-def _snapshot(row: _Listing, asked: Asked) -> dict[str, Any]:
+def _snapshot(row: _VariationalListing, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, _STATS)
     market = _listed(row)
     yearly = reader.finite("funding_rate", row.funding_rate)
@@ -126,15 +126,17 @@ def _snapshot(row: _Listing, asked: Asked) -> dict[str, Any]:
         + counted(reader, "short_open_interest", sides.short_open_interest, row.ticker),
         "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.ticker),
     }
-    return snapshot_row(market, asked.at, known)
+    return snapshot_row(market, context.at, known)
 
 
-def _parse_markets(body: bytes, asked: Asked) -> pl.DataFrame:
+def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, each with its interval of now."""
-    return market_rows([market_row(_listed(row), asked, {"collateral": QUOTE}) for row in _perpetuals(body)])
+    return market_rows(
+        [market_row(_listed(row), context, {"collateral": QUOTE}) for row in _perpetuals(body)]
+    )
 
 
-def _listed(row: _Listing) -> Market:
+def _listed(row: _VariationalListing) -> Market:
     what = identify(NAME, row.ticker)
     return Market(
         exchange=NAME,
@@ -164,8 +166,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://omni-client-api.prod.ap-northeast-1.variational.io",
     budget=Budget(scope=NAME, capacity=10, per_seconds=10, concurrent=2),
-    markets=Round(_ask, _parse_markets),
-    current=Round(_ask, _parse_current),
+    markets=Sweep(_ask, _parse_markets),
+    current=Sweep(_ask, _parse_current),
     history=None,
     market=symbol_market,
     refusal=_refusal,

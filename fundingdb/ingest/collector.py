@@ -17,7 +17,7 @@ from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.ingest import ledger
 from fundingdb.ingest.healing import Healer
-from fundingdb.ingest.ledger import Ask
+from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import choose, market_of, of_tokens, remembered
 from fundingdb.ingest.quarantine import keep
 from fundingdb.schema import MARKETS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fundingdb.fetchers.contract import Fetcher, Market
     from fundingdb.lake import Lake
     from fundingdb.transport.http import Engine
-    from fundingdb.transport.walk import Got
+    from fundingdb.transport.walk import Fetched
 
 _BATCH_ROWS = 100_000
 _BATCH_JOBS = 256
@@ -51,7 +51,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Report:
+class CollectReport:
     """What a backfill or a round did; `windows` were asked, `covered` needed no asking."""
 
     inserted: int = 0
@@ -95,7 +95,7 @@ class Collector:
     on: Callable[[Progress], None] = lambda _progress: None
 
     async def refresh_markets(self, fetcher: Fetcher) -> dict[str, Market]:
-        """Ask what the source lists, keep it in `markets`, give it by symbol.
+        """Attempt what the source lists, keep it in `markets`, give it by symbol.
 
         A market that vanished keeps its row, as delisted. A source without a list takes that of another. Rows of an
         aggregator are given but not kept: it spells other exchanges' symbols its own way; nor those of a second source of
@@ -104,23 +104,23 @@ class Collector:
         if fetcher.listed_by is not None:
             return await self.refresh_markets(fetcher.listed_by)
         got = await Source(fetcher, self.engine).markets()
-        if fetcher.history is None or (fetcher.source and fetcher.exchange in BUILT_IN):
+        if fetcher.history is None or (fetcher.source != fetcher.exchange and fetcher.exchange in BUILT_IN):
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
         old = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
         rows = MARKETS.check(remembered(got.frame, old, self.now()))
         self.lake.upsert("markets", rows)
-        self.lake.upsert("fetches", _answered(Ask.of(fetcher, "*", "markets"), got, self.now()))
+        self.lake.upsert("fetches", _answered(Attempt.of(fetcher, "*", "markets"), got, self.now()))
         return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
     async def backfill(
         self, fetchers: Sequence[Fetcher], window: Window, tokens: Sequence[str] | None = None
-    ) -> Report:
+    ) -> CollectReport:
         """Bring the settled rates of `tokens` (None: all markets) in `window` into the lake, asking only what is missing.
 
         Raises UnknownName, before any history is asked, for a token that none of the sources lists. Failures of single
         markets or sources stand in the report and in the ledger.
         """
-        report = Report()
+        report = CollectReport()
         listed = await self._list(fetchers, report)
         chosen = choose({f.exchange: m for f, m in listed}, tokens)
         batch = _Batch(self, report)
@@ -136,11 +136,11 @@ class Collector:
         fetchers: Sequence[Fetcher],
         exchanges: Sequence[str] | None = None,
         tokens: Sequence[str] | None = None,
-    ) -> Report:
+    ) -> CollectReport:
         """One round of collecting: a snapshot of every source, then the settled rows that have come due since the last
         run, holes of earlier runs included. A source that is down stands in the report and stops nobody else.
         """
-        report = Report()
+        report = CollectReport()
         batch = _Batch(self, report)
         try:
             await asyncio.gather(*(self._round(f, exchanges, tokens, batch) for f in fetchers))
@@ -156,7 +156,7 @@ class Collector:
             markets = await self.refresh_markets(fetcher) if fetcher.history else {}
             got = await Source(fetcher, self.engine).current(markets)
         except FundingdbError as error:
-            batch.note(self._failed(report, Ask.of(fetcher, "*", "current"), error))
+            batch.note(self._failed(report, Attempt.of(fetcher, "*", "current"), error))
             return
         rows = got.frame
         if exchanges is not None:
@@ -169,19 +169,19 @@ class Collector:
         try:
             mine = choose({fetcher.exchange: markets}, tokens)[fetcher.exchange]
         except UnknownName as error:
-            batch.note(self._failed(report, Ask.of(fetcher, "*", "current"), error))
+            batch.note(self._failed(report, Attempt.of(fetcher, "*", "current"), error))
             return
         trading = [m for m in mine if m.status in {"active", "reduce_only"}]
         await self._fetch(fetcher, self._due_jobs(fetcher, trading, batch), batch)
 
     async def _list(
-        self, fetchers: Sequence[Fetcher], report: Report
+        self, fetchers: Sequence[Fetcher], report: CollectReport
     ) -> list[tuple[Fetcher, dict[str, Market]]]:
         found = await asyncio.gather(*(self.refresh_markets(f) for f in fetchers), return_exceptions=True)
         listed = []
         for fetcher, markets in zip(fetchers, found, strict=True):
             if isinstance(markets, FundingdbError):
-                row = self._failed(report, Ask.of(fetcher, "*", "markets"), markets)
+                row = self._failed(report, Attempt.of(fetcher, "*", "markets"), markets)
                 self.lake.upsert("fetches", row)
             elif isinstance(markets, BaseException):
                 raise markets
@@ -190,10 +190,10 @@ class Collector:
         return listed
 
     def _spans(self, fetcher: Fetcher, batch: _Batch) -> dict[str, list[Window]]:
-        mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.told_by)
+        mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.source)
         fetches = self.lake.scan("fetches").filter(mine).collect()
         spans = ledger.covered(fetches)
-        batch.healer.learn(fetcher.exchange, fetcher.told_by, spans)
+        batch.healer.learn(fetcher.exchange, fetcher.source, spans)
         return spans
 
     def _jobs(
@@ -247,7 +247,9 @@ class Collector:
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
                     batch.note(
-                        self._failed(batch.report, Ask.of(fetcher, market.symbol, "history", window), error)
+                        self._failed(
+                            batch.report, Attempt.of(fetcher, market.symbol, "history", window), error
+                        )
                     )
                 else:
                     state.silent = 0
@@ -261,7 +263,7 @@ class Collector:
         if state.done < state.total:
             batch.report.not_asked[fetcher.exchange] = state.total - state.done
 
-    def _failed(self, report: Report, ask: Ask, error: FundingdbError) -> pl.DataFrame:
+    def _failed(self, report: CollectReport, ask: Attempt, error: FundingdbError) -> pl.DataFrame:
         """Note a failure, keep a refused answer, give its ledger row."""
         report.failures.append(Failure(ask.exchange, ask.symbol, ask.window, error))
         if isinstance(error, BadPayload) and error.body:
@@ -284,7 +286,7 @@ class _Batch:
     more memory.
     """
 
-    def __init__(self, collector: Collector, report: Report) -> None:
+    def __init__(self, collector: Collector, report: CollectReport) -> None:
         self.collector, self.report = collector, report
         self.healer = Healer(collector.lake)
         self._waiting: list[
@@ -295,9 +297,9 @@ class _Batch:
         self._since = asyncio.get_running_loop().time()
         self._lock = asyncio.Lock()
 
-    async def add(self, fetcher: Fetcher, market: Market, window: Window, got: Got) -> None:
+    async def add(self, fetcher: Fetcher, market: Market, window: Window, got: Fetched) -> None:
         """Take one walked window; write the batch when it is large or old enough."""
-        ask = Ask.of(fetcher, market.symbol, "history", window)
+        ask = Attempt.of(fetcher, market.symbol, "history", window)
         self._waiting.append((got.frame, _answered(ask, got, self.collector.now())))
         self._rows += got.frame.height
         self.report.windows += 1
@@ -311,10 +313,10 @@ class _Batch:
         """Take a ledger row without rows of data."""
         self._waiting.append((None, ledger_row))
 
-    async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Got) -> None:
+    async def snapshots(self, fetcher: Fetcher, rows: pl.DataFrame, got: Fetched) -> None:
         """Write a snapshot round at once."""
         async with self._lock:
-            ledger_row = _answered(Ask.of(fetcher, "*", "current"), got, self.collector.now())
+            ledger_row = _answered(Attempt.of(fetcher, "*", "current"), got, self.collector.now())
             await asyncio.to_thread(self._write_snapshots, rows, ledger_row)
         self.report.snapshots += rows.height
         self.report.succeeded += 1
@@ -382,6 +384,6 @@ def _walks(fetcher: Fetcher, market: Market, left: Iterable[Window]) -> list[tup
     return [(market, piece) for w in left for piece in pieces(fetcher.history.paging, w, step)]
 
 
-def _answered(ask: Ask, got: Got, now: datetime) -> pl.DataFrame:
-    taken = ledger.Taken(got.pages, got.bytes, got.seconds, got.asked_at or now)
+def _answered(ask: Attempt, got: Fetched, now: datetime) -> pl.DataFrame:
+    taken = ledger.Cost(got.pages, got.bytes, got.seconds, got.asked_at or now)
     return ledger.answered(ask, got.frame, taken)

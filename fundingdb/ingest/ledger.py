@@ -22,7 +22,7 @@ LATE = timedelta(hours=48)  # an exchange may publish this late: an empty end yo
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Attempt:
     """What was asked of one source; symbol `*` stands for all its markets at once."""
 
     exchange: str
@@ -36,11 +36,11 @@ class Ask:
     def of(cls, fetcher: Fetcher, symbol: str, endpoint: str, window: Window | None = None) -> Self:
         """An ask of `fetcher`."""
         version = f"{package_version()}/{fetcher.version}{f' {fetcher.by}' if fetcher.by else ''}"
-        return cls(fetcher.exchange, symbol, endpoint, window, version, fetcher.told_by)
+        return cls(fetcher.exchange, symbol, endpoint, window, version, fetcher.source)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Cost:
     """What an ask took: answers, bytes, seconds; `asked_at` is when the first answer came, UTC."""
 
     pages: int
@@ -49,7 +49,7 @@ class Taken:
     asked_at: datetime
 
 
-def answered(ask: Ask, rows: pl.DataFrame, taken: Taken) -> pl.DataFrame:
+def answered(ask: Attempt, rows: pl.DataFrame, taken: Cost) -> pl.DataFrame:
     """The FETCHES row of an ask that was answered; its window is the part that is proven."""
     stop = None
     if ask.window:
@@ -58,15 +58,15 @@ def answered(ask: Ask, rows: pl.DataFrame, taken: Taken) -> pl.DataFrame:
     return _row(ask, stop, "rows" if rows.height else "empty", taken, rows=rows.height)
 
 
-def failed(ask: Ask, error: FundingdbError, now: datetime) -> pl.DataFrame:
+def failed(ask: Attempt, error: FundingdbError, now: datetime) -> pl.DataFrame:
     """The FETCHES row of an ask that failed."""
     stop = ask.window.stop if ask.window else None
     text = f"{type(error).__name__}: {error}"[:500]
-    return _row(ask, stop, "failed", Taken(0, 0, 0.0, now), error=text)
+    return _row(ask, stop, "failed", Cost(0, 0, 0.0, now), error=text)
 
 
 def _row(
-    ask: Ask, stop: datetime | None, outcome: str, taken: Taken, *, rows: int = 0, error: str | None = None
+    ask: Attempt, stop: datetime | None, outcome: str, taken: Cost, *, rows: int = 0, error: str | None = None
 ) -> pl.DataFrame:
     row = {
         "exchange": ask.exchange,

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fundingdb.errors import BadPayload
-    from fundingdb.ingest.ledger import Ask
+    from fundingdb.ingest.ledger import Attempt
 
 
-def keep(warehouse: Path, ask: Ask, error: BadPayload, now: datetime) -> Path:
+def keep(warehouse: Path, ask: Attempt, error: BadPayload, now: datetime) -> Path:
     """Write the body of `error` and a JSON file with the reason; give the path of the body."""
     home = warehouse / "quarantine" / ask.exchange
     home.mkdir(parents=True, exist_ok=True)

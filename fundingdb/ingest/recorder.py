@@ -14,12 +14,12 @@ import polars as pl
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall, BadPayload, FundingdbError, SchemaError, UnknownName
 from fundingdb.ingest import ledger
-from fundingdb.ingest.ledger import Ask
+from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import choose, is_one
 from fundingdb.ingest.quarantine import keep
 from fundingdb.schema import SNAPSHOTS
 from fundingdb.transport.schedule import Schedule, next_tick
-from fundingdb.transport.stream import Feed, Seen, Taken
+from fundingdb.transport.stream import Feed, Frames, NewestRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Written:
+class RecordedBatch:
     """One write: `at` is its tick (or the instant of an interruption), `inserted` the rows that are new in the lake."""
 
     at: datetime
@@ -67,7 +67,7 @@ class Recorder:
     """
 
     collector: Collector
-    on: Callable[[Written], None] = lambda _written: None
+    on: Callable[[RecordedBatch], None] = lambda _written: None
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
@@ -118,7 +118,7 @@ class Recorder:
         )
 
     def _refused(self, fetcher: Fetcher, error: BadPayload) -> None:
-        keep(self.collector.warehouse, Ask.of(fetcher, "*", "current"), error, self.collector.now())
+        keep(self.collector.warehouse, Attempt.of(fetcher, "*", "current"), error, self.collector.now())
 
     async def _ready(self, tokens: Sequence[str] | None) -> None:
         waits = [asyncio.create_task(f.ready.wait()) for f in self._feeds]
@@ -156,9 +156,9 @@ class Recorder:
                 feed.give_back(got)
             raise
 
-    def _store(self, at: datetime, taken: Sequence[tuple[Feed, Taken]]) -> None:
+    def _store(self, at: datetime, taken: Sequence[tuple[Feed, Frames]]) -> None:
         """Rows first, the ledger second, then the catalog."""
-        written = Written(at)
+        written = RecordedBatch(at)
         frames: list[pl.DataFrame] = []
         rows: list[pl.DataFrame] = []
         for feed, got in taken:
@@ -177,14 +177,14 @@ class Recorder:
         self.rows += written.rows
         self.on(written)
 
-    def _checked(self, feed: Feed, got: Taken) -> pl.DataFrame:
+    def _checked(self, feed: Feed, got: Frames) -> pl.DataFrame:
         try:
             return _table(list(got.seen.values()))
         except SchemaError:
             good = [seen for seen in got.seen.values() if self._fits(feed, got, seen)]
             return _table(good)
 
-    def _fits(self, feed: Feed, got: Taken, seen: Seen) -> bool:
+    def _fits(self, feed: Feed, got: Frames, seen: NewestRow) -> bool:
         try:
             _table([seen])
         except SchemaError as error:
@@ -195,12 +195,12 @@ class Recorder:
             return False
         return True
 
-    def _ledger(self, feed: Feed, got: Taken, frame: pl.DataFrame, at: datetime) -> list[pl.DataFrame]:
+    def _ledger(self, feed: Feed, got: Frames, frame: pl.DataFrame, at: datetime) -> list[pl.DataFrame]:
         """A row where something came or where the source is down; none where nothing was new."""
-        ask = Ask.of(feed.fetcher, "*", "current")
+        ask = Attempt.of(feed.fetcher, "*", "current")
         if frame.height and got.first_at is not None:
             seconds = max(0.0, (at - got.first_at).total_seconds())
-            return [ledger.answered(ask, frame, ledger.Taken(got.frames, got.bytes, seconds, got.first_at))]
+            return [ledger.answered(ask, frame, ledger.Cost(got.frames, got.bytes, seconds, got.first_at))]
         if feed.failure is not None:
             return [ledger.failed(ask, feed.failure, self.collector.now())]
         return []
@@ -222,7 +222,7 @@ def _wanted(tokens: Sequence[str] | None, listing: Mapping[str, Market]) -> list
     return [m for m in trading if is_one(m, tokens)]
 
 
-def _table(seen: Sequence[Seen]) -> pl.DataFrame:
+def _table(seen: Sequence[NewestRow]) -> pl.DataFrame:
     return SNAPSHOTS.check(pl.DataFrame([s.row for s in seen], schema=_COLUMNS, orient="row"))
 
 

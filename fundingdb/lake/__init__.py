@@ -4,9 +4,9 @@ Files are immutable and sorted; a commit log says which of them count, so reader
 writer reads a pinned version, and commits only if that is still the newest: who lost starts again.
 """
 
-from fundingdb.lake.audit import Finding, Report
+from fundingdb.lake.audit import AuditReport, Finding
 from fundingdb.lake.log import Version
 from fundingdb.lake.store import Lake, Merged, Upserted
 from fundingdb.settings import default_warehouse
 
-__all__ = ["Finding", "Lake", "Merged", "Report", "Upserted", "Version", "default_warehouse"]
+__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version", "default_warehouse"]

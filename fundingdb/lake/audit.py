@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class AuditReport:
     """What was read (tables, files, rows, ledger windows) and what is wrong with it; no findings: the lake is sound."""
 
     tables: int = 0
@@ -43,7 +43,7 @@ class Report:
         return not self.findings
 
 
-def audit(home: Path, logs: Mapping[str, Log]) -> Report:
+def audit(home: Path, logs: Mapping[str, Log]) -> AuditReport:
     """Check, table by table at its newest version, and then the ledger against the rows.
 
     Every listed file exists, can be read, has the columns and types of its table, as many rows as the log says, and is
@@ -52,7 +52,7 @@ def audit(home: Path, logs: Mapping[str, Log]) -> Report:
     in the table. Each ledger window with outcome `rows` and n rows of history has at least n settlements of
     that source and symbol in [window_start, window_stop).
     """
-    report = Report()
+    report = AuditReport()
     pinned: dict[str, Pinned] = {}
     # The ledger is pinned first: its rows are committed before it is, so none can be missed by a race.
     for name in sorted(logs, key=lambda n: n != FETCHES.name):
@@ -69,7 +69,7 @@ def audit(home: Path, logs: Mapping[str, Log]) -> Report:
     return report
 
 
-def _table(report: Report, log: Log, pinned: Pinned) -> None:
+def _table(report: AuditReport, log: Log, pinned: Pinned) -> None:
     t = log.table
     for key, mine in pinned.files.partition_by(t.partitions, as_dict=True, maintain_order=True).items():
         frames = []
@@ -95,7 +95,7 @@ def _table(report: Report, log: Log, pinned: Pinned) -> None:
                 report.findings.append(Finding(t.name, where, problem))
 
 
-def _file(report: Report, log: Log, row: Mapping[str, object]) -> pl.DataFrame | None:
+def _file(report: AuditReport, log: Log, row: Mapping[str, object]) -> pl.DataFrame | None:
     """The rows of one file; None when it can't be used."""
     t, path = log.table, str(row["path"])
 
@@ -122,7 +122,7 @@ def _file(report: Report, log: Log, row: Mapping[str, object]) -> pl.DataFrame |
     return frame
 
 
-def _ledger(report: Report, logs: Mapping[str, Log], pinned: Mapping[str, Pinned]) -> None:
+def _ledger(report: AuditReport, logs: Mapping[str, Log], pinned: Mapping[str, Pinned]) -> None:
     asked = files.scan(logs[FETCHES.name].home, FETCHES, pinned[FETCHES.name].files)
     told = asked.filter((pl.col("endpoint") == "history") & (pl.col("outcome") == "rows")).select(
         "exchange", "source", "symbol", "window_start", "window_stop", "rows"

@@ -60,7 +60,7 @@ class Pinned:
 
 
 @contextlib.contextmanager
-def told(doing: str) -> Generator[None]:
+def translated_errors(doing: str) -> Generator[None]:
     """Turns what disk, Delta and Polars raise into a LakeError that says what was being done, and what to do."""
     try:
         yield
@@ -85,7 +85,7 @@ class Log:
 
     def exists(self) -> bool:
         """Whether the table was ever created. Raises LakeError when something else is in its place."""
-        with told(f"opening {self.home}"):
+        with translated_errors(f"opening {self.home}"):
             if not self.home.exists():
                 return False
             if not self.home.is_dir():
@@ -100,7 +100,7 @@ class Log:
     def create(self) -> None:
         """Make the table; one that another process just made is as good."""
         arrow = self.table.empty().to_arrow().schema
-        with told(f"creating {self.home}"):
+        with translated_errors(f"creating {self.home}"):
             self.home.mkdir(parents=True, exist_ok=True)
             try:
                 DeltaTable.create(
@@ -124,7 +124,7 @@ class Log:
         where = f"table {self.table.name} in {self.home}"
         if version is not None and version < 0:
             raise VersionGone(f"{where} has no version {version}")
-        with told(f"opening {where}"):
+        with translated_errors(f"opening {where}"):
             try:
                 delta = DeltaTable(self.home, version=version)
             except (DeltaError, OSError) as error:
@@ -163,7 +163,7 @@ class Log:
             for r in removed.iter_rows(named=True)
         ]
         number = pinned.version + 1
-        with told(f"committing to {self.home}"):
+        with translated_errors(f"committing to {self.home}"):
             try:
                 pinned.delta.create_write_transaction(
                     actions,
@@ -189,7 +189,7 @@ class Log:
 
     def commits(self) -> list[Version]:
         """Every commit the log still holds, oldest first; `at` never runs backwards, whatever the clocks did."""
-        with told(f"reading the log of {self.home}"):
+        with translated_errors(f"reading the log of {self.home}"):
             for number in self._numbers():
                 if number not in self._commits:
                     self._commits[number] = self._told_by(number)
@@ -203,7 +203,7 @@ class Log:
 
     def committed_at(self, number: int | None) -> datetime | None:
         """When commit `number` (None: the newest) was made, from its entry alone; None where the log has it no longer."""
-        with told(f"reading the log of {self.home}"):
+        with translated_errors(f"reading the log of {self.home}"):
             held = self._numbers()
             if number is None and held:
                 number = held[-1]
@@ -226,7 +226,7 @@ class Log:
     def named_since(self, version: int) -> set[str]:
         """Paths of all files that count at `version` or at any later one."""
         names = set(self.open().files["path"])
-        with told(f"reading the log of {self.home}"):
+        with translated_errors(f"reading the log of {self.home}"):
             for number in self._numbers():
                 if number > version:  # what counted then and does no longer was removed since
                     names |= {

@@ -15,7 +15,7 @@ import polars as pl
 
 from fundingdb.errors import LakeConflict, LakeError, VersionGone
 from fundingdb.lake import audit, files, merge
-from fundingdb.lake.log import Log, told
+from fundingdb.lake.log import Log, translated_errors
 from fundingdb.lake.plan import Plan, all_known, discard, planned, touching
 from fundingdb.lake.vacuum import KEEP, vacuum
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
@@ -89,7 +89,7 @@ class Lake:
         log = self._log(t)
         self._inspect()
         if log.exists():
-            with told(f"reading table {name} in {log.home}"):
+            with translated_errors(f"reading table {name} in {log.home}"):
                 pinned = log.open()
                 if all_known(log, frame, pinned.files):
                     return Upserted(0, 0, frame.height, pinned.version)
@@ -174,7 +174,7 @@ class Lake:
                 deleted += vacuum(log, keep)
         return deleted
 
-    def check(self) -> audit.Report:
+    def check(self) -> audit.AuditReport:
         """Read everything back and say what is wrong with it; see `audit`."""
         self._inspect()
         return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
@@ -224,7 +224,7 @@ class Lake:
     def _inspect(self) -> None:
         """Refuse what is no lake of ours."""
         layout = self.home / "layout.json"
-        with told(f"opening the warehouse {self.warehouse}"):
+        with translated_errors(f"opening the warehouse {self.warehouse}"):
             for folder in (self.warehouse, self.home):
                 if folder.exists() and not folder.is_dir():
                     raise LakeError(f"{folder} is a file: a warehouse is a folder; give another path")
@@ -253,7 +253,7 @@ class Lake:
         """Make the folder of the lake where it is not there yet."""
         self._inspect()
         layout = self.home / "layout.json"
-        with told(f"making the lake {self.home}"):
+        with translated_errors(f"making the lake {self.home}"):
             if layout.exists():
                 return
             self.home.mkdir(parents=True, exist_ok=True)
@@ -280,7 +280,7 @@ class Lake:
             touched = touching(t, pinned.files, parts)
             if plan is None or plan.basis != set(touched["path"]):
                 discard(log, plan)
-                with told(f"writing to table {t.name} in {log.home}"):
+                with translated_errors(f"writing to table {t.name} in {log.home}"):
                     plan = planned(log, parts, touched, amend=amend)
                 logged = 0
             done = Upserted(plan.inserted, plan.restated, plan.unchanged, pinned.version, plan.amended)
@@ -311,7 +311,7 @@ class Lake:
         for _ in self._turns(f"compact {t.name}"):
             pinned = log.open()
             plan = Plan(set())
-            with told(f"merging files of {log.home}"):
+            with translated_errors(f"merging files of {log.home}"):
                 for key, mine in pinned.files.partition_by(t.partitions, as_dict=True).items():
                     if mine.height < 2:
                         continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fundingdb.lake.log import told
+from fundingdb.lake.log import translated_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ _DRAFT_AGE = timedelta(hours=1)  # a file that no commit names is a killed write
 def vacuum(log: Log, keep: timedelta) -> list[Path]:
     """Delete the table's files that count at no version younger than `keep`, and drafts of killed writers; give them."""
     now = datetime.now(UTC)
-    with told(f"vacuuming {log.home}"):
+    with translated_errors(f"vacuuming {log.home}"):
         found = {p.relative_to(log.home).as_posix(): p for p in log.home.glob("*=*/**/*.parquet")}
         drafts = [p for p in (log.home / "_delta_log").iterdir() if "#" in p.name or p.suffix == ".tmp"]
         ages = {
@@ -31,7 +31,7 @@ def vacuum(log: Log, keep: timedelta) -> list[Path]:
     base = max((c.version for c in log.commits() if c.at <= now - keep), default=-1)
     needed, ever = log.named_since(base), log.named_since(-1)
     deleted: list[Path] = []
-    with told(f"vacuuming {log.home}"):
+    with translated_errors(f"vacuuming {log.home}"):
         for name, path in found.items():
             if path in ages and name not in needed and (name in ever or ages[path] >= _DRAFT_AGE):
                 path.unlink(missing_ok=True)

@@ -352,7 +352,7 @@ def _(hours, refused, result):
         [
             *(mo.callout(mo.md(told), kind="warn") for told in result.warnings),
             mo.md(f"""
-    Round trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
+    Sweep trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
     {figures["funding_usd"]:+,.2f} USD funding, {figures["fees_usd"]:+,.2f} USD fees, **{figures["net_usd"]:+,.2f}
     USD net**. The deepest fall from a peak was {-figures["max_drawdown_usd"]:,.2f} USD. Fingerprint of rows and
     code: `{result.fingerprint[:16]}`; the same again gives the same figures.

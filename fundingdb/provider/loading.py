@@ -17,8 +17,8 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.provider import instants, names
-from fundingdb.provider.names import WHO, Chosen, Market
-from fundingdb.provider.picture import KEEPS, Picture
+from fundingdb.provider.names import WHO, Chosen, LoadedMarket
+from fundingdb.provider.picture import KEEPS, LakeView
 from fundingdb.provider.rows import gathered
 from fundingdb.schema import TIME
 from fundingdb.window import Window, instant
@@ -34,7 +34,7 @@ _HALF = 5e-7  # half a microsecond: instants are whole ones, doubles are a littl
 class Loaded:
     """The rows of one load and their names; raises UnknownName for chosen names the lake does not have."""
 
-    def __init__(self, picture: Picture, window: Window, chosen: Chosen) -> None:
+    def __init__(self, picture: LakeView, window: Window, chosen: Chosen) -> None:
         self.picture, self.window, self.chosen = picture, window, chosen
         self.start, self.stop = window.start.timestamp(), window.stop.timestamp()
         self.spans: dict[tuple[str, str], tuple[int, int]] = {}  # (exchange, token) -> rows, as asked so far
@@ -43,8 +43,10 @@ class Loaded:
         self._named = names.named(self._markets, self._classes)
         self._exchanges = {market.exchange for market in self._markets}
         self._paired: dict[str, list[str]] = {}
-        self._everywhere: list[Market] = []
-        self._absent: dict[str, dict[str, Market]] | None = None  # names without rows here, read when missed
+        self._everywhere: list[LoadedMarket] = []
+        self._absent: dict[str, dict[str, LoadedMarket]] | None = (
+            None  # names without rows here, read when missed
+        )
         for exchange in chosen.exchanges or ():
             self.exchange(exchange)
         for token in chosen.tokens or ():
@@ -71,7 +73,7 @@ class Loaded:
         self.keeps: list[float] = self._keep.tolist()
         lows = [0, *np.cumsum([cut.stop - cut.start for cut in cuts], dtype=np.int64).tolist()]
         self._markets = [
-            Market(*found.series[i][:4], low, high)
+            LoadedMarket(*found.series[i][:4], low, high)
             for i, (low, high) in zip(regular, pairwise(lows), strict=True)
         ]
 
@@ -88,7 +90,7 @@ class Loaded:
         self.spans[exchange, token] = market.low, market.high
         return market.low, market.high
 
-    def market(self, exchange: str, token: str) -> Market:
+    def market(self, exchange: str, token: str) -> LoadedMarket:
         """The market a token stands for on an exchange; without rows where the lake has none in this span."""
         market = self._named.get(token, {}).get(exchange)
         if market is None:
@@ -124,13 +126,13 @@ class Loaded:
                 raise BadCall(f"exchange {name} was not loaded: load_data was limited to {loaded}")
         return name
 
-    def _all(self) -> list[Market]:
+    def _all(self) -> list[LoadedMarket]:
         self._lake()
         return self._everywhere
 
-    def _lake(self) -> dict[str, dict[str, Market]]:
+    def _lake(self) -> dict[str, dict[str, LoadedMarket]]:
         if self._absent is None:
-            self._everywhere = [Market(**row) for row in self.picture.names().iter_rows(named=True)]
+            self._everywhere = [LoadedMarket(**row) for row in self.picture.names().iter_rows(named=True)]
             markets = [m for m in self._everywhere if self.chosen.has(m)]
             self._absent = names.named(markets, names.classes(markets) | self._classes)
         return self._absent
@@ -189,7 +191,9 @@ class Loaded:
 
     # ---- rows
 
-    def settled(self, market: Market, start: datetime, end: datetime) -> list[tuple[datetime, float | None]]:
+    def settled(
+        self, market: LoadedMarket, start: datetime, end: datetime
+    ) -> list[tuple[datetime, float | None]]:
         """Time and interval_hours (None: unknown) of the regular payments in (start, end] and the one before, in order."""
         low = max(market.low, bisect_right(self.times, start.timestamp(), market.low, market.high) - 1)
         high = bisect_right(self.times, end.timestamp(), market.low, market.high)
@@ -199,7 +203,7 @@ class Loaded:
             found.append((instant(self.times[row], "settlement"), None if hours != hours else hours))  # noqa: PLR0124
         return found
 
-    def known(self, at: pl.Series, market: Market, longer: float = 0.0) -> pl.DataFrame:
+    def known(self, at: pl.Series, market: LoadedMarket, longer: float = 0.0) -> pl.DataFrame:
         """What is known at Unix seconds, or was up to `longer` seconds before: a row each, nulls where nothing was.
 
         Columns rate_1h, funding_time (Unix seconds), fresh (known at that instant itself).
@@ -248,7 +252,7 @@ class Loaded:
         return pl.DataFrame([pl.Series(name, told[name], dtype) for name, dtype in _SUMMARY.items()])
 
     def _counted(
-        self, market: Market
+        self, market: LoadedMarket
     ) -> tuple[int, datetime | None, datetime | None, list[float], int, float]:
         """Payments, first, last, interval_hours, holes and hole_hours of a market."""
         time, code = self._time[market.low : market.high], self._code[market.low : market.high]

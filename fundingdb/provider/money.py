@@ -13,7 +13,7 @@ from fundingdb.window import YEAR_HOURS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fundingdb.provider.names import Market
+    from fundingdb.provider.names import LoadedMarket
 
 _LATE = 0.5  # of an interval: a settlement so much later than due makes a hole, as in sql/gaps.sql
 
@@ -68,7 +68,7 @@ def unpaid(paid: Sequence[tuple[datetime, float | None]], start: datetime, end: 
 
 
 def summary(
-    paid: pl.DataFrame, legs: Mapping[str, tuple[Market, Unpaid]], span_hours: float, notional: float
+    paid: pl.DataFrame, legs: Mapping[str, tuple[LoadedMarket, Unpaid]], span_hours: float, notional: float
 ) -> pl.DataFrame:
     """A row a leg and one for both, of the rows of `carry` and what each leg lacks: see `carry_summary`."""
     both = Unpaid(

@@ -14,7 +14,7 @@ WHO = ("exchange", "asset_class", "base", "symbol")
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class LoadedMarket:
     """One market and its rows [low, high)."""
 
     exchange: str
@@ -42,7 +42,7 @@ class Chosen:
         parts = (", ".join(self.exchanges or ()), ", ".join(self.tokens or ()), self.asset_class or "")
         return "; ".join(part for part in parts if part) or "nothing"
 
-    def has(self, market: Market) -> bool:
+    def has(self, market: LoadedMarket) -> bool:
         """Whether a market is among what was chosen."""
         return (
             (self.exchanges is None or market.exchange in self.exchanges)
@@ -51,7 +51,7 @@ class Chosen:
         )
 
 
-def classes(markets: Iterable[Market]) -> dict[str, str]:
+def classes(markets: Iterable[LoadedMarket]) -> dict[str, str]:
     """The asset class that a base stands for."""
     found: dict[str, str] = {}
     for market in markets:
@@ -60,9 +60,9 @@ def classes(markets: Iterable[Market]) -> dict[str, str]:
     return found
 
 
-def named(markets: Sequence[Market], meant: Mapping[str, str]) -> dict[str, dict[str, Market]]:
+def named(markets: Sequence[LoadedMarket], meant: Mapping[str, str]) -> dict[str, dict[str, LoadedMarket]]:
     """Token -> exchange -> market: bases first, then symbols that are no base."""
-    found: dict[str, dict[str, Market]] = {}
+    found: dict[str, dict[str, LoadedMarket]] = {}
     for market in sorted(markets, key=lambda m: (":" in m.symbol, m.symbol)):
         if market.asset_class == meant[market.base]:
             found.setdefault(market.base, {}).setdefault(market.exchange, market)

@@ -27,7 +27,7 @@ VIEWS = frozenset({"funding", "funding_ranges", "carry", "identity_checks"})
 
 
 @dataclass
-class Picture:
+class LakeView:
     """The files of one version (table -> paths), and what was known of them at `known_by` (None: all)."""
 
     listed: Mapping[str, Sequence[Path]]

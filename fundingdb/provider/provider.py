@@ -28,8 +28,8 @@ from fundingdb.errors import BadCall, BadWindow, UnknownName, VersionGone
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.provider import fingerprint, instants, money
 from fundingdb.provider.loading import Loaded
-from fundingdb.provider.names import Chosen, Market
-from fundingdb.provider.picture import Picture
+from fundingdb.provider.names import Chosen, LoadedMarket
+from fundingdb.provider.picture import LakeView
 from fundingdb.provider.rows import gathered
 from fundingdb.schema import ASSET_CLASSES, TIME
 from fundingdb.settings import default_warehouse
@@ -122,7 +122,7 @@ class FundingRateBacktestDataProvider:
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
             raise VersionGone(f"{folder}: nothing was committed by as_of {self._as_of.isoformat()}")
-        self._rows = Loaded(Picture(listed, committed, self._known_by), span, chosen)
+        self._rows = Loaded(LakeView(listed, committed, self._known_by), span, chosen)
         return self.get_data_summary()
 
     # ---- one instant
@@ -353,13 +353,13 @@ class FundingRateBacktestDataProvider:
         }
         return money.summary(paid, lost, (last - first) / HOUR, notional)
 
-    def _legs(self, token: str, long: str, short: str) -> list[Market]:
+    def _legs(self, token: str, long: str, short: str) -> list[LoadedMarket]:
         legs = [self._settling(exchange, token) for exchange in (long, short)]
         if legs[0].base != legs[1].base:
             raise BadCall(f"{token} is {legs[0].base} on {long} and {legs[1].base} on {short}: not one asset")
         return legs
 
-    def _settling(self, exchange: str, token: str) -> Market:
+    def _settling(self, exchange: str, token: str) -> LoadedMarket:
         """The market, of an exchange with settlements."""
         try:
             return (self._rows or _none()).market(exchange, token)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fundingdb.charts.chart import Bars, Curve, Guide, Period, Span, bars, lines
+from fundingdb.charts.chart import BarPosition, BarSeries, Curve, Guide, Span, bars, lines
 from fundingdb.charts.text import asset, day, percent
 
 if TYPE_CHECKING:
@@ -83,18 +83,18 @@ def daily(result: Result, span: Span) -> tuple[str, str]:
         .with_columns(until=pl.col("period").dt.offset_by(every))
     )
     periods = [
-        Period(max(0.0, _hour(span, a)), min(span.hours, _hour(span, b)), _name(a, b))
+        BarPosition(max(0.0, _hour(span, a)), min(span.hours, _hour(span, b)), _name(a, b))
         for a, b in by.select("period", "until").rows()
     ]
     stack = [
-        Bars(name, look, by[column].cast(pl.Float64).to_numpy())
+        BarSeries(name, look, by[column].cast(pl.Float64).to_numpy())
         for name, look, column in (
             ("funding of long legs", "long", "long"),
             ("funding of short legs", "short", "short"),
             ("fees", "fees", "fees"),
         )
     ]
-    total = Bars("net", "net", by["net"].cast(pl.Float64).to_numpy())
+    total = BarSeries("net", "net", by["net"].cast(pl.Float64).to_numpy())
     chart = bars(span, periods, stack, total, label=f"{word} PnL by leg", unit="USD")
     return word, keys([*stack, total]) + chart
 
@@ -147,7 +147,7 @@ def _spread(result: Result, span: Span, kind: str, base: str, guides: list[Guide
     return f"<section><h3>{asset(kind, base)}</h3>{chart}</section>"
 
 
-def keys(series: list[Curve] | list[Bars]) -> str:
+def keys(series: list[Curve] | list[BarSeries]) -> str:
     """The legend; the script reads the names for its read-out from it."""
     return f'<ul class="keys">{"".join(f"<li class={chr(34)}{s.look}{chr(34)}>{s.name}</li>" for s in series)}</ul>'
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from fundingdb.backtest.result import FIGURES
 from fundingdb.charts.heat import Shade, colour_step, legend, shaded
-from fundingdb.charts.table import Cell, Column, figures, money, table
+from fundingdb.charts.table import Cell, TableColumn, figures, money, table
 from fundingdb.charts.text import number, percent, safe
 from fundingdb.report.frame import Section, page
 from fundingdb.report.tables import figure_list, parameters
@@ -108,7 +108,7 @@ def _points(axes: list[str], ranked: pl.DataFrame) -> str:
     return left + table("Points, the best first", columns, cells)
 
 
-def _column(name: str) -> Column:
+def _column(name: str) -> TableColumn:
     unit = {"usd": "USD", "fraction a year": "% a year", "fraction": "%", "hours": "h"}.get(
         FIGURES[name][0], ""
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.backtest.result import FIGURES
-from fundingdb.charts.table import Column, figures, money, rate, table
+from fundingdb.charts.table import TableColumn, figures, money, rate, table
 from fundingdb.charts.text import asset, decimals_for, figure, instant, minute, number, percent, safe
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fundingdb.backtest.result import Result, Settings
 
 _ROWS = 1000
-_PAIR = (Column("asset"), Column("long"), Column("short"))
+_PAIR = (TableColumn("asset"), TableColumn("long"), TableColumn("short"))
 _SETTINGS = {
     "start": "UTC",
     "end": "UTC, exclusive",
@@ -58,7 +58,12 @@ def parameters(settings: Settings, varied: Sequence[str] = ()) -> str:
         )
         for f in fields(settings)
     ]
-    return table("Parameters", [Column("name"), Column("value"), Column("meaning")], rows, sortable=False)
+    return table(
+        "Parameters",
+        [TableColumn("name"), TableColumn("value"), TableColumn("meaning")],
+        rows,
+        sortable=False,
+    )
 
 
 def _setting(name: str, value: object) -> str:
@@ -97,8 +102,8 @@ def legs(result: Result) -> str:
         .sort("exchange", "leg")
     )
     columns = [
-        Column("exchange"),
-        Column("leg"),
+        TableColumn("exchange"),
+        TableColumn("leg"),
         *(figures(name, "USD") for name in ("funding", "fees", "net", "worst day", "best day")),
         figures("days"),
     ]
@@ -125,10 +130,10 @@ def exposure(result: Result) -> str:
         for exchange, mean, most in rows
     ]
     columns = [
-        Column("exchange"),
+        TableColumn("exchange"),
         figures("mean", "USD"),
         figures("most", "USD"),
-        Column("mean, filled; most, outlined"),
+        TableColumn("mean, filled; most, outlined"),
     ]
     return table("Exposure by exchange", columns, cells)
 
@@ -157,14 +162,14 @@ def trades(result: Result) -> str:
             f"those with the least gain or loss, {number(rest, sign=True)} USD net in all.</p>"
         )
     columns = [
-        Column("asset"),
+        TableColumn("asset"),
         *(figures(name, "USD") for name in ("net", "funding", "fees")),
-        Column("long"),
-        Column("short"),
-        *(Column(name, "UTC") for name in ("entered", "exited")),
+        TableColumn("long"),
+        TableColumn("short"),
+        *(TableColumn(name, "UTC") for name in ("entered", "exited")),
         figures("held", "h"),
         *(figures(name, "% a year") for name in ("entry spread", "exit spread")),
-        Column("exit"),
+        TableColumn("exit"),
         *(figures(name, "USD") for name in ("long funding", "short funding")),
         figures("payments"),
         figures("unknown", "h"),
@@ -201,11 +206,11 @@ def decisions(result: Result) -> str:
         said += f" The table leaves out {len(rows) - _ROWS:,} (--decisions FILE writes all): {_counts(ranked.slice(_ROWS))}."
         rows = ranked.head(_ROWS).sort("place").drop("place")
     columns = [
-        Column("hour", "UTC"),
-        Column("action"),
+        TableColumn("hour", "UTC"),
+        TableColumn("action"),
         *_PAIR,
         figures("spread", "% a year"),
-        Column("reason"),
+        TableColumn("reason"),
     ]
     cells = (
         [

@@ -14,7 +14,7 @@ import polars as pl
 from fundingdb.catalog.catalog import connect
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.registry import fetcher
-from fundingdb.ingest.collector import Collector, Report
+from fundingdb.ingest.collector import Collector, CollectReport
 from fundingdb.ingest.ledger import due
 from fundingdb.lake import Lake
 from fundingdb.simulator import Faults, Simulator, World
@@ -32,14 +32,14 @@ _MARK = "simulated.txt"  # tells a demo warehouse from one that must not be dele
 
 
 @dataclass(slots=True)
-class Result:
+class DemoResult:
     """What the demo did and how the lake compares with the world; `differences` names the first rows that differ."""
 
     seconds: float
     payments: int
     snapshots: int
     faults: dict[str, int]
-    report: Report
+    report: CollectReport
     differences: list[str] = field(default_factory=list)
 
     @property
@@ -79,7 +79,7 @@ class Demo:
     warehouse: Path
     days: int
 
-    def run(self, say: Callable[[str], object]) -> Result:
+    def run(self, say: Callable[[str], object]) -> DemoResult:
         """Run it; `say` hears of the steps. Raises BadCall for a folder that is not a demo's."""
         self._clear()
         begin = datetime.now(UTC)
@@ -92,11 +92,11 @@ class Demo:
             struck = {str(kind): count for kind, count in sorted(simulator.faults.hit.items())}
         seconds = (datetime.now(UTC) - begin).total_seconds()
         report.failures += snapshot.failures
-        return Result(seconds, found, snapshot.snapshots, struck, report, differences)
+        return DemoResult(seconds, found, snapshot.snapshots, struck, report, differences)
 
     async def _collect(
         self, env: dict[str, str], window: Window, say: Callable[[str], object]
-    ) -> tuple[Report, Report]:
+    ) -> tuple[CollectReport, CollectReport]:
         lake = Lake(self.warehouse)
         async with Engine(env={**os.environ, **env}) as engine:
             collector = Collector(lake, self.warehouse, engine)

@@ -36,7 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class SimulatedPayment:
     """One settled payment: its stamp as published (ms), its hour (since 1970), rate and premium in ticks."""
 
     stamp: int
@@ -90,7 +90,7 @@ class World:
         self._listings = {(x.exchange, x.symbol): x for x in listings(self.tokens)}
         self._restated: dict[tuple[str, str, int], int] = {}
         self._dropped: set[tuple[str, str, int]] = set()
-        self._chunks: dict[tuple[str, str, int], list[Payment]] = {}
+        self._chunks: dict[tuple[str, str, int], list[SimulatedPayment]] = {}
         self._lock = Lock()
 
     # what is listed
@@ -153,7 +153,7 @@ class World:
 
     def payments(
         self, listing: Listing, first_ms: int, last_ms: int, late_ms: int = 0, *, most: int = 0
-    ) -> list[Payment]:
+    ) -> list[SimulatedPayment]:
         """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays them.
 
         `most` > 0 gives the oldest so many, `most` < 0 the newest, 0 all.
@@ -164,7 +164,7 @@ class World:
         first_ms = max(first_ms, ms_of(self.listed_at(listing)))
         # a stamp lies at most an hour after its own hour
         chunks = range((first_ms // HOUR_MS - 1) // _CHUNK, last_ms // HOUR_MS // _CHUNK + 1)
-        parts: list[list[Payment]] = []
+        parts: list[list[SimulatedPayment]] = []
         count = 0
         for chunk in chunks if most >= 0 else reversed(chunks):
             rows = self._chunk(exchange, symbol, chunk)
@@ -176,7 +176,7 @@ class World:
         found = list(chain.from_iterable(parts if most >= 0 else reversed(parts)))
         return found[:most] if most > 0 else found[most:]
 
-    def _chunk(self, exchange: str, symbol: str, chunk: int) -> list[Payment]:
+    def _chunk(self, exchange: str, symbol: str, chunk: int) -> list[SimulatedPayment]:
         key = (exchange, symbol, chunk)
         found = self._chunks.get(key)
         if found is None:
@@ -188,7 +188,7 @@ class World:
                 self._chunks[key] = found
         return found
 
-    def _made(self, listing: Listing, hours: range) -> Iterator[Payment]:
+    def _made(self, listing: Listing, hours: range) -> Iterator[SimulatedPayment]:
         exchange, symbol = listing.exchange, listing.symbol
         if listing.status == "prelisted":
             return
@@ -212,7 +212,7 @@ class World:
             if ticks is None:
                 ticks = _ticks(listing, average, interval, chance)
             stamp = hour * HOUR_MS + _lateness_ms(exchange, chance >> 20)
-            yield Payment(stamp, hour, ticks, round(average * 10**10))
+            yield SimulatedPayment(stamp, hour, ticks, round(average * 10**10))
 
     def interval(self, listing: Listing, hour: int) -> int:
         """Hours over which the payment of `hour` accrued."""
@@ -357,7 +357,7 @@ def _ticks(listing: Listing, premium: float, interval: int, chance: int) -> int:
     return round(exact)
 
 
-def _stamp(payment: Payment) -> int:
+def _stamp(payment: SimulatedPayment) -> int:
     return payment.stamp
 
 

@@ -46,7 +46,7 @@ _WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The body of one good answer, when it was received (UTC), the seconds that its last try took, and how many tries."""
 
     body: bytes
@@ -65,7 +65,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _RawResponse:
     status: int
     headers: httpx.Headers
     body: bytes
@@ -104,7 +104,7 @@ class Engine:
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
-    async def ask(self, fetcher: Fetcher, request: Request) -> Answer:
+    async def ask(self, fetcher: Fetcher, request: Request) -> Response:
         """The answer to `request`; each try pays its weight.
 
         Lost connections, time-outs, cut or HTML bodies, 5xx and 429 are tried again, with jittered back-off; a 429 pauses
@@ -125,8 +125,8 @@ class Engine:
                 else:
                     got = await self._try(fetcher, prepared, where)
                 received, seconds = self._now(), self._clock() - began
-            if isinstance(got, _Said):
-                return Answer(got.body, received, seconds, tried)
+            if isinstance(got, _RawResponse):
+                return Response(got.body, received, seconds, tried)
             error, headers = got
             wait = _retry_after(headers, received)
             if isinstance(error, RateLimited):
@@ -138,7 +138,7 @@ class Engine:
 
     async def _try(
         self, fetcher: Fetcher, prepared: httpx.Request, where: str
-    ) -> _Said | tuple[FundingdbError, httpx.Headers]:
+    ) -> _RawResponse | tuple[FundingdbError, httpx.Headers]:
         """A good answer, or what is wrong and the headers that came with it."""
         try:
             said = await self._send(prepared, where)
@@ -149,13 +149,13 @@ class Engine:
 
     async def _call(
         self, fetcher: Fetcher, request: Request, where: str
-    ) -> _Said | tuple[FundingdbError, httpx.Headers]:
+    ) -> _RawResponse | tuple[FundingdbError, httpx.Headers]:
         """As `_try`, for a fetcher that asks by itself."""
         if fetcher.call is None:
             raise BadCall(f"{where}: has no call of its own")
         try:
             async with asyncio.timeout(self._timeouts.total):
-                return _Said(200, httpx.Headers(), await fetcher.call(request))
+                return _RawResponse(200, httpx.Headers(), await fetcher.call(request))
         except TimeoutError:
             return Unreachable(f"{where}: time-out"), httpx.Headers()
         except FundingdbError as error:
@@ -191,7 +191,7 @@ class Engine:
             raise BadCall(
                 f"{fetcher.exchange} {request.endpoint}: {path!r} is no plain path; quote the symbol"
             )
-        name = url_variable(fetcher.told_by)
+        name = url_variable(fetcher.source)
         own = self._env.get(name)
         base = (own or request.base_url or _base_for(fetcher, self._env)).rstrip("/")
         try:
@@ -229,7 +229,7 @@ class Engine:
             )
         return self._clients[loopback]
 
-    async def _send(self, prepared: httpx.Request, where: str) -> _Said:
+    async def _send(self, prepared: httpx.Request, where: str) -> _RawResponse:
         """One try; raises Unreachable without the library's error behind it, which may show addresses and headers."""
         client = self._client(loopback=prepared.url.host in _LOOPBACK)
         try:
@@ -257,9 +257,9 @@ class Engine:
             raise Unreachable(f"{where}: the proxy of the environment (HTTPS_PROXY) refused") from None
         except httpx.TransportError:
             raise Unreachable(f"{where}: connection lost before the answer was whole") from None
-        return _Said(answer.status_code, answer.headers, bytes(body))
+        return _RawResponse(answer.status_code, answer.headers, bytes(body))
 
-    def _meaning(self, fetcher: Fetcher, where: str, said: _Said) -> FundingdbError | None:
+    def _meaning(self, fetcher: Fetcher, where: str, said: _RawResponse) -> FundingdbError | None:
         """None for an answer; else what is wrong with it."""
         good = 200 <= said.status < 300
         if good and _is_cut(said.body):
@@ -272,7 +272,7 @@ class Engine:
         return None if good else _by_status(where, said)
 
 
-def _by_status(where: str, said: _Said) -> FundingdbError:
+def _by_status(where: str, said: _RawResponse) -> FundingdbError:
     """What a status means where the fetcher does not know better."""
     if said.status == 429:
         return RateLimited(f"{where}: too many requests (429)")
@@ -296,7 +296,7 @@ def _is_cut(body: bytes) -> bool:
     return False
 
 
-def _excerpt(said: _Said) -> str:
+def _excerpt(said: _RawResponse) -> str:
     text = " ".join(said.body[:400].decode("utf-8", "replace").split())
     return repr(text if len(text) <= 120 else text[:117] + "...") if text else "no text"
 

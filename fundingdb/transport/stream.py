@@ -27,7 +27,7 @@ from fundingdb.errors import (
     RetryLater,
     Unreachable,
 )
-from fundingdb.fetchers.contract import Asked, Live
+from fundingdb.fetchers.contract import Live, ResponseContext
 from fundingdb.settings import stream_url_variable
 from fundingdb.transport.http import USER_AGENT
 
@@ -44,7 +44,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NewestRow:
     """The newest row of one market (in the order of SNAPSHOTS, no month) and the frame it stood in."""
 
     row: dict[str, object]
@@ -53,10 +53,10 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Taken:
+class Frames:
     """What came since the last `take`: the newest state by symbol, and counts."""
 
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, NewestRow] = field(default_factory=dict)
     frames: int = 0
     bytes: int = 0
     bad: int = 0
@@ -86,7 +86,7 @@ class Feed:
     listing: dict[str, Market] = field(default_factory=dict)
     failure: FundingdbError | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _taken: Taken = field(default_factory=Taken)
+    _taken: Frames = field(default_factory=Frames)
     _listed_at: float | None = None
     _chosen: frozenset[str] = frozenset()
     _bad_in_a_row: int = 0
@@ -122,12 +122,12 @@ class Feed:
         """Whether a rate came since the last `take`."""
         return bool(self._taken.seen)
 
-    def take(self) -> Taken:
+    def take(self) -> Frames:
         """What came since the last call."""
-        taken, self._taken = self._taken, Taken()
+        taken, self._taken = self._taken, Frames()
         return taken
 
-    def give_back(self, taken: Taken) -> None:
+    def give_back(self, taken: Frames) -> None:
         """Undo a `take`: what is newer by now stays."""
         self._taken.seen = taken.seen | self._taken.seen
 
@@ -204,7 +204,7 @@ class Feed:
         self._taken.bytes += len(frame)
         self._taken.first_at = self._taken.first_at or at
         try:
-            rows = self.live.parse(frame, Asked(at=at, markets=self.listing))
+            rows = self.live.parse(frame, ResponseContext(at=at, markets=self.listing))
         except BadPayload as error:
             error.body = frame
             self._bad(error)
@@ -221,7 +221,7 @@ class Feed:
             symbol, observed_at = row["symbol"], row["observed_at"]
             before = seen.get(symbol)
             if symbol in self._chosen and (before is None or before.observed_at <= observed_at):
-                seen[symbol] = Seen(row, observed_at, frame)
+                seen[symbol] = NewestRow(row, observed_at, frame)
         return True
 
     def _bad(self, error: BadPayload) -> None:

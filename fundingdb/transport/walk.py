@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from fundingdb.errors import BadCall, BadPayload, SchemaError, WalkNotProven
-from fundingdb.fetchers.contract import Asked, Fetcher, Market
+from fundingdb.fetchers.contract import Fetcher, Market, ResponseContext
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
 from fundingdb.transport.paging import Page, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fundingdb.fetchers.contract import Request, Round
-    from fundingdb.transport.http import Answer, Engine
+    from fundingdb.fetchers.contract import Request, Sweep
+    from fundingdb.transport.http import Engine, Response
     from fundingdb.window import Window
 
 _PAGES = 50  # of one list of markets
 
 
 @dataclass(slots=True)
-class Got:
+class Fetched:
     """Rows of one ask and what they took; `asked_at` is the instant the first answer came."""
 
     frame: pl.DataFrame
@@ -34,7 +34,7 @@ class Got:
     seconds: float = 0.0
     asked_at: datetime | None = None
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Response) -> None:
         """Count one answer."""
         self.pages += 1
         self.bytes += len(answer.body)
@@ -49,7 +49,7 @@ class Source:
     fetcher: Fetcher
     engine: Engine = field(repr=False)
 
-    async def history(self, market: Market, window: Window) -> Got:
+    async def history(self, market: Market, window: Window) -> Fetched:
         """FUNDING rows of `market` with funding_time in `window`, in order of time, proven whole.
 
         Empty means that the exchange has none there. Raises BadCall for a source without history, WalkNotProven,
@@ -58,7 +58,7 @@ class Source:
         history = self.fetcher.history
         if history is None:
             raise BadCall(f"{self.fetcher.exchange} has no funding history; collect its snapshots instead")
-        got = Got(FUNDING.empty())
+        got = Fetched(FUNDING.empty())
         frames: list[pl.DataFrame] = []
         walker = walk(history.paging, window, timedelta(hours=market.interval_hours or 1))
         step = next(walker, None)
@@ -66,8 +66,8 @@ class Source:
             request = history.request(market, *step)
             answer = await self.engine.ask(self.fetcher, request)
             got.add(answer)
-            asked = Asked(at=answer.received_at, market=market, request=request)
-            frames.append(_read(self.fetcher, FUNDING, history.parse, answer.body, asked))
+            context = ResponseContext(at=answer.received_at, market=market, request=request)
+            frames.append(_read(self.fetcher, FUNDING, history.parse, answer.body, context))
             cursor = history.next_cursor(answer.body) if history.next_cursor else None
             try:
                 step = walker.send(Page(frames[-1]["funding_time"].to_list(), cursor))
@@ -79,32 +79,32 @@ class Source:
             got.frame = rows.unique(list(FUNDING.key), keep="last", maintain_order=True).sort("funding_time")
         return got
 
-    async def current(self, markets: Mapping[str, Market]) -> Got:
+    async def current(self, markets: Mapping[str, Market]) -> Fetched:
         """SNAPSHOTS rows of all trading markets, one per symbol, as of now."""
         return await self._round("current", SNAPSHOTS, markets)
 
-    async def markets(self) -> Got:
+    async def markets(self) -> Fetched:
         """MARKETS rows of all perpetuals the source lists, delisted ones included."""
         return await self._round("markets", MARKETS, {})
 
     async def _round(
         self, what: Literal["current", "markets"], table: Table, markets: Mapping[str, Market]
-    ) -> Got:
+    ) -> Fetched:
         side = self.fetcher.current if what == "current" else self.fetcher.markets
         requests = side.requests(list(markets.values()))
-        got = Got(table.empty())
+        got = Fetched(table.empty())
         lists = await asyncio.gather(*(self._one(table, side, r, markets, got) for r in requests))
         if frames := [frame for pages in lists for frame in pages]:
-            got.frame = side.together(_together(table, frames))
+            got.frame = side.combine(_together(table, frames))
         return got
 
     async def _one(
         self,
         table: Table,
-        side: Round,
+        side: Sweep,
         request: Request,
         markets: Mapping[str, Market],
-        got: Got,
+        got: Fetched,
     ) -> list[pl.DataFrame]:
         """The rows of one list, page by page."""
         frames: list[pl.DataFrame] = []
@@ -114,26 +114,26 @@ class Source:
                 raise WalkNotProven(f"{self.fetcher.exchange} {request.endpoint}: more than {_PAGES} pages")
             answer = await self.engine.ask(self.fetcher, page)
             got.add(answer)
-            asked = Asked(at=answer.received_at, markets=markets, request=page)
-            frames.append(_read(self.fetcher, table, side.parse, answer.body, asked))
-            page = side.more(page, answer.body)
+            context = ResponseContext(at=answer.received_at, markets=markets, request=page)
+            frames.append(_read(self.fetcher, table, side.parse, answer.body, context))
+            page = side.next_page(page, answer.body)
         return frames
 
 
 def _read(
     fetcher: Fetcher,
     table: Table,
-    parse: Callable[[bytes, Asked], pl.DataFrame],
+    parse: Callable[[bytes, ResponseContext], pl.DataFrame],
     body: bytes,
-    asked: Asked,
+    context: ResponseContext,
 ) -> pl.DataFrame:
     try:
-        return table.check(parse(body, asked))
+        return table.check(parse(body, context))
     except BadPayload as error:
         error.body = body
         raise
     except SchemaError as error:
-        endpoint = asked.request.endpoint if asked.request else table.name
+        endpoint = context.request.endpoint if context.request else table.name
         bad = BadPayload(fetcher.exchange, endpoint, "(rows)", str(error))
         bad.body = body
         raise bad from error

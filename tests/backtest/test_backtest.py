@@ -135,7 +135,7 @@ def asked(draw):
 
 def pairable(rows, settings) -> bool:
     """Whether some asset is on two exchanges in the span, or shortly before, so that a rate may count; else a run is refused."""
-    longest = max(r["interval_hours"] or 0 for r in rows)
+    longest = max((r["interval_hours"] or 0 for r in rows), default=0)
     reach = settings.start - (ceil(longest) + 1) * HOUR
     last = {}
     for r in rows:

@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from fundingdb.fetchers.contract import Asked, Market, Request
+from fundingdb.fetchers.contract import Market, Request, ResponseContext
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
@@ -133,7 +133,7 @@ def page(name: str) -> tuple[bytes, list[Any], int]:
     for key in where:
         rows = rows[key]
     recorded = [row | ({"symbol": symbol} if name == "binance-coinm" else {}) for row in rows]
-    first = fetcher(name).history.parse(body_of(answer, where, recorded), Asked(AT, market(name)))
+    first = fetcher(name).history.parse(body_of(answer, where, recorded), ResponseContext(AT, market(name)))
     newest = int(first["funding_time"].max().timestamp() * 1000)
     full = []
     for n in range(count):
@@ -171,7 +171,7 @@ def plain(body: bytes, where: tuple[str, ...]) -> pl.DataFrame:
 
 
 def ours(name: str, body: bytes) -> pl.DataFrame:
-    return FUNDING.check(fetcher(name).history.parse(body, Asked(AT, market(name))))
+    return FUNDING.check(fetcher(name).history.parse(body, ResponseContext(AT, market(name))))
 
 
 def theirs(name: str, body: bytes) -> Callable[[], list[Any]] | None:
@@ -216,7 +216,7 @@ def bridge(name: str, body: bytes) -> Callable[[], pl.DataFrame] | None:
     request = Request(
         "fetch_funding_rate_history", "/", json={"symbol": symbol, "since": None, "limit": None, "params": {}}
     )
-    asked = Asked(
+    asked = ResponseContext(
         AT + timedelta(days=1), Market(name, PAGES[name][6], "BTC", "USDT", "crypto", native_id=symbol)
     )
     return lambda: FUNDING.check(reading.history(name, VENUES[name].past, ask._work(request), asked))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadPayload, FundingdbError, SchemaError
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.registry import fetcher, names
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -410,14 +410,14 @@ def listed(exchange):
         pytest.skip("../shared (recorded answers, real series) is absent")
     folder = SHARED / "venues/payloads" / FOLDERS.get(exchange, exchange)
     body = (folder / LISTINGS[exchange, "current"]).read_bytes()
-    rows = MARKETS.check(fetcher(exchange).markets.parse(body, Asked(AT)))
+    rows = MARKETS.check(fetcher(exchange).markets.parse(body, ResponseContext(AT)))
     return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
 
 def read(case, body, at=None):
     market = fetcher(case.exchange).market(case.symbol) if case.symbol else None
     known = listed(case.exchange) if (case.exchange, case.what) in LISTINGS else {}
-    asked = Asked(at or SEEN.get(case.exchange, AT), market=market, markets=known)
+    asked = ResponseContext(at or SEEN.get(case.exchange, AT), market=market, markets=known)
     return TABLES[case.what].check(getattr(fetcher(case.exchange), case.what).parse(body, asked))
 
 

@@ -13,7 +13,7 @@ import pytest
 from fundingdb.cli import main
 from fundingdb.errors import BadPlugin
 from fundingdb.fetchers import registry as fetchers
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,11 +112,11 @@ def package(tmp_path, monkeypatch):
         ("version=1", 'version="1"', "version is an int from 1 up"),
         ("https://api.example.com", "api.example.com", "base_url is an http(s) address"),
         ('Budget("example", 60, 60)', "60", "budget is a Budget"),
-        ("markets=Round(", "markets=tuple(", "it can be imported (TypeError"),
+        ("markets=Sweep(", "markets=tuple(", "it can be imported (TypeError"),
         (
-            "current=Round(lambda _known: [], ",
-            "current=Round([], ",
-            "requests, parse, together and more of current",
+            "current=Sweep(lambda _known: [], ",
+            "current=Sweep([], ",
+            "requests, parse, combine and next_page of current",
         ),
         ("Backward(100, open_start=True)", "100", "history.paging is one of"),
         ("ask, rates,", "ask, None,", "request and parse of history are functions"),
@@ -160,8 +160,8 @@ WRONG = [
         "column funding_rate is String, must be Float64",
     ),
     (
-        "return funding_rows(asked.market",
-        'return funding_rows(__import__("dataclasses").replace(asked.market, exchange="okx")',
+        "return funding_rows(context.market",
+        'return funding_rows(__import__("dataclasses").replace(context.market, exchange="okx")',
         "gives rows of its own",
     ),
     ('read.ms(r, "t")', "r[9]", "raises errors of fundingdb only (raised KeyError"),
@@ -174,7 +174,7 @@ def test_a_parse_that_gives_a_wrong_frame_names_package_and_rule(package, old, n
     package(MODULE.replace(old, new, 1))
     broken = fetchers.fetcher("example")
     with pytest.raises(BadPlugin) as refused:
-        broken.history.parse(json.dumps(ANSWER).encode(), Asked(AT, broken.market("BTC-PERP")))
+        broken.history.parse(json.dumps(ANSWER).encode(), ResponseContext(AT, broken.market("BTC-PERP")))
     assert "badly-made 0.1" in str(refused.value)
     assert rule in str(refused.value)
 

@@ -17,7 +17,7 @@ from fundingdb.catalog import catalog
 from fundingdb.cli import main
 from fundingdb.errors import BadCall, BadPayload, Refused, Unreachable
 from fundingdb.fetchers import hyperliquid
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.recorder import Recorder
@@ -25,7 +25,7 @@ from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator, World
 from fundingdb.transport.http import Engine
 from fundingdb.transport.schedule import Schedule
-from fundingdb.transport.stream import Feed, Seen, Taken
+from fundingdb.transport.stream import Feed, Frames, NewestRow
 from tests.worlds import NOW
 
 STREAMING = ("extended", "lighter", "hyperliquid")
@@ -239,7 +239,7 @@ def test_garbage_alone_ends_the_stream(home):
 def test_a_row_that_does_not_fit_the_table_is_kept_aside_and_the_others_are_written(home):
     place, one = home(), fetcher("lighter")
 
-    def parse(frame: bytes, asked: Asked) -> pl.DataFrame:
+    def parse(frame: bytes, asked: ResponseContext) -> pl.DataFrame:
         wrong = pl.when(symbol="BTC").then(-1.0).otherwise("open_interest")
         return one.live.parse(frame, asked).with_columns(open_interest=wrong)
 
@@ -254,7 +254,7 @@ def test_a_row_that_does_not_fit_the_table_is_kept_aside_and_the_others_are_writ
 def test_a_market_that_the_list_does_not_name_yet_makes_it_read_again(home):
     place, one, calls = home(), fetcher("lighter"), []
 
-    def parse(frame: bytes, asked: Asked) -> pl.DataFrame:
+    def parse(frame: bytes, asked: ResponseContext) -> pl.DataFrame:
         calls.append(frame)
         if len(calls) == 3:
             raise BadCall("lighter: frames give no symbol for market_id 999")
@@ -301,13 +301,13 @@ def test_frames_without_rates_give_no_rows(shared, exchange):
     control = [f for f in frames if b"connected" in f or b"pong" in f or b"subscriptionResponse" in f]
     assert control
     for frame in [*control, b'{"type":"pong"}' if exchange == "lighter" else b'{"channel":"pong"}']:
-        assert fetcher(exchange).live.parse(frame, Asked(at=NOW)).height == 0
+        assert fetcher(exchange).live.parse(frame, ResponseContext(at=NOW)).height == 0
 
 
 def test_an_error_of_the_stream_is_told_in_its_own_words():
     frame = b'{"error":{"code":30005,"message":"Invalid Channel"}}'
     with pytest.raises(BadPayload, match="Invalid Channel"):
-        fetcher("lighter").live.parse(frame, Asked(at=NOW))
+        fetcher("lighter").live.parse(frame, ResponseContext(at=NOW))
 
 
 def test_a_connection_is_renewed_with_a_fresh_list_of_markets_now_and_then():
@@ -338,10 +338,10 @@ def test_a_connection_is_renewed_with_a_fresh_list_of_markets_now_and_then():
 
 def test_what_could_not_be_written_comes_again_unless_newer_was_seen():
     def seen(rate):
-        return Seen({"funding_rate": rate}, NOW, b"")
+        return NewestRow({"funding_rate": rate}, NOW, b"")
 
     feed = Feed(fetcher("lighter"), fetcher("lighter").live, None, None, None)
-    feed._taken = Taken({"BTC": seen(1.0), "ETH": seen(2.0)})
+    feed._taken = Frames({"BTC": seen(1.0), "ETH": seen(2.0)})
     taken = feed.take()
     assert not feed.waiting
     feed._taken.seen["BTC"] = seen(3.0)

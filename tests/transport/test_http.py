@@ -31,7 +31,7 @@ R = Request("fundings", "/fundings", params=(("symbol", "xyz:A&B/../c d"), ("n",
 def fetcher(base_url="https://api.test/v1", refusal=None, **more):
     fields = {
         "exchange": "testex",
-        "told_by": "testex",
+        "source": "testex",
         "base_url": base_url,
         "base_for": None,
         "call": None,

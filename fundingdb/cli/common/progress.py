@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from fundingdb.ingest.collector import CollectReport
     from fundingdb.ingest.collector import Progress as Step
-    from fundingdb.ingest.collector import Report
 
 _SHOWN = 10
 
 
-class Bars:
+class ProgressBars:
     """A bar per exchange: windows done, rows, rows a second, time left; one closing line each where stderr is no terminal."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Bars:
             )
 
 
-def facts(report: Report) -> dict[str, object]:
+def facts(report: CollectReport) -> dict[str, object]:
     """The figures of a report under stable names."""
     return {
         "inserted": report.inserted,
@@ -87,7 +87,7 @@ def facts(report: Report) -> dict[str, object]:
     }
 
 
-def summary(report: Report, *, json: bool) -> None:
+def summary(report: CollectReport, *, json: bool) -> None:
     """Print what was done: one JSON object on stdout, or lines for people on stderr."""
     if json:
         sys.stdout.write(jsons.dumps(facts(report)) + "\n")
@@ -100,7 +100,7 @@ def summary(report: Report, *, json: bool) -> None:
     tell_failures(report)
 
 
-def tell_failures(report: Report) -> None:
+def tell_failures(report: CollectReport) -> None:
     """Say on stderr what failed and what a repeat will do."""
     for failure in report.failures[:_SHOWN]:
         where = (

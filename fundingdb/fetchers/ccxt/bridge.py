@@ -8,7 +8,7 @@ from fundingdb.errors import BadCall
 from fundingdb.fetchers.ccxt import reading
 from fundingdb.fetchers.ccxt.calls import HISTORY, MARKETS, Caller, offered, tested_version
 from fundingdb.fetchers.ccxt.venues import VENUES, venue
-from fundingdb.fetchers.contract import Budget, Fetcher, History, Request, Round
+from fundingdb.fetchers.contract import Budget, Fetcher, History, Request, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fundingdb.fetchers.ccxt.venues import Now, Past, Venue
-    from fundingdb.fetchers.contract import Asked, Market
+    from fundingdb.fetchers.contract import Market, ResponseContext
     from fundingdb.window import Window
 
 SOURCE = reading.SOURCE
@@ -59,25 +59,25 @@ def bridged(name: str) -> Fetcher:
 def _history(name: str, rules: Past) -> History:
     def request(market: Market, window: Window, cursor: str | None) -> Request:
         since, limit, params = rules.ask(window, cursor)
-        asked = {"symbol": market.native_id, "since": since, "limit": limit, "params": params}
-        return Request(HISTORY, "/", json=asked)
+        query = {"symbol": market.native_id, "since": since, "limit": limit, "params": params}
+        return Request(HISTORY, "/", json=query)
 
-    def parse(body: bytes, asked: Asked) -> pl.DataFrame:
-        return reading.history(name, rules, body, asked)
+    def parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
+        return reading.history(name, rules, body, context)
 
     return History(
         rules.paging, request, parse, rules.depth, next_cursor=lambda body: reading.following(name, body)
     )
 
 
-def _markets(name: str, rules: Venue) -> Round:
-    def parse(body: bytes, asked: Asked) -> pl.DataFrame:
-        return reading.markets(name, rules, body, asked)
+def _markets(name: str, rules: Venue) -> Sweep:
+    def parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
+        return reading.markets(name, rules, body, context)
 
-    return Round(lambda _known: [Request(MARKETS, "/", json={}, cost=_LOAD)], parse)
+    return Sweep(lambda _known: [Request(MARKETS, "/", json={}, cost=_LOAD)], parse)
 
 
-def _current(name: str, venue_rules: Venue, rules: Now | None) -> Round:
+def _current(name: str, venue_rules: Venue, rules: Now | None) -> Sweep:
     def requests(markets: Sequence[Market]) -> list[Request]:
         if rules is None:
             return []
@@ -87,15 +87,15 @@ def _current(name: str, venue_rules: Venue, rules: Now | None) -> Round:
             return [Request(call, "/", json={"symbol": m.native_id, "params": dict(params)}) for m in trading]
         return [Request(call, "/", json={"params": dict(params)}) for call, params in rules.calls]
 
-    def parse(body: bytes, asked: Asked) -> pl.DataFrame:
+    def parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
         if rules is None:
             raise BadCall(f"{name}: no current rate is taken through ccxt")
-        return reading.current(name, rules, venue_rules, body, asked)
+        return reading.current(name, rules, venue_rules, body, context)
 
-    def together(rows: pl.DataFrame) -> pl.DataFrame:
+    def combine(rows: pl.DataFrame) -> pl.DataFrame:
         return rows.filter(rows["funding_rate"].is_not_null())
 
-    return Round(requests, parse, together)
+    return Sweep(requests, parse, combine)
 
 
 def _unlisted(name: str):  # noqa: ANN202 - a function that only raises

@@ -96,14 +96,14 @@ class Caller:
 
     def _work(self, request: Request) -> bytes:
         call = request.endpoint
-        asked = request.json or {}
-        if call not in _CALLS or asked.get("params", {}).get("paginate"):
-            raise BadCall(f"{self._name}: {call} with {asked.get('params')} is no call that the bridge makes")
+        query = request.json or {}
+        if call not in _CALLS or query.get("params", {}).get("paginate"):
+            raise BadCall(f"{self._name}: {call} with {query.get('params')} is no call that the bridge makes")
         with self._lock:
             ccxt = _ccxt()
             try:
                 exchange = self._opened(ccxt)
-                rows, raw = self._rows(exchange, call, asked)
+                rows, raw = self._rows(exchange, call, query)
             except FundingdbError:
                 raise
             except Exception as error:  # noqa: BLE001 - ccxt raises many kinds, a changed answer even TypeError
@@ -117,7 +117,7 @@ class Caller:
             "ccxt": ccxt.__version__,
             "venue": self._name,
             "rows": rows,
-            "next": _next(follow, rows, asked),
+            "next": _next(follow, rows, query),
         }
         return msgspec.json.encode(envelope)
 
@@ -133,19 +133,19 @@ class Caller:
         return self._exchange
 
     @staticmethod
-    def _rows(exchange: Any, call: str, asked: dict[str, Any]) -> tuple[list[dict[str, Any]], Any]:
+    def _rows(exchange: Any, call: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], Any]:
         if call == MARKETS:
             found = exchange.load_markets(True)  # noqa: FBT003 - ccxt's own name for "ask again"
             return [{k: m.get(k) for k in _MARKET} for m in found.values()], None
         if not exchange.markets:
             exchange.load_markets()
-        params = asked.get("params", {})
+        params = query.get("params", {})
         if call == HISTORY:
             found = exchange.fetch_funding_rate_history(
-                asked["symbol"], asked["since"], asked["limit"], params
+                query["symbol"], query["since"], query["limit"], params
             )
         elif call == "fetch_funding_rate":
-            found = [exchange.fetch_funding_rate(asked["symbol"], params)]
+            found = [exchange.fetch_funding_rate(query["symbol"], params)]
         else:
             found = list(getattr(exchange, call)(None, params).values())
         return [{k: row.get(k) for k in _ROW} for row in found], exchange.last_json_response
@@ -157,12 +157,12 @@ def _ccxt() -> Any:
     return import_module("ccxt")
 
 
-def _next(follow: str, rows: list[dict[str, Any]], asked: dict[str, Any]) -> str | None:
+def _next(follow: str, rows: list[dict[str, Any]], query: dict[str, Any]) -> str | None:
     """The cursor of the page after this one; None: this was the last."""
     if not follow or not rows:
         return None
     if follow == "page":
-        (page,) = [v for k, v in asked["params"].items() if k in ("pageNo", "page_num", "page_index", "page")]
+        (page,) = [v for k, v in query["params"].items() if k in ("pageNo", "page_num", "page_index", "page")]
         return str(int(page) + 1)
     if follow == "oldest":
         return str(min(row["timestamp"] for row in rows) - 1)

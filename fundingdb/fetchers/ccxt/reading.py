@@ -14,8 +14,8 @@ from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.window import from_ms, to_ms
 
 if TYPE_CHECKING:
-    from fundingdb.fetchers.ccxt.venues import Now, Past, Period, Venue
-    from fundingdb.fetchers.contract import Asked
+    from fundingdb.fetchers.ccxt.venues import IntervalField, Now, Past, Venue
+    from fundingdb.fetchers.contract import ResponseContext
 
 SOURCE = "ccxt"
 TOLERANCE = 1e-12  # between the raw figure, scaled, and ccxt's
@@ -25,19 +25,19 @@ _HOURS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 _ABSURD = 0.25  # fraction per payment: beyond it the unit is another one than the list says
 
 
-def history(name: str, rules: Past, body: bytes, asked: Asked) -> pl.DataFrame:
-    """FUNDING rows by time of `asked.market`: settled payments up to the receipt; samples (interval 0) are no payments."""
+def history(name: str, rules: Past, body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """FUNDING rows by time of `context.market`: settled payments up to the receipt; samples (interval 0) are no payments."""
     reader, rows, _ = opened(name, "fetch_funding_rate_history", body)
-    market = asked.market
+    market = context.market
     if market is None:
         raise reader.bad("market", "must be known to read a history through ccxt")
-    now = to_ms(asked.at)
+    now = to_ms(context.at)
     paid = (_payment(reader, rules, row, market) for row in rows)
     kept = [known for known in paid if known is not None and known["reported_time"] <= now]
     if not kept:
         return FUNDING.empty().drop("month")
     measured = {column: [row[column] for row in kept] for column in kept[0]}
-    frame = funding_rows(market, asked, measured, hours=1.0)
+    frame = funding_rows(market, context, measured, hours=1.0)
     return frame.with_columns(source=pl.lit(SOURCE)).unique(maintain_order=True)
 
 
@@ -106,7 +106,7 @@ def _figure(reader: Reader, info: dict[str, Any], name: str) -> float:
 
 
 def _period(
-    reader: Reader, rules: Period, info: dict[str, Any], stamp: int | None
+    reader: Reader, rules: IntervalField, info: dict[str, Any], stamp: int | None
 ) -> tuple[float | None, str]:
     """(hours, evidence); 0 is a sample between payments. Raises BadPayload for hours off the grid of settlements."""
     if rules.hours is not None:
@@ -133,11 +133,11 @@ def _period(
     return near, "row"
 
 
-def current(name: str, rules: Now, venue: Venue, body: bytes, asked: Asked) -> pl.DataFrame:
-    """SNAPSHOTS rows of the active markets of `asked.markets`; rows of others, and without a rate, are left out."""
-    call = asked.request.endpoint if asked.request else "fetch_funding_rates"
+def current(name: str, rules: Now, venue: Venue, body: bytes, context: ResponseContext) -> pl.DataFrame:
+    """SNAPSHOTS rows of the active markets of `context.markets`; rows of others, and without a rate, are left out."""
+    call = context.request.endpoint if context.request else "fetch_funding_rates"
     reader, rows, _ = opened(name, call, body)
-    known = {m.native_id: m for m in asked.markets.values() if m.status == "active"}
+    known = {m.native_id: m for m in context.markets.values() if m.status == "active"}
     found: list[dict[str, Any]] = []
     for row in rows:
         market = known.get(reader.get(row, "symbol", str))
@@ -158,7 +158,7 @@ def current(name: str, rules: Now, venue: Venue, body: bytes, asked: Asked) -> p
                 given[ours] = price / market.multiplier if price and price > 0 else None
             if rules.due is not None and row.get(rules.due) is not None:
                 given["next_funding_time"] = from_ms(reader.ms(row, rules.due))
-        found.append(snapshot_row(market, asked.at, given))
+        found.append(snapshot_row(market, context.at, given))
     return snapshot_rows(found) if found else SNAPSHOTS.empty().drop("month")
 
 
@@ -167,7 +167,7 @@ def _linear(market: Market) -> bool:
     return bool(settle) and settle in ("USD", "USDT", "USDC")
 
 
-def markets(name: str, venue: Venue, body: bytes, asked: Asked) -> pl.DataFrame:
+def markets(name: str, venue: Venue, body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals that the rules of the venue hold for; `native_id` is ccxt's symbol."""
     reader, rows, _ = opened(name, "load_markets", body)
     found = []
@@ -189,7 +189,7 @@ def markets(name: str, venue: Venue, body: bytes, asked: Asked) -> pl.DataFrame:
             native_id=reader.get(row, "symbol", str),
             status="inactive" if active is False else "active",  # null: it is listed, more is not told
         )
-        found.append(market_row(market, asked, {"collateral": row.get("settle")}))
+        found.append(market_row(market, context, {"collateral": row.get("settle")}))
     if not found:
         raise reader.bad("markets", "names no perpetual that the list holds for")
     seen: dict[str, str] = {}

@@ -5,7 +5,7 @@ where a pair of the venue pins the rule, "documented" where only that page does.
 
 Unit      `rate` is the field of the raw row (ccxt's `info`) that is read; times `scale` it must equal ccxt's own figure, else
           ccxt has changed its meaning and nothing is taken. Positive: longs pay shorts, on every venue here.
-Period    `hours` where the venue always pays so often, else what the row itself says, else unknown: ccxt's own `interval` is a
+Interval  `hours` where the venue always pays so often, else what the row itself says, else unknown: ccxt's own `interval` is a
           guess on too many venues (hibachi 8h for 1h, nado the basis) and is never read.
 Clock     ccxt's `timestamp` is the settlement; it must lie within a minute of a full hour (Pacifica stamps late: floored).
 Paging    ours, by `fundingdb.transport.paging`; ccxt's `paginate` loses rows without an error and is never used.
@@ -32,7 +32,7 @@ Span = tuple[int | None, int | None, dict[str, Any]]  # since (ms), limit, param
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class IntervalField:
     """What a payment accrued over: `hours` always (since `since`, ms), `name` of the row times `times` hours, or the hours from
     `start` (a field of the row; None: its timestamp) to `name`. Nothing given: unknown.
     """
@@ -52,7 +52,7 @@ class Past:
     paging: Paging
     ask: Callable[[Window, str | None], Span]
     rate: str
-    period: Period = Period()
+    period: IntervalField = IntervalField()
     scale: float = 1.0
     payment: str | None = None  # the field of one payment where ccxt reads one of a longer basis
     follow: str = ""  # "page", "oldest", or a field of `info`
@@ -66,7 +66,7 @@ class Now:
 
     rate: str
     calls: tuple[tuple[str, Mapping[str, Any]], ...] = (("fetch_funding_rates", {}),)
-    period: Period = Period()
+    period: IntervalField = IntervalField()
     due: str | None = "fundingTimestamp"  # ccxt's key of the next payment; None: it gives none
     single: bool = False
     over: str | None = None  # rate divided by this field is the fraction
@@ -135,24 +135,29 @@ def _back(cap: int) -> Backward:
     return Backward(cap, open_start=True)
 
 
-_HOURLY = Period(hours=1.0)
+_HOURLY = IntervalField(hours=1.0)
 _RATES_AND_INTERVALS = (("fetch_funding_rates", {}), ("fetch_funding_intervals", {}))
 _BINANCE = Past(Forward(1000, doubled=True), _both(1000), "fundingRate", depth="since listing")
 _BINANCE_NOW = Now(
     "lastFundingRate",
     _RATES_AND_INTERVALS,
-    Period(name="fundingIntervalHours", times=1.0, optional=True),
+    IntervalField(name="fundingIntervalHours", times=1.0, optional=True),
     due="fundingTimestamp",
 )
 _DERIBIT = Past(
     Fixed(744, 744), _both(None), "interest_8h", _HOURLY, payment="interest_1h", depth="since listing"
 )
 _ORDERLY = Past(
-    Cursor(), _orderly, "funding_rate", Period(name="next_funding_time"), follow="page", depth="since listing"
+    Cursor(),
+    _orderly,
+    "funding_rate",
+    IntervalField(name="next_funding_time"),
+    follow="page",
+    depth="since listing",
 )
 _ORDERLY_NOW = Now(
     "est_funding_rate",
-    period=Period(name="next_funding_time", start="last_funding_rate_timestamp", optional=True),
+    period=IntervalField(name="next_funding_time", start="last_funding_rate_timestamp", optional=True),
 )
 
 VENUES: dict[str, Venue] = {
@@ -165,7 +170,7 @@ VENUES: dict[str, Venue] = {
         Now(
             "lastFundingRate",
             _RATES_AND_INTERVALS,
-            Period(name="fundingIntervalHours", times=1.0, optional=True),
+            IntervalField(name="fundingIntervalHours", times=1.0, optional=True),
             due="nextFundingTimestamp",
         ),
     ),
@@ -174,7 +179,7 @@ VENUES: dict[str, Venue] = {
         "recorded",
         # never `since`: ccxt computes the window's end from today's interval
         Past(_back(200), _until(200), "fundingRate", depth="since listing"),
-        Now("fundingRate", period=Period(name="fundingIntervalHour", times=1.0, optional=True)),
+        Now("fundingRate", period=IntervalField(name="fundingIntervalHour", times=1.0, optional=True)),
         only="linear",
         options={"fetchMarkets": {"types": ["linear"]}},
     ),
@@ -187,14 +192,14 @@ VENUES: dict[str, Venue] = {
             "realizedRate",
             depth="three months only",
         ),
-        Now("fundingRate", period=Period(name="nextFundingTime", start="fundingTime")),
+        Now("fundingRate", period=IntervalField(name="nextFundingTime", start="fundingTime")),
         options={"fetchMarkets": {"types": ["swap"]}},
     ),
     "gate": Venue(
         "gate",
         "recorded",
         Past(_back(1000), _until(1000), "r"),
-        Now("funding_rate", period=Period(name="funding_interval", times=1 / 3600)),
+        Now("funding_rate", period=IntervalField(name="funding_interval", times=1 / 3600)),
         only="linear",
         options={"fetchMarkets": {"types": ["swap"]}},
     ),
@@ -212,7 +217,7 @@ VENUES: dict[str, Venue] = {
         Now(
             "fundingRate",
             (("fetch_funding_intervals", {}),),
-            Period(name="fundingRateInterval", times=1.0, optional=True),
+            IntervalField(name="fundingRateInterval", times=1.0, optional=True),
         ),
     ),
     "mexc": Venue(
@@ -222,13 +227,13 @@ VENUES: dict[str, Venue] = {
             Cursor(newest_first=True),
             _pages("page_num", 1000),
             "fundingRate",
-            Period(name="collectCycle", times=1.0, optional=True),
+            IntervalField(name="collectCycle", times=1.0, optional=True),
             follow="page",
         ),
         Now(
             "fundingRate",
             (("fetch_funding_rate", {}),),
-            Period(name="collectCycle", times=1.0),
+            IntervalField(name="collectCycle", times=1.0),
             single=True,
         ),
     ),
@@ -246,7 +251,7 @@ VENUES: dict[str, Venue] = {
             Cursor(),
             lambda _span, _cursor: (None, None, {}),
             "relativeFundingRate",
-            Period(hours=1.0, since=to_ms(datetime(2022, 9, 29, tzinfo=UTC))),
+            IntervalField(hours=1.0, since=to_ms(datetime(2022, 9, 29, tzinfo=UTC))),
             depth="since listing; rows before 2022-09-29 without interval",
         ),
         Now("fundingRate", period=_HOURLY, due=None, over="markPrice"),
@@ -261,7 +266,7 @@ VENUES: dict[str, Venue] = {
             Cursor(),
             _pages("page", None, size=100),
             "fundingRate",
-            Period(name="nextFundingTime"),
+            IntervalField(name="nextFundingTime"),
             follow="page",
         ),
     ),
@@ -275,7 +280,7 @@ VENUES: dict[str, Venue] = {
             Offset(),
             lambda _span, cursor: (None, 1000, {"offset": int(cursor or 0)}),
             "fundingRate",
-            Period(hours=1.0, since=to_ms(datetime(2025, 8, 21, 1, tzinfo=UTC))),
+            IntervalField(hours=1.0, since=to_ms(datetime(2025, 8, 21, 1, tzinfo=UTC))),
         ),
     ),
     "pacifica": Venue(
@@ -291,7 +296,7 @@ VENUES: dict[str, Venue] = {
             Cursor(newest_first=True),
             lambda span, cursor: (None, 1000, {"until": int(cursor or span.ms[1])}),
             "funding_rate",
-            Period(name="funding_interval_hours", times=1.0),
+            IntervalField(name="funding_interval_hours", times=1.0),
             scale=0.01,
             follow="oldest",
         ),
@@ -317,7 +322,9 @@ VENUES: dict[str, Venue] = {
             Cursor(newest_first=True),
             _xt,
             "fundingRate",
-            Period(name="collectionInternal", times=1 / 3600),  # seconds here, hours in the current answer
+            IntervalField(
+                name="collectionInternal", times=1 / 3600
+            ),  # seconds here, hours in the current answer
             follow="id",
         ),
     ),

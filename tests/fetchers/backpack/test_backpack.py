@@ -7,7 +7,7 @@ import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, WalkNotProven
 from fundingdb.fetchers.backpack import FETCHER, LIMIT, symbol_market
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
@@ -27,17 +27,17 @@ def text(body):
 
 
 def history(body, at=AT, market=None):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(at, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(at, market=market))).to_dicts()
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, listed):
     known = {symbol: market_of(row) for symbol, row in markets(listed).items()}
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -70,10 +70,10 @@ def test_the_running_hour_counts_once_the_clock_has_passed_its_end(payloads):
 
 
 def test_a_saved_answer_is_taken_as_received_before_its_newest_interval_ended(payloads):
-    told = FETCHER.told_at(payloads("fundingRates_BTC_USDC_PERP.json"))
+    told = FETCHER.response_time(payloads("fundingRates_BTC_USDC_PERP.json"))
     assert told == datetime(2026, 9, 13, 22, 59, 59, tzinfo=UTC)
-    assert FETCHER.told_at(payloads("markPrices.json")) is None
-    assert FETCHER.told_at(b"[]") is None
+    assert FETCHER.response_time(payloads("markPrices.json")) is None
+    assert FETCHER.response_time(b"[]") is None
 
 
 def test_rows_of_the_eight_hour_days_have_no_interval():
@@ -112,7 +112,7 @@ def test_current_holds_open_markets_alone_and_prices_of_one_token(payloads):
 
 def test_current_without_known_markets_says_what_it_needs(payloads):
     with pytest.raises(BadCall, match="which markets trade"):
-        FETCHER.current.parse(payloads("markPrices.json"), Asked(AT))
+        FETCHER.current.parse(payloads("markPrices.json"), ResponseContext(AT))
 
 
 def test_markets_are_the_perpetuals_with_their_state(payloads):
@@ -150,7 +150,7 @@ def walked(answerer, window, at=AT):
     found, step = set(), next(walker, None)
     while step is not None:
         body = answerer.answer(FETCHER.history.request(market, *step))
-        frame = FUNDING.check(FETCHER.history.parse(body, Asked(at, market=market)))
+        frame = FUNDING.check(FETCHER.history.parse(body, ResponseContext(at, market=market)))
         times = frame["funding_time"].to_list()
         found |= {t for t in times if window.start <= t < window.stop}
         try:

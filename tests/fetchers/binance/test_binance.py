@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
 from fundingdb.fetchers import binance
-from fundingdb.fetchers.contract import Asked, Market, Request
+from fundingdb.fetchers.contract import Market, Request, ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
@@ -33,11 +33,11 @@ def text(body):
 
 
 def history(body, fetcher=USD_M, market=None):
-    return FUNDING.check(fetcher.history.parse(text(body), Asked(AT, market=market)))
+    return FUNDING.check(fetcher.history.parse(text(body), ResponseContext(AT, market=market)))
 
 
 def current(body, fetcher=USD_M, markets=None, endpoint="premiumIndex"):
-    asked = Asked(AT, markets=markets or {}, request=Request(endpoint, f"/{endpoint}"))
+    asked = ResponseContext(AT, markets=markets or {}, request=Request(endpoint, f"/{endpoint}"))
     rows = SNAPSHOTS.check(fetcher.current.parse(text(body), asked)).to_dicts()
     return {row["symbol"]: row for row in rows}
 
@@ -46,12 +46,12 @@ def listed(*bodies, fetcher=USD_M):
     """The markets as the collector merges them: first non-null by symbol, then the fetcher's last word."""
     endpoints = ("exchangeInfo", "fundingInfo")
     frames = [
-        MARKETS.check(fetcher.markets.parse(text(b), Asked(AT, request=Request(e, f"/{e}"))))
+        MARKETS.check(fetcher.markets.parse(text(b), ResponseContext(AT, request=Request(e, f"/{e}"))))
         for b, e in zip(bodies, endpoints, strict=False)
     ]
     first = [pl.col(c).drop_nulls().first() for c in MARKETS.columns if c not in ("exchange", "symbol")]
     rows = pl.concat(frames).group_by("exchange", "symbol", maintain_order=True).agg(first)
-    return {r["symbol"]: r for r in fetcher.markets.together(MARKETS.check(rows)).to_dicts()}
+    return {r["symbol"]: r for r in fetcher.markets.combine(MARKETS.check(rows)).to_dicts()}
 
 
 def known(*bodies, fetcher=USD_M):

@@ -19,7 +19,7 @@ from fundingdb.cli import main
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, UnknownName, WalkNotProven
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.binance_archive import COIN_M, SOURCE, USD_M
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.registry import ARCHIVES, BUILT_IN, archive
 from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
@@ -69,7 +69,7 @@ def checksum(body, name="BTCUSDT-fundingRate-2024-01.zip"):
 
 
 def read(body, fetcher=USD_M, market=None, request=None):
-    return FUNDING.check(fetcher.history.parse(body, Asked(AT, market=market, request=request)))
+    return FUNDING.check(fetcher.history.parse(body, ResponseContext(AT, market=market, request=request)))
 
 
 def asking(body, symbol="BTCUSDT", fetcher=USD_M, at=datetime(2024, 1, 1, tzinfo=UTC)):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError, Unreachable
 from fundingdb.fetchers.bybit import FETCHER, symbol_market
-from fundingdb.fetchers.contract import Asked, Market
+from fundingdb.fetchers.contract import Market, ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
@@ -39,16 +39,19 @@ def paid(rate="0.00005602", t="1789142400000", symbol="BTCUSDT"):
 
 
 def history(body, market=BTC):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market)))
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
 
 
 def current(body, markets=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=markets or {})))
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=markets or {})))
     return {row["symbol"]: row for row in rows.to_dicts()}
 
 
 def listed(body):
-    return {r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()}
+    return {
+        r["symbol"]: r
+        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    }
 
 
 def test_history_of_the_recorded_answer(saved):
@@ -145,11 +148,11 @@ def test_what_does_not_trade_is_left_out(saved):
 def test_a_list_of_markets_goes_on_where_it_names_a_cursor(saved):
     (request,) = FETCHER.markets.requests([])
     assert dict(request.params) == {"category": "linear", "limit": "1000"}
-    assert FETCHER.markets.more(request, saved("instruments_linear")) is None
-    assert FETCHER.markets.more(request, saved("instruments_linear_tradfi")) is None
-    second = FETCHER.markets.more(request, text(answer(nextPageCursor="a%3D")))
+    assert FETCHER.markets.next_page(request, saved("instruments_linear")) is None
+    assert FETCHER.markets.next_page(request, saved("instruments_linear_tradfi")) is None
+    second = FETCHER.markets.next_page(request, text(answer(nextPageCursor="a%3D")))
     assert dict(second.params) == {"category": "linear", "limit": "1000", "cursor": "a%3D"}
-    third = FETCHER.markets.more(second, text(answer(nextPageCursor="b")))
+    third = FETCHER.markets.next_page(second, text(answer(nextPageCursor="b")))
     assert dict(third.params)["cursor"] == "b"
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("ccxt")
 from fundingdb.errors import BadCall, BadPayload, MissingExtra, RateLimited, Refused, UnknownName, Unreachable
 from fundingdb.fetchers.ccxt import bridge, calls
 from fundingdb.fetchers.ccxt.bridge import VENUES, bridged
-from fundingdb.fetchers.contract import Asked, Request
+from fundingdb.fetchers.contract import Request, ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window, from_ms
@@ -33,7 +33,7 @@ def snake(name: str) -> str:
 
 def listed(name, ask):
     body = asyncio.run(ask(Request(calls.MARKETS, "/", json={})))
-    frame = MARKETS.check(bridged(name).markets.parse(body, Asked(AT)))
+    frame = MARKETS.check(bridged(name).markets.parse(body, ResponseContext(AT)))
     return {row["symbol"]: market_of(row) for row in frame.iter_rows(named=True)}
 
 
@@ -50,11 +50,11 @@ def read(name, entry):
             raise BadCall(f"{symbol} is no market that the list holds for")
         request = fetcher.history.request(market, EVER, None)
         body = asyncio.run(ask(request))
-        return FUNDING.check(fetcher.history.parse(body, Asked(AT, market, markets, request)))
+        return FUNDING.check(fetcher.history.parse(body, ResponseContext(AT, market, markets, request)))
     params = entry["input"][1] if len(entry["input"]) > 1 else {}
     request = Request(call, "/", json={"symbol": symbol, "params": params})
     body = asyncio.run(ask(request))
-    return SNAPSHOTS.check(fetcher.current.parse(body, Asked(AT, None, markets, request)))
+    return SNAPSHOTS.check(fetcher.current.parse(body, ResponseContext(AT, None, markets, request)))
 
 
 def paid(symbol, at, rate, hours, evidence, *, native=None):
@@ -192,7 +192,7 @@ def history(name, answer, symbol, at=AT):
     market = next(m for m in listed(name, ask).values() if m.symbol == symbol)
     request = bridged(name).history.request(market, EVER, None)
     body = asyncio.run(ask(request))
-    return FUNDING.check(bridged(name).history.parse(body, Asked(at, market, {}, request)))
+    return FUNDING.check(bridged(name).history.parse(body, ResponseContext(at, market, {}, request)))
 
 
 def okx(*rows):
@@ -264,7 +264,7 @@ def test_a_unit_that_changed_upstream_names_both_numbers_venue_and_version():
     fetcher = bridged("grvt")
     market = listed("grvt", caller("grvt", lambda *_: {}))["BTC_USDT_Perp"]
     with pytest.raises(BadPayload) as refused:
-        fetcher.history.parse(json.dumps(body).encode(), Asked(AT, market))
+        fetcher.history.parse(json.dumps(body).encode(), ResponseContext(AT, market))
     for words in ("grvt", "unit changed upstream", "0.01 ", "0.0001", "4.5.90"):
         assert words in str(refused.value)
 
@@ -284,7 +284,7 @@ def test_a_row_of_another_market_and_a_page_that_ccxt_shows_empty_are_refused():
     ]
     market = listed("bybit", caller("bybit", lambda *_: {}))["ETHPERP"]
     with pytest.raises(BadPayload, match="is not 'ETH/USDC:USDC', which was asked"):
-        bridged("bybit").history.parse(json.dumps(body).encode(), Asked(AT, market))
+        bridged("bybit").history.parse(json.dumps(body).encode(), ResponseContext(AT, market))
 
 
 def test_two_markets_with_one_symbol_are_refused():

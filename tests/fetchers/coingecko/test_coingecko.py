@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused
 from fundingdb.fetchers.coingecko import FETCHER
-from fundingdb.fetchers.contract import Asked, Request
+from fundingdb.fetchers.contract import Request, ResponseContext
 from fundingdb.schema import MARKETS, SNAPSHOTS
 from fundingdb.window import to_ms
 
@@ -55,7 +55,7 @@ def text(body):
 
 def frame(body, at=AT, path=None):
     request = None if path is None else Request("x", path)
-    return SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(at, request=request)))
+    return SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(at, request=request)))
 
 
 def rows(body, at=AT, path=None):
@@ -255,7 +255,7 @@ def test_names_multiples_quotes_and_classes(change, expected):
 
 def test_markets_come_from_the_same_answers():
     answer = [ROW, {**ROW, "symbol": "kPEPE-USD", "index_id": "kPEPE"}]
-    found = MARKETS.check(FETCHER.markets.parse(text(answer), Asked(AT))).to_dicts()
+    found = MARKETS.check(FETCHER.markets.parse(text(answer), ResponseContext(AT))).to_dicts()
     assert [(m["exchange"], m["symbol"], m["base"], m["multiplier"]) for m in found] == [
         ("hyperliquid", "LIT-USD", "LIT", 1.0),
         ("hyperliquid", "kPEPE-USD", "PEPE", 1000.0),
@@ -273,11 +273,11 @@ def test_one_request_tells_all_and_there_is_no_history():
 
 
 def test_an_answer_tells_its_newest_trade(payloads, real):
-    assert FETCHER.told_at(text([ROW, {**ROW, "last_traded_at": None}])) == AT - timedelta(seconds=60)
+    assert FETCHER.response_time(text([ROW, {**ROW, "last_traded_at": None}])) == AT - timedelta(seconds=60)
     tickers = payloads("derivatives_exchanges_binance_futures_tickers.json")
-    assert FETCHER.told_at(tickers) == datetime(2026, 5, 26, 15, 25, 7, tzinfo=UTC)
-    assert FETCHER.told_at(real).date().isoformat() == "2023-01-08"
-    assert [FETCHER.told_at(b) for b in (b"", b"{}", b"[]", payloads("errors.json"))] == [None] * 4
+    assert FETCHER.response_time(tickers) == datetime(2026, 5, 26, 15, 25, 7, tzinfo=UTC)
+    assert FETCHER.response_time(real).date().isoformat() == "2023-01-08"
+    assert [FETCHER.response_time(b) for b in (b"", b"{}", b"[]", payloads("errors.json"))] == [None] * 4
 
 
 # --- not as described

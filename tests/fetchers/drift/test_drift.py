@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, WalkNotProven
-from fundingdb.fetchers.contract import Asked, Days
+from fundingdb.fetchers.contract import Days, ResponseContext
 from fundingdb.fetchers.drift import DRIFT, FROZEN, VELOCITY
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
@@ -27,16 +27,16 @@ def text(body):
 
 def history(fetcher, body, symbol=None):
     market = fetcher.market(symbol) if symbol else None
-    return FUNDING.check(fetcher.history.parse(text(body), Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(fetcher.history.parse(text(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def current(fetcher, body):
-    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), Asked(AT))).to_dicts()
+    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def markets(fetcher, body):
-    rows = MARKETS.check(fetcher.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(fetcher.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -183,7 +183,7 @@ def walked(answerer, window):
     found, step = set(), next(walker, None)
     while step is not None:
         body = answerer.answer(VELOCITY.history.request(market, *step))
-        frame = FUNDING.check(VELOCITY.history.parse(body, Asked(AT, market=market)))
+        frame = FUNDING.check(VELOCITY.history.parse(body, ResponseContext(AT, market=market)))
         times = frame["funding_time"].to_list()
         found |= {t for t in times if window.start <= t < window.stop}
         try:

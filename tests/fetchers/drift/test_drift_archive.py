@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.drift_archive import DRIFT, SOURCE
 from fundingdb.fetchers.registry import archive
 from fundingdb.schema import FUNDING
@@ -31,7 +31,7 @@ def day_file(
 
 def read(body, market=SOL, day=DAY):
     request = DRIFT.history.request(SOL, Window(day, day + 24 * HOUR), None)
-    return FUNDING.check(DRIFT.history.parse(body, Asked(day, market, request=request))).to_dicts()
+    return FUNDING.check(DRIFT.history.parse(body, ResponseContext(day, market, request=request))).to_dicts()
 
 
 def test_money_over_the_oracle_price_is_the_rate():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.dydx import CAP, FETCHER, symbol_market
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
@@ -27,16 +27,16 @@ def text(body):
 
 def history(body, symbol=None):
     market = symbol_market(symbol) if symbol else None
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def current(body):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -133,7 +133,9 @@ def walked(indexer, window):
     found, step = set(), next(walker, None)
     while step is not None:
         body = indexer.answer(FETCHER.history.request(market, *step))
-        times = FUNDING.check(FETCHER.history.parse(body, Asked(AT, market=market)))["funding_time"].to_list()
+        times = FUNDING.check(FETCHER.history.parse(body, ResponseContext(AT, market=market)))[
+            "funding_time"
+        ].to_list()
         found |= {t for t in times if window.start <= t < window.stop}
         try:
             step = walker.send(Page(times))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.edgex import FETCHER, symbol_market
 from fundingdb.fetchers.identity import Identity, identify
 from fundingdb.ingest.listing import market_of
@@ -33,17 +33,17 @@ def text(body):
 
 
 def history(body, market=None):
-    asked = Asked(AT, market=market or symbol_market("BTCUSDC"))
+    asked = ResponseContext(AT, market=market or symbol_market("BTCUSDC"))
     return FUNDING.check(FETCHER.history.parse(text(body), asked)).to_dicts()
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -179,7 +179,7 @@ def test_without_the_markets_or_the_market_an_answer_of_ids_is_refused(payloads)
     with pytest.raises(BadCall, match="getMetaData"):
         current(payloads("getLatestFundingRate.json"), {})
     with pytest.raises(BadCall, match="--symbol"):
-        FETCHER.history.parse(payloads("getFundingRatePage_30000001.json"), Asked(AT))
+        FETCHER.history.parse(payloads("getFundingRatePage_30000001.json"), ResponseContext(AT))
     with pytest.raises(BadCall, match="contract id"):
         FETCHER.history.request(symbol_market("BTCUSDC"), Window(AT - HOUR, AT), None)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.contract import Asked, Market
+from fundingdb.fetchers.contract import Market, ResponseContext
 from fundingdb.fetchers.extended import FETCHER
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window, to_ms
@@ -29,20 +29,22 @@ def read(payloads, name):
 
 def history(body, market=BTC):
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return FUNDING.check(FETCHER.history.parse(text, Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text, ResponseContext(AT, market=market))).to_dicts()
 
 
 def current(body, market=None):
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {
         r["symbol"]: r
-        for r in SNAPSHOTS.check(FETCHER.current.parse(text, Asked(AT, market=market))).to_dicts()
+        for r in SNAPSHOTS.check(FETCHER.current.parse(text, ResponseContext(AT, market=market))).to_dicts()
     }
 
 
 def markets(body):
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return {r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text, Asked(AT))).to_dicts()}
+    return {
+        r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text, ResponseContext(AT))).to_dicts()
+    }
 
 
 def paid(f="0.000013", t=1789336801693, m="BTC-USD"):
@@ -175,7 +177,7 @@ def test_a_frame_right_after_the_hour_does_not_say_which_payment_it_means():
     ]
     body = "\n".join(map(json.dumps, frames)).encode()
     found = (
-        SNAPSHOTS.check(FETCHER.current.parse(body, Asked(AT)))
+        SNAPSHOTS.check(FETCHER.current.parse(body, ResponseContext(AT)))
         .sort("observed_at")["next_funding_time"]
         .to_list()
     )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
-from fundingdb.fetchers.contract import Asked, Market
+from fundingdb.fetchers.contract import Market, ResponseContext
 from fundingdb.fetchers.gate import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -35,16 +35,19 @@ def paid(rate="0.000024", t=1789142402):
 
 
 def history(body, market=BTC):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market)))
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
 
 
 def current(body, markets=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=markets or {})))
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=markets or {})))
     return {row["symbol"]: row for row in rows.to_dicts()}
 
 
 def listed(body):
-    return {r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()}
+    return {
+        r["symbol"]: r
+        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    }
 
 
 def edited(saved, **change):

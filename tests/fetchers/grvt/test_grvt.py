@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited
 from fundingdb.fetchers.clocks import hundredth
-from fundingdb.fetchers.contract import Asked, Reader
+from fundingdb.fetchers.contract import Reader, ResponseContext
 from fundingdb.fetchers.grvt import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -33,16 +33,16 @@ def text(body):
 
 
 def history(body, market=None):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known=None, request=None):
-    asked = Asked(AT, markets=known or {}, request=request)
+    asked = ResponseContext(AT, markets=known or {}, request=request)
     (row,) = SNAPSHOTS.check(FETCHER.current.parse(text(body), asked)).to_dicts()
     return row
 
@@ -198,7 +198,9 @@ def walked(answerer, window):
     found, step = set(), next(walker, None)
     while step is not None:
         body = answerer.answer(FETCHER.history.request(market, *step))
-        times = FUNDING.check(FETCHER.history.parse(body, Asked(AT, market=market)))["funding_time"].to_list()
+        times = FUNDING.check(FETCHER.history.parse(body, ResponseContext(AT, market=market)))[
+            "funding_time"
+        ].to_list()
         found |= {t for t in times if window.start <= t < window.stop}
         try:
             step = walker.send(Page(times, FETCHER.history.next_cursor(body)))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
-from fundingdb.fetchers.contract import Asked, Forward, Market
+from fundingdb.fetchers.contract import Forward, Market, ResponseContext
 from fundingdb.fetchers.hyperliquid import FETCHER, RATE_CAP, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -61,16 +61,19 @@ def text(body):
 
 
 def history(body, market=None):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market)))
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
 
 
 def current(body, markets=None, request=None):
-    asked = Asked(AT, markets=markets or {}, request=request)
+    asked = ResponseContext(AT, markets=markets or {}, request=request)
     return {r["symbol"]: r for r in SNAPSHOTS.check(FETCHER.current.parse(text(body), asked)).to_dicts()}
 
 
 def markets(body):
-    return {r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()}
+    return {
+        r["symbol"]: r
+        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -350,7 +353,7 @@ def universe(names, dex_token=0):
 
 
 def known(*metas):
-    rows = MARKETS.check(FETCHER.markets.parse(text(list(metas)), Asked(AT)))
+    rows = MARKETS.check(FETCHER.markets.parse(text(list(metas)), ResponseContext(AT)))
     return {r["symbol"]: market_of(r) for r in rows.sort("base", "symbol").iter_rows(named=True)}
 
 

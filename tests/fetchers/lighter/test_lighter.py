@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused
-from fundingdb.fetchers.contract import Asked, Market
+from fundingdb.fetchers.contract import Market, ResponseContext
 from fundingdb.fetchers.lighter import FETCHER
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window
@@ -34,17 +34,18 @@ def as_bytes(body):
 
 
 def history(body, market=ETH):
-    return FUNDING.check(FETCHER.history.parse(as_bytes(body), Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(as_bytes(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def current(body, markets=()):
-    asked = Asked(AT, markets={m.symbol: m for m in markets})
+    asked = ResponseContext(AT, markets={m.symbol: m for m in markets})
     return SNAPSHOTS.check(FETCHER.current.parse(as_bytes(body), asked)).to_dicts()
 
 
 def markets(body):
     return {
-        r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(as_bytes(body), Asked(AT))).to_dicts()
+        r["symbol"]: r
+        for r in MARKETS.check(FETCHER.markets.parse(as_bytes(body), ResponseContext(AT))).to_dicts()
     }
 
 
@@ -91,7 +92,7 @@ def test_a_row_alone_is_no_answer_since_it_does_not_say_its_resolution(payloads)
 
 def test_an_answer_that_names_no_market_needs_one(payloads):
     with pytest.raises(BadCall, match="--symbol"):
-        FETCHER.history.parse(read(payloads, "fundings_ETH_1h_short.json"), Asked(AT))
+        FETCHER.history.parse(read(payloads, "fundings_ETH_1h_short.json"), ResponseContext(AT))
 
 
 def test_a_multiple_is_taken_out_of_the_price_and_not_of_the_rate():

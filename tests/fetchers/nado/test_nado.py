@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.nado import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -35,17 +35,17 @@ def text(body):
 
 
 def history(body, market=None):
-    asked = Asked(AT, market=market or symbol_market("BTC-PERP_USDT0"))
+    asked = ResponseContext(AT, market=market or symbol_market("BTC-PERP_USDT0"))
     return FUNDING.check(FETCHER.history.parse(text(body), asked)).to_dicts()
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -126,7 +126,7 @@ def test_without_the_markets_or_the_market_an_answer_is_refused(payloads):
     with pytest.raises(BadCall, match="symbols"):
         current(payloads("contracts.json"), {})
     with pytest.raises(BadCall, match="--symbol"):
-        FETCHER.history.parse(payloads("funding_rate_history_2.json"), Asked(AT))
+        FETCHER.history.parse(payloads("funding_rate_history_2.json"), ResponseContext(AT))
     with pytest.raises(BadCall, match="product id"):
         FETCHER.history.request(symbol_market("BTC-PERP_USDT0"), Window(AT - HOUR, AT), None)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError, Unreachable
-from fundingdb.fetchers.contract import Asked, Market, Request
+from fundingdb.fetchers.contract import Market, Request, ResponseContext
 from fundingdb.fetchers.okx import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -39,23 +39,23 @@ def paid(rate="0.0000599316422609", t="1789142400000", symbol="BTC-USDT-SWAP"):
 
 
 def history(body, market=BTC):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market)))
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
 
 
 def current(body, markets=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=markets or {})))
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=markets or {})))
     return {row["symbol"]: row for row in rows.to_dicts()}
 
 
 def listed(*bodies):
     """The markets as the collector merges them: first non-null by symbol, then the fetcher's last word."""
     frames = [
-        MARKETS.check(FETCHER.markets.parse(text(b), Asked(AT, request=Request(e, f"/{e}"))))
+        MARKETS.check(FETCHER.markets.parse(text(b), ResponseContext(AT, request=Request(e, f"/{e}"))))
         for b, e in zip(bodies, ("instruments", "funding-rate"), strict=False)
     ]
     first = [pl.col(c).drop_nulls().first() for c in MARKETS.columns if c not in ("exchange", "symbol")]
     rows = pl.concat(frames).group_by("exchange", "symbol", maintain_order=True).agg(first)
-    return {r["symbol"]: r for r in FETCHER.markets.together(MARKETS.check(rows)).to_dicts()}
+    return {r["symbol"]: r for r in FETCHER.markets.combine(MARKETS.check(rows)).to_dicts()}
 
 
 def test_history_is_what_was_realized(saved):

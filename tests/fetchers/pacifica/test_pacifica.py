@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, WalkNotProven
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.pacifica import FETCHER, LIMIT, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -28,16 +28,18 @@ def text(body):
 
 def history(body, symbol="BTC"):
     market = symbol_market(symbol) if symbol else None
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=known or {}))).to_dicts()
+    rows = SNAPSHOTS.check(
+        FETCHER.current.parse(text(body), ResponseContext(AT, markets=known or {}))
+    ).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -152,7 +154,9 @@ def walked(answerer, window):
     found, step = set(), next(walker, None)
     while step is not None:
         body = answerer.answer(FETCHER.history.request(market, *step))
-        times = FUNDING.check(FETCHER.history.parse(body, Asked(AT, market=market)))["funding_time"].to_list()
+        times = FUNDING.check(FETCHER.history.parse(body, ResponseContext(AT, market=market)))[
+            "funding_time"
+        ].to_list()
         found |= {t for t in times if window.start <= t < window.stop}
         try:
             step = walker.send(Page(times, FETCHER.history.next_cursor(body)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.paradex import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -32,12 +32,12 @@ def text(body):
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -153,7 +153,7 @@ def samples(
 
 
 def history(body):
-    return FUNDING.check(FETCHER.history.parse(text(body), Asked(AT, BTC))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, BTC))).to_dicts()
 
 
 def test_an_hour_pays_the_change_of_the_index_over_the_price():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited
-from fundingdb.fetchers.contract import Asked
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.variational import FETCHER, symbol_market
 from fundingdb.schema import MARKETS, SNAPSHOTS
 
@@ -23,12 +23,12 @@ def text(body):
 
 
 def current(body):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), Asked(AT))).to_dicts()
+    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), Asked(AT))).to_dicts()
+    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
