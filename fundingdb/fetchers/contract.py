@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
+_DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,11 @@ class Fetcher:
             object.__setattr__(self, "source", self.exchange)
 
 
+def plain_path(path: str) -> bool:
+    """Whether a path can be sent as it is: it begins with /, each part is quoted, none is empty, `.` or `..`."""
+    return bool(_PATH.fullmatch(path)) and "//" not in path and not _DOTS.search(path)
+
+
 def decode(body: bytes, exchange: str, endpoint: str) -> Any:
     """The JSON value of a body; raises BadPayload when it is empty, cut, HTML or not JSON."""
     text = body.lstrip()[:120].decode("utf-8", "replace")
@@ -258,6 +265,8 @@ def decode(body: bytes, exchange: str, endpoint: str) -> Any:
         raise BadPayload(exchange, endpoint, "(body)", "is HTML where JSON was due", text)
     try:
         return msgspec.json.decode(body)
+    except RecursionError:
+        raise BadPayload(exchange, endpoint, "(body)", "is nested too deep", text) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadPayload(exchange, endpoint, "(body)", f"is not whole JSON: {error}", text) from None
 
@@ -334,7 +343,10 @@ class Reader:
         """The float of a plain decimal figure; raises BadPayload for NaN, inf and anything else."""
         if isinstance(value, str) and not _NUMBER.fullmatch(value):
             raise self.bad(name, "is not a finite decimal number", value)
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            number = math.inf
         if not math.isfinite(number):
             raise self.bad(name, "is not a finite decimal number", value)
         return number
