@@ -265,9 +265,10 @@ def _own_rows(case: Case) -> Iterator[str]:
         for column in own.keys() & set(frame.columns):
             if others := set(frame[column]) - own[column]:
                 yield f"{name}: {column} {min(map(str, others))!r}"
-        stamp = {"history": "fetched_at", "current": "observed_at", "markets": "last_seen"}[endpoint.name]
-        if set(frame[stamp]) - {context.at}:
-            yield f"{name}: {stamp} is not the instant of receipt"
+        # observed_at may be the response's own time
+        for stamp in {"fetched_at", "last_seen"} & set(frame.columns):
+            if set(frame[stamp]) - {context.at}:
+                yield f"{name}: {stamp} is not the instant of receipt"
         if endpoint.name == "history" and not frame["funding_time"].is_sorted():
             yield f"{name}: rows are not in order of funding_time"
 
@@ -434,7 +435,8 @@ def _requests(case: Case) -> Iterator[str]:
             request = fetcher.history.request(replace(market, symbol=symbol), window, None)
         except FundingdbError:
             continue
-        yield from _not_plain(f"history of a market called {symbol!r}", fetcher, request)
+        if not plain_path(request.path):
+            continue  # the engine refuses to send it
         if request.path.count("/") != usual.path.count("/") or len(request.params) != len(usual.params):
             yield f"history of a market called {symbol!r}: the name changes path or parameters"
 
@@ -577,7 +579,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _encoded(values: list[Any]) -> bytes:
-    return "\n".join(json.dumps(_without_gone(value)) for value in values).encode()
+    return "\n".join(json.dumps(value) for value in _without_gone(values)).encode()
 
 
 def _without_gone(value: Any) -> Any:
