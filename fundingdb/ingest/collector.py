@@ -21,6 +21,7 @@ from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import choose, market_of, of_tokens, remembered
 from fundingdb.ingest.quarantine import keep
 from fundingdb.schema import MARKETS
+from fundingdb.transport.backoff import SOURCE
 from fundingdb.transport.paging import askable, pieces
 from fundingdb.transport.walk import Source
 from fundingdb.window import HOUR, Window, floor_hour
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 100_000
 _BATCH_JOBS = 256
 _BATCH_SECONDS = 15.0
-_GIVE_UP_AFTER = 3  # asks in a row that a source did not answer, each already retried by the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class Collector:
 
         async def work() -> None:
             for market, window in queue:
-                if state.silent >= _GIVE_UP_AFTER:
+                if SOURCE.gives_up(state.silent):
                     return
                 try:
                     got = await source.history(market, window)
