@@ -100,7 +100,7 @@ class Engine:
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
-    async def ask(self, fetcher: Fetcher, request: Request) -> Response:
+    async def fetch(self, fetcher: Fetcher, request: Request) -> Response:
         """The answer to `request`; each try pays its weight.
 
         Lost connections, time-outs, cut or HTML bodies, 5xx and 429 are tried again, with jittered back-off; a 429 pauses

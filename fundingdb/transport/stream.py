@@ -56,7 +56,7 @@ class NewestRow:
 class Frames:
     """What came since the last `take`: the newest state by symbol, and counts."""
 
-    seen: dict[str, NewestRow] = field(default_factory=dict)
+    newest: dict[str, NewestRow] = field(default_factory=dict)
     frames: int = 0
     bytes: int = 0
     bad: int = 0
@@ -121,7 +121,7 @@ class Feed:
     @property
     def waiting(self) -> bool:
         """Whether a rate came since the last `take`."""
-        return bool(self._taken.seen)
+        return bool(self._taken.newest)
 
     def take(self) -> Frames:
         """What came since the last call."""
@@ -130,7 +130,7 @@ class Feed:
 
     def give_back(self, taken: Frames) -> None:
         """Undo a `take`: what is newer by now stays."""
-        self._taken.seen = taken.seen | self._taken.seen
+        self._taken.newest = taken.newest | self._taken.newest
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -219,12 +219,12 @@ class Feed:
             return False
         self._bad_in_a_row, self._told_rates, self.failure = 0, True, None
         self.ready.set()
-        seen = self._taken.seen
+        newest = self._taken.newest
         for row in rows.iter_rows(named=True):
             symbol, observed_at = row["symbol"], row["observed_at"]
-            before = seen.get(symbol)
+            before = newest.get(symbol)
             if symbol in self._chosen and (before is None or before.observed_at <= observed_at):
-                seen[symbol] = NewestRow(row, observed_at, frame)
+                newest[symbol] = NewestRow(row, observed_at, frame)
         return True
 
     def _bad(self, error: BadPayload) -> None:

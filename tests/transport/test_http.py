@@ -79,7 +79,7 @@ def ask(*replies, who=None, request=R, env=None, jitter=0.5, **more):
             jitter=lambda: jitter,
             **more,
         ) as engine:
-            return await engine.ask(who or fetcher(), request)
+            return await engine.fetch(who or fetcher(), request)
 
     try:
         got = asyncio.run(main())
@@ -217,7 +217,7 @@ def test_a_429_pauses_everybody_of_the_scope():
             transport=httpx.MockTransport(handler), clock=clock.clock, sleep=clock.sleep, env={}
         ) as engine:
             one = fetcher(budget=Budget("testex", 1000, 60, concurrent=1))
-            await asyncio.gather(*(engine.ask(one, R) for _ in range(4)))
+            await asyncio.gather(*(engine.fetch(one, R) for _ in range(4)))
 
     asyncio.run(main())
     assert times[0] == 0.0
@@ -328,8 +328,8 @@ def test_one_scope_has_one_budget():
         async with Engine(
             transport=httpx.MockTransport(lambda _: httpx.Response(200, content=b"[]")), env={}
         ) as engine:
-            await engine.ask(fetcher(), R)
-            await engine.ask(fetcher(budget=Budget("testex", 1, 1)), R)
+            await engine.fetch(fetcher(), R)
+            await engine.fetch(fetcher(budget=Budget("testex", 1, 1)), R)
 
     with pytest.raises(BadCall, match="scope 'testex' has two budgets"):
         asyncio.run(main())
@@ -413,7 +413,7 @@ def test_a_broken_answer_over_a_socket_is_repeated(bad, says):
             policy = replace(REQUEST, tries=tries)
             limits, env = Timeouts(1, 0.3, 0.6), {"FUNDINGDB_TESTEX_URL": url}
             async with Engine(env=env, sleep=no_sleep, timeouts=limits, backoff=policy) as engine:
-                return await engine.ask(fetcher(), R), len(hits)
+                return await engine.fetch(fetcher(), R), len(hits)
 
     got, hits = asyncio.run(one(bad, GOOD, tries=6))
     assert (got.body, got.tries, hits) == (b'[{"a":1}]', 2, 2)
@@ -426,11 +426,11 @@ def test_nobody_listening_is_unreachable_and_a_proxy_is_not_asked_for_this_machi
 
     async def main():
         async with serving(GOOD) as (url, _), Engine(env={"FUNDINGDB_TESTEX_URL": url}) as engine:
-            assert (await engine.ask(fetcher(), R)).tries == 1
+            assert (await engine.fetch(fetcher(), R)).tries == 1
         two = replace(REQUEST, tries=2)
         async with Engine(env={"FUNDINGDB_TESTEX_URL": url}, sleep=no_sleep, backoff=two) as engine:
             with pytest.raises(Unreachable, match=r"testex fundings: no connection \(2 tries\)"):
-                await engine.ask(fetcher(), R)
+                await engine.fetch(fetcher(), R)
 
     asyncio.run(main())
 
@@ -439,7 +439,7 @@ def test_a_gzip_body_is_unpacked():
     async def main():
         packed = reply(gzip.compress(b'{"a": 1}'), "Content-Encoding: gzip")
         async with serving(packed) as (url, _), Engine(env={"FUNDINGDB_TESTEX_URL": url}) as engine:
-            return (await engine.ask(fetcher(), R)).body
+            return (await engine.fetch(fetcher(), R)).body
 
     assert asyncio.run(main()) == b'{"a": 1}'
 
@@ -452,7 +452,7 @@ def test_many_requests_fill_the_budget_and_the_server_never_counts_more():
             who = fetcher(budget=Budget("testex", 100, 1.0, concurrent=16))
             async with Engine(env={"FUNDINGDB_TESTEX_URL": url}) as engine:
                 began = time.monotonic()
-                await asyncio.gather(*(engine.ask(who, R) for _ in range(300)))
+                await asyncio.gather(*(engine.fetch(who, R) for _ in range(300)))
                 return time.monotonic() - began, hits
 
     took, hits = asyncio.run(main())
