@@ -25,15 +25,16 @@ def run(args: Namespace) -> int:
 
     from fundingdb.cli.common.options import fetchers, words
     from fundingdb.cli.common.output import show
+    from fundingdb.ingest import guard
     from fundingdb.ingest.listing import named
     from fundingdb.transport.http import Engine
-    from fundingdb.transport.walk import Source
+    from fundingdb.transport.walk import SourceReader
 
     sources, tokens = fetchers(args.exchange), words(args.tokens)
 
     async def ask() -> list[pl.DataFrame]:
         async with Engine() as engine:
-            return [(await Source(f, engine).markets()).frame for f in sources]
+            return [(await SourceReader(f, engine, guard.admitted).markets()).frame for f in sources]
 
     rows = pl.concat(asyncio.run(ask()))
     if tokens:

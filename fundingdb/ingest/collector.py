@@ -15,14 +15,14 @@ import polars as pl
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadPayload, FundingdbError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
-from fundingdb.ingest import ledger
+from fundingdb.ingest import guard, ledger
 from fundingdb.ingest.healing import Healer
 from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import choose, market_of, of_tokens, remembered
 from fundingdb.ingest.quarantine import keep
-from fundingdb.schema import MARKETS
+from fundingdb.transport.backoff import SOURCE
 from fundingdb.transport.paging import askable, pieces
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import HOUR, Window, floor_hour
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 100_000
 _BATCH_JOBS = 256
 _BATCH_SECONDS = 15.0
-_GIVE_UP_AFTER = 3  # asks in a row that a source did not answer, each already retried by the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,11 @@ class Collector:
         """
         if fetcher.listed_by is not None:
             return await self.refresh_markets(fetcher.listed_by)
-        got = await Source(fetcher, self.engine).markets()
+        got = await SourceReader(fetcher, self.engine, guard.admitted).markets()
         if fetcher.history is None or (fetcher.source != fetcher.exchange and fetcher.exchange in BUILT_IN):
             return {row["symbol"]: market_of(row) for row in got.frame.iter_rows(named=True)}
         old = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
-        rows = MARKETS.check(remembered(got.frame, old, self.now()))
+        rows = remembered(got.frame, old, self.now())
         self.lake.upsert("markets", rows)
         self.lake.upsert("fetches", _answered(Attempt.of(fetcher, "*", "markets"), got, self.now()))
         return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
@@ -154,7 +153,7 @@ class Collector:
         report = batch.report
         try:
             markets = await self.refresh_markets(fetcher) if fetcher.history else {}
-            got = await Source(fetcher, self.engine).current(markets)
+            got = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
         except FundingdbError as error:
             batch.note(self._failed(report, Attempt.of(fetcher, "*", "current"), error))
             return
@@ -236,11 +235,11 @@ class Collector:
         """Work through the jobs with as many workers as the budget's concurrency allows."""
         state = _State(len(jobs))
         queue = iter(jobs)
-        source = Source(fetcher, self.engine)
+        source = SourceReader(fetcher, self.engine, guard.admitted)
 
         async def work() -> None:
             for market, window in queue:
-                if state.silent >= _GIVE_UP_AFTER:
+                if SOURCE.gives_up(state.silent):
                     return
                 try:
                     got = await source.history(market, window)

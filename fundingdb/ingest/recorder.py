@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadCall, BadPayload, FundingdbError, SchemaError, UnknownName
-from fundingdb.ingest import ledger
+from fundingdb.errors import BadCall, BadPayload, FundingdbError, UnknownName
+from fundingdb.ingest import guard, ledger
 from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import choose, is_one
 from fundingdb.ingest.quarantine import keep
@@ -177,21 +177,20 @@ class Recorder:
         self.rows += written.rows
         self.on(written)
 
-    def _checked(self, feed: Feed, got: Frames) -> pl.DataFrame:
+    def _checked(self, feed: Feed, frames: Frames) -> pl.DataFrame:
+        """The newest rows that pass the gate; a frame whose row does not pass is quarantined."""
+        newest = list(frames.newest.values())
         try:
-            return _table(list(got.seen.values()))
-        except SchemaError:
-            good = [seen for seen in got.seen.values() if self._fits(feed, got, seen)]
-            return _table(good)
+            return _table(feed.fetcher, newest)
+        except BadPayload:
+            return _table(feed.fetcher, [one for one in newest if self._passes(feed.fetcher, frames, one)])
 
-    def _fits(self, feed: Feed, got: Frames, seen: NewestRow) -> bool:
+    def _passes(self, fetcher: Fetcher, frames: Frames, one: NewestRow) -> bool:
         try:
-            _table([seen])
-        except SchemaError as error:
-            bad = BadPayload(feed.fetcher.exchange, "stream", "(rows)", str(error))
-            bad.body = seen.frame
-            self._refused(feed.fetcher, bad)
-            got.bad += 1
+            _table(fetcher, [one])
+        except BadPayload as error:
+            self._refused(fetcher, error)
+            frames.bad += 1
             return False
         return True
 
@@ -222,8 +221,10 @@ def _wanted(tokens: Sequence[str] | None, listing: Mapping[str, Market]) -> list
     return [m for m in trading if is_one(m, tokens)]
 
 
-def _table(seen: Sequence[NewestRow]) -> pl.DataFrame:
-    return SNAPSHOTS.check(pl.DataFrame([s.row for s in seen], schema=_COLUMNS, orient="row"))
+def _table(fetcher: Fetcher, newest: Sequence[NewestRow]) -> pl.DataFrame:
+    rows = pl.DataFrame([one.row for one in newest], schema=_COLUMNS, orient="row")
+    body = newest[0].frame if len(newest) == 1 else b""
+    return guard.admitted(fetcher, SNAPSHOTS, "stream", rows, body)
 
 
 async def _whole(work: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ from fundingdb.lake.plan import Plan, all_known, discard, planned, touching
 from fundingdb.lake.vacuum import KEEP, vacuum
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
 from fundingdb.settings import default_warehouse
+from fundingdb.transport.backoff import COMMIT
 from fundingdb.window import instant
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from fundingdb.lake.log import Version
 
 LAYOUT = 1
-_TRIES = 60
-_LONGEST_PAUSE = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +274,7 @@ class Lake:
             log.create()
         plan: Plan | None = None
         logged = 0
-        for _ in self._turns(f"upsert into {t.name}"):
+        for _ in self._attempts():
             pinned = log.open()
             touched = touching(t, pinned.files, parts)
             if plan is None or plan.basis != set(touched["path"]):
@@ -305,10 +304,10 @@ class Lake:
                 raise
             return Upserted(plan.inserted, plan.restated, plan.unchanged, number, plan.amended)
         discard(log, plan)
-        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+        raise _conflict(t)
 
     def _compact(self, t: Table, log: Log) -> tuple[int, int]:
-        for _ in self._turns(f"compact {t.name}"):
+        for _ in self._attempts():
             pinned = log.open()
             plan = Plan(set())
             with translated_errors(f"merging files of {log.home}"):
@@ -336,12 +335,19 @@ class Lake:
                 discard(log, plan)
                 raise
             return before, before - gone.height + len(plan.drafts)
-        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+        raise _conflict(t)
 
-    def _turns(self, _doing: str) -> Iterator[int]:
-        """Try after try, with a pause that grows and differs from writer to writer."""
-        for turn in range(_TRIES):
-            if turn:
-                longest = min(_LONGEST_PAUSE, 0.004 * 2 ** min(turn, 10))
-                self._sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards no secret
-            yield turn
+    def _attempts(self) -> Iterator[None]:
+        """One commit attempt after another; ends where the policy COMMIT gives up."""
+        failures = 0
+        while not COMMIT.gives_up(failures):
+            if failures:
+                self._sleep(COMMIT.wait(failures, random.random()))  # noqa: S311 - spreads writers, guards no secret
+            yield
+            failures += 1
+
+
+def _conflict(t: Table) -> LakeConflict:
+    return LakeConflict(
+        f"table {t.name}: other writers committed first {COMMIT.tries} times in a row; nothing was written, repeat the call"
+    )

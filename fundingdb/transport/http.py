@@ -12,7 +12,6 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -28,6 +27,7 @@ from fundingdb.errors import (
     Unreachable,
 )
 from fundingdb.settings import url_variable, version
+from fundingdb.transport.backoff import REQUEST, Backoff, retry_after
 from fundingdb.transport.budget import Limiter
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"fundingdb/{version()} (+https://pypi.org/project/fundingdb)"
 MAX_BODY = 256 * 2**20
-LONGEST_PAUSE = 600.0  # seconds; who says to come back later than that is not waited for
-_MAX_BACKOFF = 60.0
 _PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
 _DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -87,13 +85,11 @@ class Engine:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         env: Mapping[str, str] = os.environ,
         jitter: Callable[[], float] = random.random,
-        tries: int = 6,
+        backoff: Backoff = REQUEST,
         timeouts: Timeouts = Timeouts(),
     ) -> None:
-        if tries < 1:
-            raise BadCall(f"tries={tries}: at least one is needed")
         self._transport, self._env, self._timeouts = transport, env, timeouts
-        self._clock, self._sleep, self._now, self._jitter, self._tries = clock, sleep, now, jitter, tries
+        self._clock, self._sleep, self._now, self._jitter, self._backoff = clock, sleep, now, jitter, backoff
         self._limiters: dict[str, Limiter] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
@@ -104,7 +100,7 @@ class Engine:
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
-    async def ask(self, fetcher: Fetcher, request: Request) -> Response:
+    async def fetch(self, fetcher: Fetcher, request: Request) -> Response:
         """The answer to `request`; each try pays its weight.
 
         Lost connections, time-outs, cut or HTML bodies, 5xx and 429 are tried again, with jittered back-off; a 429 pauses
@@ -128,11 +124,10 @@ class Engine:
             if isinstance(got, _RawResponse):
                 return Response(got.body, received, seconds, tried)
             error, headers = got
-            wait = _retry_after(headers, received)
+            wait = retry_after(headers.get("retry-after"), received)
             if isinstance(error, RateLimited):
                 error.retry_after = wait = error.retry_after if wait is None else wait
-            final = tried >= self._tries or (wait or 0.0) > LONGEST_PAUSE
-            if final or not isinstance(error, RetryLater):
+            if not isinstance(error, RetryLater) or self._backoff.gives_up(tried, wait):
                 raise _told(error, where, tried, self._secrets(fetcher))
             await self._rest(limiter, error, wait, tried)
 
@@ -164,11 +159,11 @@ class Engine:
     async def _rest(self, limiter: Limiter, error: FundingdbError, wait: float | None, tried: int) -> None:
         """Back off: the whole scope when the exchange said so, else this request alone."""
         limited = isinstance(error, RateLimited)
-        # a budget used up by others comes back within its own window, so start from a part of that
-        first = max(0.5, limiter.budget.per_seconds / 15) if limited else 0.5
-        pause = self._jitter() * min(_MAX_BACKOFF, first * 2 ** (tried - 1))
+        # a budget that others used up returns within its own window, so the first bound is a part of that
+        first = limiter.budget.per_seconds / 15 if limited else 0.0
+        pause = self._backoff.wait(tried, self._jitter(), wait, first=first)
         if limited or wait is not None:
-            limiter.pause(max(pause, wait or 0.0))
+            limiter.pause(pause)
         else:
             await self._sleep(pause)
 
@@ -299,20 +294,6 @@ def _is_cut(body: bytes) -> bool:
 def _excerpt(said: _RawResponse) -> str:
     text = " ".join(said.body[:400].decode("utf-8", "replace").split())
     return repr(text if len(text) <= 120 else text[:117] + "...") if text else "no text"
-
-
-def _retry_after(headers: httpx.Headers, now: datetime) -> float | None:
-    """Seconds that Retry-After asks for (a count or an HTTP date), None where it says nothing readable."""
-    text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
 
 
 def _told(error: FundingdbError, where: str, tried: int, secrets: list[str]) -> FundingdbError:

@@ -29,6 +29,7 @@ from fundingdb.errors import (
 )
 from fundingdb.fetchers.contract import Live, ResponseContext
 from fundingdb.settings import stream_url_variable
+from fundingdb.transport.backoff import RECONNECT, retry_after
 from fundingdb.transport.http import USER_AGENT
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from fundingdb.fetchers.contract import Fetcher, Market
 
 BAD_IN_A_ROW = 20
-_MAX_BACKOFF = 60.0
 _MAX_FRAME = 16 * 2**20
 _LISTING_SECONDS = 600.0  # a reconnect asks for the list of markets again when it is older
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -56,7 +56,7 @@ class NewestRow:
 class Frames:
     """What came since the last `take`: the newest state by symbol, and counts."""
 
-    seen: dict[str, NewestRow] = field(default_factory=dict)
+    newest: dict[str, NewestRow] = field(default_factory=dict)
     frames: int = 0
     bytes: int = 0
     bad: int = 0
@@ -110,7 +110,8 @@ class Feed:
                     self.failure = lost
                     self.ready.set()
                     tries = 1 if self._told_rates else tries + 1
-                    await self.sleep(self.jitter() * min(_MAX_BACKOFF, 0.5 * 2 ** min(tries, 10)))
+                    after = lost.retry_after if isinstance(lost, RateLimited) else None
+                    await self.sleep(RECONNECT.wait(tries, self.jitter(), after))
                 self._taken.reconnects += 1
         except FundingdbError as error:
             self.failure = error
@@ -120,7 +121,7 @@ class Feed:
     @property
     def waiting(self) -> bool:
         """Whether a rate came since the last `take`."""
-        return bool(self._taken.seen)
+        return bool(self._taken.newest)
 
     def take(self) -> Frames:
         """What came since the last call."""
@@ -129,7 +130,7 @@ class Feed:
 
     def give_back(self, taken: Frames) -> None:
         """Undo a `take`: what is newer by now stays."""
-        self._taken.seen = taken.seen | self._taken.seen
+        self._taken.newest = taken.newest | self._taken.newest
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -160,7 +161,9 @@ class Feed:
                     await socket.send(message)
                 await self._listen(socket)
         except InvalidStatus as refused:
-            raise _meaning(where, refused.response.status_code) from None
+            answer = refused.response
+            after = retry_after(answer.headers.get("Retry-After"), self.now())
+            raise _meaning(where, answer.status_code, after) from None
         except InvalidURI:
             raise BadCall(f"{where}: its address is no plain ws(s) address; see {self._variable()}") from None
         except ConnectionClosed as closed:
@@ -216,12 +219,12 @@ class Feed:
             return False
         self._bad_in_a_row, self._told_rates, self.failure = 0, True, None
         self.ready.set()
-        seen = self._taken.seen
+        newest = self._taken.newest
         for row in rows.iter_rows(named=True):
             symbol, observed_at = row["symbol"], row["observed_at"]
-            before = seen.get(symbol)
+            before = newest.get(symbol)
             if symbol in self._chosen and (before is None or before.observed_at <= observed_at):
-                seen[symbol] = NewestRow(row, observed_at, frame)
+                newest[symbol] = NewestRow(row, observed_at, frame)
         return True
 
     def _bad(self, error: BadPayload) -> None:
@@ -238,10 +241,10 @@ class Feed:
         return (self.env.get(self._variable()) or self.live.base_url).rstrip("/") + self.live.path
 
 
-def _meaning(where: str, status: int) -> FundingdbError:
+def _meaning(where: str, status: int, after: float | None) -> FundingdbError:
     """What a refused opening of a connection means."""
     if status == 429:
-        return RateLimited(f"{where}: too many connections (429)")
+        return RateLimited(f"{where}: too many connections (429)", after)
     if status >= 500 or status == 408:
         return Unreachable(f"{where}: status {status}")
     return Refused(f"{where}: status {status} in place of a connection; see its datasheet")

@@ -135,10 +135,11 @@ def test_a_payment_that_was_changed_is_restated_and_the_old_value_kept(tmp_path)
         source = sources("extended")[0]
 
         async def again(c):
-            from fundingdb.transport.walk import Source
+            from fundingdb.ingest import guard
+            from fundingdb.transport.walk import SourceReader
 
             markets = await c.refresh_markets(source)
-            got = await Source(source, c.engine).history(markets["BTC-USD"], TWO_DAYS)
+            got = await SourceReader(source, c.engine, guard.admitted).history(markets["BTC-USD"], TWO_DAYS)
             return lake.upsert("funding", got.frame)
 
         done = collect(simulator, tmp_path, again)
