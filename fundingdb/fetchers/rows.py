@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fundingdb.fetchers.payload import HOUR_MS, Reader, decimals
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.contract import Market, Reader, ResponseContext
+    from fundingdb.fetchers.contract import Market, ResponseContext
 
-_HOUR_MS = 3_600_000
 _LATE_MS = 60_000
-_PLAIN = frozenset("0123456789+-.eE")
-
-
-def decimals(reader: Reader, name: str, texts: Sequence[str]) -> list[float]:
-    """The finite numbers that `texts` write; raises BadPayload for the first that is none, as `reader.finite` does."""
-    # Without nan, inf, blanks and underscores, what float() reads is what stands there.
-    if _PLAIN.issuperset("".join(texts)):
-        try:
-            numbers = list(map(float, texts))
-        except ValueError:
-            numbers = [math.inf]
-        if all(map(math.isfinite, numbers)):
-            return numbers
-    return [reader.finite(name, text) for text in texts]
 
 
 def funding_rows(
@@ -99,14 +84,14 @@ def late_stamped_rows(
     a stamp off the hour, a figure that is no number, and a rate beyond `bound`.
     """
     field, times = stamps
-    if late := [t for t in times if t % _HOUR_MS > _LATE_MS]:
+    if late := [t for t in times if t % HOUR_MS > _LATE_MS]:
         raise reader.bad(field, "is not within a minute after a full hour", late[0])
     name, texts = rates
     figures = decimals(reader, name, texts)
     if absurd := [r for r in figures if abs(r) > bound]:
         raise reader.bad(name, f"{market.symbol}: {absurd[0]:g} is beyond {bound:g} per interval")
     measured = {
-        "funding_time": [t - t % _HOUR_MS for t in times],
+        "funding_time": [t - t % HOUR_MS for t in times],
         "reported_time": times,
         "funding_rate": figures,
         "native_rate": figures,
