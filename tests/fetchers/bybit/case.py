@@ -1,6 +1,5 @@
 """Bybit: its responses written by hand, the rows they must give, and its history endpoint played."""
 
-import json
 from datetime import UTC, datetime
 
 from fundingdb.errors import BadCall, RateLimited, Refused, Unreachable
@@ -8,6 +7,7 @@ from fundingdb.fetchers.bybit import FETCHER
 from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.testing import Case, Example, Refusal
 from fundingdb.window import to_ms
+from tests.fetchers.played import text
 
 AT = datetime(2026, 9, 11, 17, 30, tzinfo=UTC)
 BTC = Market("bybit", "BTCUSDT", "BTC", "USDT", "crypto", interval_hours=8.0)
@@ -111,10 +111,6 @@ RESPONSES = {
         instrument("EURUSDUSDT", "EURUSD", kind="forex"),
     ),
 }
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 def written(name):

@@ -14,7 +14,8 @@ from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
-from tests.fetchers.bybit.case import AT, BTC, RESPONSES, payment, response, serve, text, written
+from tests.fetchers.bybit.case import AT, BTC, RESPONSES, payment, response, serve, written
+from tests.fetchers.played import played, text
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -230,15 +231,8 @@ def test_the_recorded_responses_are_read_as_those_written_here_and_a_week_is_eig
 # --- paging
 
 
-def played(hours, cap=200):
-    """The venue with a payment at each of `hours` after START, and the parameters of the requests made to it."""
-    world, requests = [(START + h * HOUR, 0.0001) for h in sorted(hours)], []
-
-    def answered(request):
-        requests.append(dict(request.params))
-        return serve(request, world, cap)
-
-    return answered, requests
+def after_start(*hours):
+    return [START + h * HOUR for h in hours]
 
 
 @given(
@@ -250,17 +244,19 @@ def played(hours, cap=200):
 @settings(max_examples=50)
 def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, ends, step):
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    due = sorted(START + h * HOUR for h in hours if ends[0] <= h < ends[1])
-    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), played(hours, cap)[0], window)
+    due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
+    venue, _ = played(serve, after_start(*hours), cap=cap)
+    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
     assert rows["funding_time"].to_list() == due
 
 
 def test_ninety_days_of_eights_take_two_pages():
-    venue, requests = played(range(0, 2160, 8))
+    venue, requests = played(serve, after_start(*range(0, 2160, 8)))
     assert walked(FETCHER, BTC, venue, Window(START, START + 2160 * HOUR)).height == 270
     assert len(requests) == 2
-    assert requests[0]["startTime"] == str(to_ms(START))
-    assert requests[0]["endTime"] == str(to_ms(START + 2160 * HOUR) - 1)
+    first = dict(requests[0].params)
+    assert first["startTime"] == str(to_ms(START))
+    assert first["endTime"] == str(to_ms(START + 2160 * HOUR) - 1)
 
 
 # --- names and refusals
