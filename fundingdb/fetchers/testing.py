@@ -24,6 +24,7 @@ from fundingdb.fetchers.contract import (
     Backward,
     Fixed,
     Forward,
+    History,
     Market,
     Request,
     ResponseContext,
@@ -31,13 +32,15 @@ from fundingdb.fetchers.contract import (
 )
 from fundingdb.fetchers.declaration import broken_rules
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, TIME, Table
-from fundingdb.transport.paging import Page, askable, walk
+from fundingdb.transport.paging import Page, askable, fitting_kinds, walk
 from fundingdb.window import HOUR, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fundingdb.fetchers.contract import Fetcher
+
+    _Serve = Callable[[Request, Sequence[tuple[datetime, float]]], bytes]
 
 RECEIVED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -96,13 +99,12 @@ class Clause:
     problems: Callable[[], Iterator[str]] = field(repr=False)
 
     def check(self) -> None:
-        """Raise AssertionError with the sentence and what breaks it (the first five of many)."""
+        """Raise AssertionError with the sentence and what breaks it (the first four of many, and the last)."""
         problems = list(self.problems())
+        if len(problems) > 6:
+            problems[4:-1] = [f"({len(problems) - 5} more)"]
         if problems:
-            more = f"\n  and {len(problems) - 5} more" if len(problems) > 5 else ""
-            raise AssertionError(
-                f"{self.words}; this fetcher breaks it:\n  " + "\n  ".join(problems[:5]) + more
-            )
+            raise AssertionError("\n  ".join([f"{self.words}; this fetcher breaks it:", *problems]))
 
     def __str__(self) -> str:
         return self.words
@@ -485,50 +487,76 @@ def _round_trip(case: Case) -> Iterator[str]:
         return
     chance = Random(case.fetcher.exchange)  # noqa: S311 - the same worlds each time
     cap = getattr(history.paging, "cap", None)
-    for rows in (0, 1, 2, 30, 100, *((cap - 1, cap, cap + 1) if cap else ())):
-        for part in (1.0, 0.6):
-            world, window = _world(case, chance, rows, part)
-            there = {at: rate for at, rate in world if window.start <= at < window.stop}
-            name = f"{rows} settlements" + ("" if part == 1 else ", four of ten missing")
-            try:
-                walk_ = walked(case.fetcher, case.market, partial(_served, serve, world), window)
-            except Exception as error:  # noqa: BLE001 - whatever the fetcher under test raises is reported
-                yield f"{name}: {_text(error)}"
-                continue
-            yield from _differences(name, there, dict(walk_.select("funding_time", "funding_rate").rows()))
+    failed = False
+    for steps in (1, 2, 30, 100, *((cap - 1, cap, cap + 1) if cap else ()), 3 * (cap or 100)):
+        for worlds, missing in _MISSING.items():
+            settlements, window = _world(case, chance, steps, missing)
+            expected = {at: rate for at, rate in settlements if window.start <= at < window.stop}
+            problem = _walk_problem(case, partial(_served, serve, settlements), window, expected)
+            if problem:
+                yield f"{steps} steps, {worlds}: {problem}"
+                failed = True
+    if failed:
+        yield f"declared is {history.paging}; {_kinds_that_fit(case, history, serve)}"
 
 
-def _served(
-    serve: Callable[[Request, Sequence[tuple[datetime, float]]], bytes],
-    world: Sequence[tuple[datetime, float]],
-    request: Request,
-) -> bytes:
-    return serve(request, world)
+def _walk_problem(
+    case: Case, serve: Callable[[Request], bytes], window: Window, expected: Mapping[datetime, float]
+) -> str:
+    """What is wrong with one walk: its error, or the first difference from what is expected; "" for a right one."""
+    try:
+        frame = walked(case.fetcher, case.market, serve, window)
+    except Exception as error:  # noqa: BLE001 - whatever the fetcher under test raises is reported
+        return _text(error)
+    rates = dict(frame.select("funding_time", "funding_rate").rows())
+    if lost := sorted(expected.keys() - rates.keys()):
+        return f"{len(lost)} of {len(expected)} are lost, the first at {lost[0]}"
+    if surplus := sorted(rates.keys() - expected.keys()):
+        return f"{len(surplus)} are too many, the first at {surplus[0]}"
+    wrong = (at for at, rate in expected.items() if not _same(rates[at], rate))
+    return next((f"the rate at {at} is {rates[at]!r}, must be {expected[at]!r}" for at in wrong), "")
 
 
-def _world(case: Case, chance: Random, rows: int, part: float) -> tuple[list[tuple[datetime, float]], Window]:
-    """Settlements before, in and after a window of `rows` grid times, each there with the chance `part`; and the window."""
+def _kinds_that_fit(case: Case, history: History, serve: _Serve) -> str:
+    """What first pages of a short and of a long window show of the exchange, and the kinds of paging that fit."""
+    settlements, window = _world(case, Random(0), 3 * (getattr(history.paging, "cap", None) or 100), 0)  # noqa: S311 - none is drawn
+    short = replace(window, start=window.stop - 2 * timedelta(hours=case.step_hours))
+    kinds = ""
+    for span in (window, short):
+        body = serve(history.request(case.market, span, None), settlements)
+        times = history.parse(body, ResponseContext(RECEIVED_AT, case.market))["funding_time"].to_list()
+        if not kinds or any(not span.start <= t < span.stop for t in times):
+            kinds = fitting_kinds(span, times, len(times)) or kinds
+    return kinds or "the first pages hold no rows: is the window in the request?"
+
+
+def _served(serve: _Serve, settlements: Sequence[tuple[datetime, float]], request: Request) -> bytes:
+    return serve(request, settlements)
+
+
+# what is missing of the settlements of a world: none, four of ten, or all of the older half of the window
+_MISSING: Mapping[str, float | None] = {
+    "all paid": 0.0,
+    "four of ten missing": 0.4,
+    "the older half missing": None,
+}
+
+
+def _world(
+    case: Case, chance: Random, steps: int, missing: float | None
+) -> tuple[list[tuple[datetime, float]], Window]:
+    """Settlements before, in and after a window of some steps, and that window; None of `missing`: a hole in it."""
     step = timedelta(hours=case.step_hours)
     newest = _newest(case)
-    times = [newest - n * step for n in range(rows + 40, -1, -1)]
-    world = [
-        (at, float(f"{chance.randint(-90, 90)}e-6")) for at in times if chance.random() < part or at == newest
-    ]
-    stop = newest - 4 * step
-    return world, Window(stop - max(rows, 1) * step, stop)
-
-
-def _differences(
-    name: str, there: Mapping[datetime, float], walk_: Mapping[datetime, float]
-) -> Iterator[str]:
-    if lost := sorted(there.keys() - walk_.keys()):
-        yield f"{name}: {len(lost)} are lost, the first at {lost[0]}"
-    if surplus := sorted(walk_.keys() - there.keys()):
-        yield f"{name}: {len(surplus)} are too many, the first at {surplus[0]}"
-    for at in sorted(there.keys() & walk_.keys()):
-        if not _same(walk_[at], there[at]):
-            yield f"{name}: the rate at {at} is {walk_[at]!r}, must be {there[at]!r}"
-            return
+    window = Window(newest - (4 + steps) * step, newest - 4 * step)
+    older = 40 + (getattr(case.fetcher.history and case.fetcher.history.paging, "cap", None) or 0)
+    hole = Window(window.start, window.start + -(-steps // 2) * step)
+    settlements = []
+    for at in (newest - n * step for n in range(steps + older, -1, -1)):
+        gone = hole.start <= at < hole.stop if missing is None else chance.random() < missing
+        if not gone or at == newest:
+            settlements.append((at, float(f"{chance.randint(-90, 90)}e-6")))
+    return settlements, window
 
 
 _CLAUSES: Mapping[str, Callable[[Case], Iterator[str]]] = {
@@ -606,4 +634,4 @@ def _same(value: object, expected: object) -> bool:
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    return f"{type(error).__name__}: {str(error)[:600]}"
