@@ -7,6 +7,5 @@ writer reads a pinned version, and commits only if that is still the newest: who
 from fundingdb.lake.audit import AuditReport, Finding
 from fundingdb.lake.log import Version
 from fundingdb.lake.store import Lake, Merged, Upserted
-from fundingdb.settings import default_warehouse
 
-__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version", "default_warehouse"]
+__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version"]

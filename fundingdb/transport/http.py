@@ -26,7 +26,7 @@ from fundingdb.errors import (
     RetryLater,
     Unreachable,
 )
-from fundingdb.settings import url_variable, version
+from fundingdb.settings import own_url, url_variable, version
 from fundingdb.transport.backoff import REQUEST, Backoff, retry_after
 from fundingdb.transport.budget import Limiter
 
@@ -187,7 +187,7 @@ class Engine:
                 f"{fetcher.exchange} {request.endpoint}: {path!r} is no plain path; quote the symbol"
             )
         name = url_variable(fetcher.source)
-        own = self._env.get(name)
+        own = own_url(fetcher.source, self._env)
         base = (own or request.base_url or _base_for(fetcher, self._env)).rstrip("/")
         try:
             url = httpx.URL(base + path)

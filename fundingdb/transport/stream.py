@@ -28,7 +28,7 @@ from fundingdb.errors import (
     Unreachable,
 )
 from fundingdb.fetchers.contract import Live, ResponseContext
-from fundingdb.settings import stream_url_variable
+from fundingdb.settings import own_stream_url, stream_url_variable
 from fundingdb.transport.backoff import RECONNECT, retry_after
 from fundingdb.transport.http import USER_AGENT
 
@@ -165,7 +165,9 @@ class Feed:
             after = retry_after(answer.headers.get("Retry-After"), self.now())
             raise _meaning(where, answer.status_code, after) from None
         except InvalidURI:
-            raise BadCall(f"{where}: its address is no plain ws(s) address; see {self._variable()}") from None
+            raise BadCall(
+                f"{where}: its address is no plain ws(s) address; see {stream_url_variable(self.fetcher.exchange)}"
+            ) from None
         except ConnectionClosed as closed:
             said = closed.rcvd and f"{closed.rcvd.code} {closed.rcvd.reason}".strip()
             raise Unreachable(f"{where}: connection lost{f' ({said})' if said else ''}") from None
@@ -234,11 +236,10 @@ class Feed:
         if self._bad_in_a_row >= BAD_IN_A_ROW:
             raise error
 
-    def _variable(self) -> str:
-        return stream_url_variable(self.fetcher.exchange)
-
     def _url(self) -> str:
-        return (self.env.get(self._variable()) or self.live.base_url).rstrip("/") + self.live.path
+        return (own_stream_url(self.fetcher.exchange, self.env) or self.live.base_url).rstrip(
+            "/"
+        ) + self.live.path
 
 
 def _meaning(where: str, status: int, after: float | None) -> FundingdbError:

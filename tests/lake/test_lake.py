@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadWindow, LakeConflict, LakeError, SchemaError, UnknownName, VersionGone
-from fundingdb.lake import Lake, default_warehouse
+from fundingdb.lake import Lake
 from fundingdb.lake.log import Log
 from fundingdb.lake.merge import split
 from fundingdb.schema import FETCHES, FUNDING, MARKETS, TABLES, TIME
@@ -759,13 +759,6 @@ def test_two_writers_on_one_version_conflict_even_when_both_only_append(lake):
     log.commit(first, [], first.files.clear(), {"operation": "upsert"})
     with pytest.raises(LakeConflict):
         log.commit(second, [], second.files.clear(), {"operation": "upsert"})
-
-
-def test_the_default_warehouse_is_named_by_the_environment(monkeypatch):
-    monkeypatch.setenv("FUNDINGDB_WAREHOUSE", "/some/where")
-    assert default_warehouse() == Path("/some/where")
-    monkeypatch.delenv("FUNDINGDB_WAREHOUSE")
-    assert default_warehouse() == Path("warehouse")
 
 
 # verbs
