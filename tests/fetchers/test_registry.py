@@ -152,7 +152,7 @@ WRONG = [
     (
         "len(at)}, hours=1.0)",
         'len(at)}, hours=1.0).drop("base")',
-        "table funding refuses the frame:\n  column base is missing",
+        "the frame does not fit table funding:\n  column base is missing",
     ),
     (
         "len(at)}, hours=1.0)",

@@ -24,7 +24,7 @@ from fundingdb.fetchers.registry import ARCHIVES, BUILT_IN, archive
 from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
-from fundingdb.transport.http import Engine, _is_cut
+from fundingdb.transport.http import Engine, _is_incomplete
 from fundingdb.transport.paging import Page, requestable, walk
 from fundingdb.window import HOUR, Window, from_ms, to_ms
 
@@ -139,8 +139,8 @@ def test_what_is_packed_is_what_is_read(pairs):
     assert rows["funding_time"].to_list() == [from_ms(t) for t in times]
     assert rows["funding_rate"].to_list() == pytest.approx([wanted[t] for t in times], abs=1e-15)
     assert rows["interval_hours"].to_list() == [float(h) for h in hours]
-    assert not _is_cut(body)
-    assert not _is_cut(checksum(body)), "the engine takes neither for cut JSON"
+    assert not _is_incomplete(body)
+    assert not _is_incomplete(checksum(body)), "the engine takes neither for cut JSON"
 
 
 # --- what is refused
