@@ -21,7 +21,7 @@ from fundingdb.ingest import guard
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.intervals import observed
 from fundingdb.ingest.ledger import due
-from fundingdb.ingest.listing import choose, market_of, named, of_tokens
+from fundingdb.ingest.listing import market_of, select_markets, select_rows, token_filter
 from fundingdb.lake import Lake, Upserted
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.settings import default_warehouse
@@ -108,7 +108,7 @@ class BaseFundingDataSource:
             frame = frame.filter(pl.col("exchange").is_in(list(exchanges)))
         if tokens is None:
             return frame
-        return named(frame, tokens)
+        return select_rows(frame, tokens)
 
     async def get_historical_funding_rates(
         self, token: str, start: float | str | datetime, end: float | str | datetime | None = None
@@ -149,7 +149,7 @@ class BaseFundingDataSource:
             & pl.col("funding_time").is_between(window.start, window.stop, closed="left")
         )
         rows = lake.scan("funding").filter(mine).collect()
-        return rows.filter(of_tokens(tokens)).sort("symbol", "funding_time")
+        return rows.filter(token_filter(tokens)).sort("symbol", "funding_time")
 
     @staticmethod
     def calculate_spreads(rates: pl.DataFrame) -> pl.DataFrame:
@@ -197,7 +197,7 @@ class BaseFundingDataSource:
             raise BadCall(f"{self.name} has no funding history: collect its snapshots instead")
         newest = due(datetime.now(UTC), self.fetcher.settle_delay)
         window = Window(start, newest if end is None else min(end, newest))
-        markets = choose({self.name: await self._known()}, tokens)[self.name]
+        markets = select_markets({self.name: await self._known()}, tokens)[self.name]
         source = SourceReader(self.fetcher, self.engine, guard.admitted)
         got = await asyncio.gather(*(source.history(m, window) for m in markets))
         frames = [observed(g.frame) for g in got]

@@ -26,7 +26,7 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.common.options import fetchers, words
     from fundingdb.cli.common.output import show
     from fundingdb.ingest import guard
-    from fundingdb.ingest.listing import named
+    from fundingdb.ingest.listing import select_rows
     from fundingdb.transport.http import Engine
     from fundingdb.transport.walk import SourceReader
 
@@ -38,6 +38,6 @@ def run(args: Namespace) -> int:
 
     rows = pl.concat(asyncio.run(ask()))
     if tokens:
-        rows = named(rows, tokens)
+        rows = select_rows(rows, tokens)
     show(rows.sort("asset_class", "base", "exchange"), json=args.json)
     return 0

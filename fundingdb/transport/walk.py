@@ -136,7 +136,7 @@ class SourceReader:
         market: Market | None = None,
         markets: Mapping[str, Market] | None = None,
     ) -> tuple[pl.DataFrame, bytes]:
-        """The rows of the response to one request, and its body, which stands in the BadPayload it may cause."""
+        """The rows of the response to one request, and its body, which a BadPayload has too."""
         response = await self.engine.fetch(self.fetcher, request)
         fetched.add(response)
         context = ResponseContext(

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from fundingdb.errors import UnknownName
-from fundingdb.ingest.collector import _Batch
+from fundingdb.ingest.batch import Batch
 from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator
 from fundingdb.window import Window
@@ -238,15 +238,15 @@ def test_a_long_range_is_walked_in_pieces_and_written_in_bounded_batches_without
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("fundingdb.transport.paging._WALK_ROWS", 20)
-    monkeypatch.setattr("fundingdb.ingest.collector._BATCH_ROWS", 150)
+    monkeypatch.setattr("fundingdb.ingest.batch._ROWS", 150)
     written = []
-    write = _Batch._write
+    write = Batch._write
 
     def watched(batch, part):
         written.append(sum(frame.height for frame, _ in part if frame is not None))
         write(batch, part)
 
-    monkeypatch.setattr(_Batch, "_write", watched)
+    monkeypatch.setattr(Batch, "_write", watched)
     asked = [
         replace(f, history=replace(f.history, paging=replace(f.history.paging, cap=30)))
         for f in sources("hyperliquid", "bybit")

@@ -120,7 +120,7 @@ def test_params_are_encoded_and_never_change_the_path():
 def test_a_path_that_is_not_plain_is_never_sent(path):
     got, _, seen = ask((200, b"[]"), request=Request("info", path))
     assert isinstance(got, BadCall)
-    assert "is no plain path" in str(got)
+    assert "is not a plain path" in str(got)
     assert seen == []
 
 
@@ -143,10 +143,10 @@ def test_json_is_posted():
         ((502, b"<html>bad gateway"), "status 502"),
         ((500, b""), "status 500: no text"),
         ((408, b""), "status 408"),
-        ((200, b"<!doctype html><p>hi"), "HTML where JSON was due"),
+        ((200, b"<!doctype html><p>hi"), "HTML in place of JSON"),
         ((200, b""), "the body is empty"),
-        ((200, b'{"data": [{"a": 1}, {"b": 2}'), "the body is cut"),
-        ((200, b'[{"a": 1},{"b": 2}'), "the body is cut"),
+        ((200, b'{"data": [{"a": 1}, {"b": 2}'), "the body is incomplete"),
+        ((200, b'[{"a": 1},{"b": 2}'), "the body is incomplete"),
         (httpx.ReadTimeout("x"), "time-out"),
         (httpx.ConnectError("x"), "no connection"),
         (httpx.ReadError("x"), "connection lost"),
@@ -385,14 +385,14 @@ GOOD = reply(b'[{"a":1}]')
         (b"", "connection lost"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "connection lost"),
         (reply(b'[{"a":1', length=9), "connection lost"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b'[{"a":1}', "the body is cut"),
-        (reply(b'[{"a":1}'), "the body is cut"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b'[{"a":1}', "the body is incomplete"),
+        (reply(b'[{"a":1}'), "the body is incomplete"),
         (reply(b"no gzip at all", "Content-Encoding: gzip"), "could not be unpacked"),
         (
             reply(gzip.compress(json.dumps(list(range(999))).encode())[:300], "Content-Encoding: gzip"),
-            "the body is cut",
+            "the body is incomplete",
         ),
-        (reply(b"<html>busy</html>"), "HTML where JSON was due"),
+        (reply(b"<html>busy</html>"), "HTML in place of JSON"),
         (0.6, "time-out"),
     ],
     ids=[
