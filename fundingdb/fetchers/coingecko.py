@@ -259,7 +259,7 @@ def _exchange(reader: Reader, value: dict[str, Any], context: ResponseContext) -
         raise BadCall(f"coingecko: exchange id {asked_id!r} is in no table; known: {', '.join(sorted(IDS))}")
     if name in DISPLAY_NAMES:
         return DISPLAY_NAMES[name]
-    raise BadCall(f"coingecko: exchange {name!r} is in no table; known: {', '.join(sorted(DISPLAY_NAMES))}")
+    raise reader.bad("name", f"is in no table; known: {', '.join(sorted(DISPLAY_NAMES))}", name)
 
 
 def _taken(reader: Reader, contract_type: str, symbol: str) -> bool:

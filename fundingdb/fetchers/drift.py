@@ -63,7 +63,7 @@ from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -195,7 +195,7 @@ class _DriftVenue:
         market = context.market
         if not legacy:
             names = {row.symbol for row in rows if isinstance(row, _DriftPayment)}
-            market = market or self.market(min(names))
+            market = market or named(reader, self.market, min(names))
             if others := names - {market.symbol}:
                 raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
         if market is None:
@@ -284,7 +284,7 @@ class _DriftVenue:
         reader = Reader(self.name, _CONTRACTS)
         if not row.ticker_id.endswith(_SUFFIX):
             return None
-        market = self.market(row.ticker_id)
+        market = named(reader, self.market, row.ticker_id)
         rate, written = hundredth(reader, "next_funding_rate", row.next_funding_rate)
         due = row.next_funding_rate_timestamp
         if not (due.isascii() and due.isdigit()):
@@ -341,6 +341,14 @@ class _DriftVenue:
             interval_hours=1.0,
             delisted_at=self.delisted_at,
         )
+
+
+def named(reader: Reader, market: Callable[[str], Market], symbol: str) -> Market:
+    """The market that a response names; raises BadPayload for a name that is none."""
+    try:
+        return market(symbol)
+    except BadCall:
+        raise reader.bad("symbol", "is no market name", symbol) from None
 
 
 def written_at(reader: Reader, ts: str) -> int:

@@ -104,7 +104,7 @@ def _text(reader: Reader, body: bytes) -> str:
 def _market(reader: Reader, context: ResponseContext, named: set[str]) -> Market:
     if context.market is None and len(named) != 1:
         raise BadCall("drift: a file of the archive may not name its market; give it (--symbol SOL-PERP)")
-    market = context.market or drift.DRIFT.market(min(named))
+    market = context.market or drift.named(reader, drift.DRIFT.market, min(named))
     if others := named - {market.symbol}:
         raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
     return market

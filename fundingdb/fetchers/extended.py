@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -194,7 +195,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
         )
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, context, ("m", [row.m for row in rows]), symbol_market)
+    market = the_market(reader, context, ("m", [row.m for row in rows]), partial(_named, reader))
     stamps = [row.T for row in rows]
     if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
         raise reader.bad(
@@ -328,7 +329,7 @@ def _of_frame(frame: _Frame, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "stream/funding")
     seen = from_ms(reader.ms({"ts": frame.ts}, "ts"))
     stamp = from_ms(reader.ms({"T": frame.data.T}, "T"))
-    market = context.markets.get(frame.data.m) or symbol_market(frame.data.m)
+    market = context.markets.get(frame.data.m) or _named(reader, frame.data.m)
     rate = reader.finite("f", frame.data.f)
     _check_cap(reader, rate, market)
     just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
@@ -366,6 +367,14 @@ def symbol_market(symbol: str) -> Market:
         raise BadCall(_NO_NAME.format(symbol))
     what = identify(NAME, asset)
     return Market(NAME, symbol, what.base, collateral, what.asset_class, what.multiplier, interval_hours=1.0)
+
+
+def _named(reader: Reader, symbol: str) -> Market:
+    """The market that a response names in its field `m`; raises BadPayload for a name that is none."""
+    try:
+        return symbol_market(symbol)
+    except BadCall:
+        raise reader.bad("m", "is no market name", symbol) from None
 
 
 # --- refusals

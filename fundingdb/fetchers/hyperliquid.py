@@ -223,10 +223,11 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def _listed(meta: _HyperliquidMeta, position: int) -> dict[str, Any]:
-    leverage = meta.universe[position].max_leverage
+    reader = Reader(NAME, "meta")
+    leverage = reader.finite("maxLeverage", meta.universe[position].max_leverage)
     if leverage <= 0:
-        raise Reader(NAME, "meta").bad("maxLeverage", "is not positive", leverage)
-    return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": float(leverage)}
+        raise reader.bad("maxLeverage", "is not positive", leverage)
+    return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": leverage}
 
 
 def _meta(value: Any) -> _HyperliquidMeta:

@@ -134,12 +134,12 @@ class _Samples(msgspec.Struct):
 
 
 def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
-    """The samples of the hour that ends at `window.start`, and those shortly before it."""
-    hour = window.ms[0]
+    """The samples of the hour up to the settlement at `window.start`, and those shortly before it."""
+    first, last = window.ms
     params = (
         ("market", market.symbol),
-        ("start_at", str(hour - HOUR_MS - _EDGE_MS)),
-        ("end_at", str(hour)),
+        ("start_at", str(first - HOUR_MS - _EDGE_MS)),
+        ("end_at", str(last // HOUR_MS * HOUR_MS)),  # the last settlement of the window
         ("page_size", str(_PAGE)),
     )
     return Request(_HISTORY, _HISTORY, params=params)
@@ -155,13 +155,13 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     market = context.market
     if market is None:
         raise BadCall("paradex: history is of one market; name it (--symbol BTC-USD-PERP)")
-    samples = sorted(answer.results, key=lambda s: s.created_at)
+    samples = sorted(answer.results, key=lambda s: reader.ms({"created_at": s.created_at}, "created_at"))
     for sample in samples:
         if sample.market != market.symbol:
             raise reader.bad("market", f"is not {market.symbol}, which was asked", sample.market)
     if not samples:
         return funding_rows(market, context, dict.fromkeys(_MEASURED, ()), hours=1.0)
-    hour = -(-reader.ms({"created_at": samples[-1].created_at}, "created_at") // HOUR_MS) * HOUR_MS
+    hour = -(-samples[-1].created_at // HOUR_MS) * HOUR_MS
     before = [s for s in samples if s.created_at <= hour - HOUR_MS]
     if not before and answer.next:
         told = f"{len(samples)} samples end within the hour and a cursor names more"
