@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from fundingdb.fetchers.contract import Budget, Fetcher, History, Live, Paging, Sweep
+from fundingdb.fetchers.contract import Budget, Cursor, Fetcher, History, Live, Months, Paging, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,8 @@ def _history(fetcher: Fetcher) -> Iterator[tuple[bool, str]]:
     yield callable(history.request) and callable(history.parse), "request and parse of history are functions"
     cursor = history.next_cursor
     yield cursor is None or callable(cursor), "next_cursor of history is a function or None"
+    if isinstance(history.paging, Cursor | Months):
+        yield cursor is not None, f"paging by {type(history.paging).__name__} has its function next_cursor"
     yield _stated(history.depth), "history.depth states how far back, in words"
 
 

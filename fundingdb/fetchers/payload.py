@@ -103,6 +103,14 @@ class Reader:
         """`row[name]` as a list."""
         return self.get(row, name, list)
 
+    def array(self, value: Any, *, may_be_empty: bool = False) -> list[Any]:
+        """A whole response that is a list; refuses anything else, and an empty list unless `may_be_empty`."""
+        if not isinstance(value, list):
+            raise self.bad("(body)", f"is {type(value).__name__}, must be a list", value)
+        if not value and not may_be_empty:
+            raise self.bad("(body)", "is an empty list")
+        return value
+
     def number(self, row: Any, name: str, *, text: bool) -> float:
         """A finite number, written as text ("0.0001", `text=True`) or as a JSON number; NaN, inf and blanks are refused."""
         value = self.get(row, name, str) if text else self.get(row, name, int, float)

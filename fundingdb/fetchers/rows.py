@@ -1,4 +1,4 @@
-"""Rows of the tables from what a fetcher has read; the columns that are one for a whole answer are filled in."""
+"""Rows of the tables from checked values; columns with one value for a whole response are filled in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fundingdb.errors import BadCall
 from fundingdb.fetchers.payload import HOUR_MS, Reader, decimals
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
@@ -24,7 +25,8 @@ def funding_rows(
 ) -> pl.DataFrame:
     """FUNDING rows by time of one market that pays each `hours` (declared by the exchange).
 
-    `measured` has funding_time and reported_time (Unix ms), funding_rate, native_rate, mark_price, equally long.
+    `measured`: column name -> values, equally long: funding_time and reported_time (Unix ms), funding_rate, native_rate, and
+    what else the response states (mark_price, interval_hours with interval_from); other columns are null or declared.
     """
     times = measured["funding_time"]
     order = sorted(range(len(times)), key=times.__getitem__)
@@ -78,7 +80,7 @@ def late_stamped_rows(
     rates: tuple[str, Sequence[str]],
     bound: float,
 ) -> pl.DataFrame:
-    """FUNDING rows by time of payments stamped up to a minute after their hour, whose interval is not told.
+    """FUNDING rows by time of payments stamped up to a minute after their hour, whose interval the exchange does not state.
 
     `stamps` (Unix ms) and `rates` (text, fraction per interval) each come with the name of their field. Raises BadPayload for
     a stamp off the hour, a figure that is no number, and a rate beyond `bound`.
@@ -102,25 +104,33 @@ def late_stamped_rows(
     return funding_rows(market, context, measured, hours=1.0)
 
 
+def named_market(reader: Reader, name: str, symbol: str, by_symbol: Callable[[str], Market]) -> Market:
+    """The market of a symbol read from the field `name`; raises BadPayload where `by_symbol` raises BadCall."""
+    try:
+        return by_symbol(symbol)
+    except BadCall as error:
+        raise reader.bad(name, str(error), symbol) from None
+
+
 def the_market(
     reader: Reader,
     context: ResponseContext,
     named: tuple[str, Sequence[str]],
     by_symbol: Callable[[str], Market],
 ) -> Market:
-    """The market asked for, else the one that all rows name; raises BadPayload when a row names another."""
-    field, symbols = named
-    market = context.market or by_symbol(symbols[0])
+    """The requested market, else the one that all rows name; raises BadPayload when a row names another."""
+    name, symbols = named
+    market = context.market or named_market(reader, name, symbols[0], by_symbol)
     if others := set(symbols) - {market.symbol}:
-        raise reader.bad(field, f"is {min(others)!r}, asked was {market.symbol!r}")
+        raise reader.bad(name, f"is {min(others)!r}, asked was {market.symbol!r}")
     return market
 
 
 _FUNDING = {name: dtype for name, dtype in FUNDING.schema.items() if name != "month"}
 
 
-def snapshot_row(market: Market, observed_at: datetime, known: Mapping[str, Any]) -> dict[str, Any]:
-    """One SNAPSHOTS row; what `known` does not say is null."""
+def snapshot_row(market: Market, observed_at: datetime, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One SNAPSHOTS row of a market; columns that `values` lacks are null."""
     return {
         **dict.fromkeys(SNAPSHOTS.columns),
         "exchange": market.exchange,
@@ -130,7 +140,7 @@ def snapshot_row(market: Market, observed_at: datetime, known: Mapping[str, Any]
         "quote": market.quote,
         "asset_class": market.asset_class,
         "observed_at": observed_at,
-        **known,
+        **values,
     }
 
 
@@ -139,15 +149,15 @@ def snapshot_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SNAPSHOTS.schema, orient="row").drop("month")
 
 
-def market_row(market: Market, context: ResponseContext, known: Mapping[str, Any]) -> dict[str, Any]:
-    """One MARKETS row, seen at `context.at`; what neither `market` nor `known` says is null."""
+def market_row(market: Market, context: ResponseContext, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One MARKETS row of a market listed at `context.at`; columns that neither `market` nor `values` has are null."""
     own = {name: getattr(market, name) for name in MARKETS.columns if hasattr(market, name)}
     return {
         **dict.fromkeys(MARKETS.columns),
         **own,
         "first_seen": context.at,
         "last_seen": context.at,
-        **known,
+        **values,
     }
 
 
