@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "demo",
+    "simulate",
     "exchanges",
     "markets",
     "backfill",

@@ -94,7 +94,7 @@ class Home:
         return self.simulator.streams.opened
 
     def heard(self, exchange):
-        return [value for e, value in self.simulator.streams.heard if e == exchange]
+        return [value for e, value in self.simulator.streams.received if e == exchange]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def dydx(simulator, until, **params):
     return get(simulator, "dydx", "/historicalFunding/BTC-USD", params)["historicalFunding"]
 
 
-def test_answers_have_the_recorded_shapes(simulator, shared):
+def test_responses_have_the_recorded_shapes(simulator, shared):
     more = (
         "timezone",
         "serverTime",

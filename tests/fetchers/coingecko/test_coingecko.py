@@ -1,13 +1,10 @@
 """CoinGecko: what its case does not prove: what is left out, names, keys and plans, refusals in words."""
 
-import copy
 import json
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused
 from fundingdb.fetchers.coingecko import FETCHER
@@ -139,7 +136,7 @@ def test_the_id_of_the_request_names_the_exchange():
     assert found["dydx", "LIT-USD"]["interval_hours"] == 1.0
     with pytest.raises(BadCall, match="'gmx' is in no table"):
         rows(one_exchange(TICKER), path="/derivatives/exchanges/gmx")
-    with pytest.raises(BadCall, match="'dYdX Chain' is in no table"):
+    with pytest.raises(BadPayload, match="name: is in no table.*dYdX Chain"):
         rows(one_exchange(TICKER, name="dYdX Chain"))
 
 
@@ -227,63 +224,8 @@ def test_a_row_that_is_not_as_described_spoils_the_answer(change, problem):
         frame([ROW, {**ROW, "symbol": "X", **change}])
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"<html></html>", b"[]", b"null", b"{}", b"3", b'{"error":"x"}', b'[{"status":1}]', b"[" * 9],
-)
-def test_what_is_no_answer_is_refused(body):
-    with pytest.raises(BadPayload):
-        frame(body)
-
-
 @pytest.mark.parametrize("body", [EXCHANGES, LIMITED, WRONG_HOST])
 def test_lists_of_exchanges_and_errors_are_no_tickers(body):
-    with pytest.raises(BadPayload):
-        frame(body)
-
-
-@st.composite
-def spoiled(draw, good, rows_of, keys):
-    """The good answer with one thing wrong that no reader may accept."""
-    body = copy.deepcopy(good)
-    row = draw(st.sampled_from(rows_of(body)))
-    key = draw(st.sampled_from(keys))
-    how = draw(st.sampled_from(["drop", "type", "text", "ms", "cut"]))
-    if how == "drop":
-        del row[key]
-    elif how == "type":
-        row[key] = draw(st.sampled_from([[], True] + ([1.5, None] if isinstance(row[key], str) else ["x"])))
-    elif how == "text":
-        row["funding_rate"] = draw(st.sampled_from(["NaN", "inf", "0.01", ""]))
-    elif how == "ms":
-        row["last_traded" if "last_traded" in row else "last_traded_at"] = NOW_S * 1000
-    whole = json.dumps(body).encode()
-    return whole[: draw(st.integers(0, len(whole) - 1))] if how == "cut" else whole
-
-
-KEYS = ["symbol", "contract_type", "index", "funding_rate"]
-
-
-@given(
-    spoiled(
-        [ROW, {**ROW, "symbol": "B-USD", "index_id": "B"}],
-        lambda b: b,
-        [*KEYS, "market", "index_id", "open_interest", "volume_24h", "last_traded_at"],
-    )
-)
-def test_spoiled_derivatives_give_no_rows(body):
-    with pytest.raises(BadPayload):
-        frame(body)
-
-
-@given(
-    spoiled(
-        one_exchange(TICKER, {**TICKER, "symbol": "B-USD", "base": "B"}),
-        lambda b: b["tickers"],
-        [*KEYS, "base", "target", "open_interest_usd", "converted_volume", "last_traded"],
-    )
-)
-def test_spoiled_tickers_give_no_rows(body):
     with pytest.raises(BadPayload):
         frame(body)
 

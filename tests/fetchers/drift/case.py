@@ -56,7 +56,7 @@ LAST_OF_DRIFT = page(paid())
 # newest first; 22:01:00, 21:00:59, 20:01:00 of 2026-09-13
 VELOCITY_HISTORY = page(
     paid(1789336860, "6.399237833", "77333.726817", "77502.772950", "BTC-PERP"),
-    paid(1789333259, "6.320036916", "77287.184923", "77454.320927", "BTC-PERP"),
+    paid(1789333259, "-6.320036916", "77287.184923", "77154.320927", "BTC-PERP"),
     paid(1789329660, "6.206000708", "77262.392462", "77426.786640", "BTC-PERP"),
     cursor="eyJwayI6Ik1BUktFVCJ9",
 )
@@ -244,6 +244,7 @@ VELOCITY_CASE = Case(
                 {
                     "funding_time": datetime(2026, 9, 13, 21, tzinfo=UTC),
                     "reported_time": datetime(2026, 9, 13, 21, 0, 59, tzinfo=UTC),
+                    "funding_rate": -6.320036916 / 77287.184923,
                 },
                 {
                     "exchange": "velocity",
@@ -331,6 +332,16 @@ def day_file(
     return gzip.compress("\n".join([header, *lines]).encode(), mtime=0)
 
 
+def serve_days(request: Request, settlements: Sequence[tuple[datetime, float]]) -> bytes:
+    """The file of one UTC day, at an oracle price of 100; stamps come 7 seconds late."""
+    lines = [HEADER]
+    for at, rate in settlements:
+        if request.path.endswith(f"/{at:%Y/%Y%m%d}"):
+            mark = 100 * (1 + 24 * rate)  # what the protocol's formula makes of it
+            lines.append(f"{to_ms(at) // 1000 + 7},{100 * rate:.12f},100.000000,{mark:.12f}")
+    return gzip.compress("\n".join(lines).encode(), mtime=0)
+
+
 ARCHIVE_CASE = Case(
     fetcher=drift_archive.DRIFT,
     market=SOL,
@@ -365,6 +376,8 @@ ARCHIVE_CASE = Case(
         Refusal(400, b"", Refused),
         Refusal(503, b"<Error><Code>SlowDown</Code></Error>", None),
     ],
+    serve=serve_days,
+    newest=DAY + timedelta(hours=23),
 )
 
 CASES = [DRIFT_CASE, VELOCITY_CASE, ARCHIVE_CASE]

@@ -9,7 +9,6 @@ from fundingdb.errors import BadCall, BadPayload, WalkNotProven
 from fundingdb.fetchers.contract import Days, ResponseContext
 from fundingdb.fetchers.drift import DRIFT, VELOCITY
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import Window, floor_hour
 from tests.fetchers.drift.case import (
     CONTRACTS,
@@ -25,6 +24,7 @@ from tests.fetchers.drift.case import (
     stats,
     text,
 )
+from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -96,6 +96,10 @@ def test_the_cursor_of_a_day_is_its_next_page():
     assert DRIFT.history.next_cursor(text(EMPTY_DAY)) is None
 
 
+def times_of(answerer, window):
+    return walked(VELOCITY, VELOCITY.market("SOL-PERP"), answerer.answer, window)["funding_time"].to_list()
+
+
 class Days24:
     """Newest first, one UTC day an answer in pages of `cap` rows; stamps up to a minute late."""
 
@@ -112,22 +116,6 @@ class Days24:
         return text(page(*some, cursor=f"p{first + self.cap}" if more else None))
 
 
-def walked(answerer, window):
-    market = VELOCITY.market("SOL-PERP")
-    walker = walk(VELOCITY.history.paging, window, HOUR)
-    found, step = set(), next(walker, None)
-    while step is not None:
-        body = answerer.answer(VELOCITY.history.request(market, *step))
-        frame = FUNDING.check(VELOCITY.history.parse(body, ResponseContext(AT, market=market)))
-        times = frame["funding_time"].to_list()
-        found |= {t for t in times if window.start <= t < window.stop}
-        try:
-            step = walker.send(Page(times, VELOCITY.history.next_cursor(body)))
-        except StopIteration:
-            step = None
-    return sorted(found)
-
-
 FULL = floor_hour(AT)
 THERE = [FULL - n * HOUR for n in range(200)]
 
@@ -136,14 +124,14 @@ THERE = [FULL - n * HOUR for n in range(200)]
 @pytest.mark.parametrize(("newest", "oldest"), [(0, 0), (0, 22), (0, 23), (5, 100), (190, 300)])
 def test_every_payment_of_a_window_is_found_whatever_the_page(newest, oldest, cap):
     window = Window(FULL - oldest * HOUR, FULL - (newest - 1) * HOUR)
-    assert walked(Days24(THERE, cap), window) == sorted(t for t in THERE if window.start <= t < window.stop)
+    assert times_of(Days24(THERE, cap), window) == sorted(t for t in THERE if window.start <= t < window.stop)
 
 
 def test_missing_hours_and_empty_days_hide_nothing_behind_them():
     there = [t for n, t in enumerate(THERE) if n not in (3, 4) and not 30 <= n < 90]
     answerer = Days24(there)
     window = Window(FULL - 150 * HOUR, FULL + HOUR)
-    assert walked(answerer, window) == sorted(t for t in there if t >= window.start)
+    assert times_of(answerer, window) == sorted(t for t in there if t >= window.start)
     assert sorted(set(answerer.requested)) == [f"2026/09/{d:02d}" for d in range(7, 14)]
 
 
@@ -160,7 +148,7 @@ def test_rows_of_another_day_prove_nothing():
             return text(page(*(paid(ts=int(t.timestamp())) for t in self.stamps[:24])))
 
     with pytest.raises(WalkNotProven, match="another day"):
-        walked(Deaf(THERE), Window(FULL - 100 * HOUR, FULL))
+        times_of(Deaf(THERE), Window(FULL - 100 * HOUR, FULL))
 
 
 def test_a_cursor_that_leads_on_into_the_day_before_ends_the_day():
@@ -175,7 +163,7 @@ def test_a_cursor_that_leads_on_into_the_day_before_ends_the_day():
     window = Window(FULL - 60 * HOUR, FULL + HOUR)
     for cap in (24, 20, 7):
         answerer = Flowing(THERE, cap)
-        assert walked(answerer, window) == sorted(t for t in THERE if t >= window.start)
+        assert times_of(answerer, window) == sorted(t for t in THERE if t >= window.start)
         assert len(answerer.requested) <= 3 * (24 // cap + 1)
 
 

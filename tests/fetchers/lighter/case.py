@@ -270,6 +270,7 @@ CASE = Case(
                     "volume_24h_usd": 1531624159.687143,
                 }
             ],
+            markets={"BTC": BTC},
         ),
     ],
     markets=[

@@ -13,9 +13,9 @@ from fundingdb.fetchers.nado import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.http import Engine
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import Window, to_ms
 from tests.fetchers.nado.case import BTC, CONTRACTS, HISTORY, KNOWN, SYMBOLS, page, paid, symbol, text
+from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -92,20 +92,6 @@ class Answerer:
         return text(page(*(paid(t) for t in fit[: self.cap])))
 
 
-def walked(answerer, market, window):
-    walker = walk(FETCHER.history.paging, window, HOUR)
-    found, step = set(), next(walker, None)
-    while step is not None:
-        body = answerer.answer(FETCHER.history.request(market, *step))
-        times = [r["funding_time"] for r in history(body, market)]
-        found |= {t for t in times if window.start <= t < window.stop}
-        try:
-            step = walker.send(Page(times))
-        except StopIteration:
-            step = None
-    return sorted(found)
-
-
 LAST = datetime(2026, 9, 13, 20, tzinfo=UTC)
 THERE = [LAST - n * HOUR for n in range(2300) if n not in (5, 6, 7)]
 
@@ -115,13 +101,14 @@ THERE = [LAST - n * HOUR for n in range(2300) if n not in (5, 6, 7)]
 def test_every_payment_of_a_window_is_found_whatever_the_cap(newest, oldest, cap):
     window = Window(LAST - oldest * HOUR, LAST - newest * HOUR + HOUR)
     want = sorted(t for t in THERE if window.start <= t < window.stop)
-    assert walked(Answerer(THERE, cap), BTC, window) == want
+    assert walked(FETCHER, BTC, Answerer(THERE, cap).answer, window)["funding_time"].to_list() == want
 
 
 def test_a_window_without_payments_is_proven_empty():
     answerer = Answerer(THERE)
     window = Window(LAST - 3000 * HOUR, LAST - 2400 * HOUR)
-    assert (walked(answerer, BTC, window), answerer.requests) == ([], 1)
+    assert walked(FETCHER, BTC, answerer.answer, window).is_empty()
+    assert answerer.requests == 1
 
 
 # --- corruption

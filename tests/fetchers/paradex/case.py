@@ -53,9 +53,9 @@ def hour_of(premium: float) -> dict[str, Any]:
     return {
         "next": "eyJm",
         "results": [
-            sample(last, 23_783.0 + per_ms * (last - before), premium),
-            sample(middle, 23_783.0 + per_ms * (middle - before), premium),
-            sample(before, 23_783.0, premium),
+            sample(last, 3.0 + per_ms * (last - before), premium),
+            sample(middle, 3.0 + per_ms * (middle - before), premium),
+            sample(before, 3.0, premium),
         ],
     }
 
@@ -130,7 +130,7 @@ def serve(request: Request, settlements: Sequence[tuple[datetime, float]]) -> by
     for at, rate in settlements:
         if to_ms(at) == stop:
             premium = 8 * 80_000 * rate
-            rows = [sample(stop, 1000 + premium / 8, premium), sample(stop - HOUR_MS, 1000.0, premium)]
+            rows = [sample(stop, premium / 8, premium), sample(stop - HOUR_MS, 0.0, premium)]
     inside = [row for row in rows if start <= row["created_at"] <= stop]
     return text({"next": None, "results": inside[: int(bounds["page_size"])]})
 
@@ -154,8 +154,8 @@ CASE = Case(
                     "interval_hours": 1.0,
                     "interval_from": "declared",
                     # 6.294 USDC per 8 hours and coin make 0.78675 an hour; its samples are 3,599.06 s apart
-                    "native_rate": pytest.approx(0.78675 * 3599.06 / 3600, rel=1e-9),
-                    "funding_rate": pytest.approx(0.78675 * 3599.06 / 3600 / 80_000, rel=1e-6),
+                    "native_rate": 0.78675 * 3599.06 / 3600,
+                    "funding_rate": 0.78675 * 3599.06 / 3600 / 80_000,
                     "mark_price": None,
                     "fetched_at": RECEIVED_AT,
                 }
@@ -163,7 +163,7 @@ CASE = Case(
         ),
         Example(
             text(hour_of(-6.294)),
-            [{"funding_rate": pytest.approx(-0.78675 * 3599.06 / 3600 / 80_000, rel=1e-6)}],
+            [{"funding_rate": -0.78675 * 3599.06 / 3600 / 80_000}],
         ),
     ],
     current=[

@@ -11,9 +11,9 @@ from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.paradex import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import Window
 from tests.fetchers.paradex.case import BTC, KNOWN, OPTION, SUMMARY, listing, summary, text
+from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 11, 17, 18, 41, tzinfo=UTC)
 
@@ -120,21 +120,17 @@ def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on(
     there = samples(every=5.0, start=-8.5 * 3600)["results"]
     silent = range(END_MS - 4 * 3_600_000 - 200_000, END_MS - 4 * 3_600_000 + 60_000)
     there = [s for s in there if s["created_at"] not in silent]
-    walker = walk(FETCHER.history.paging, Window(END - 12 * HOUR, END + HOUR), 8 * HOUR)
-    found, step = {}, next(walker)
-    while step is not None:
-        bounds = dict(FETCHER.history.request(BTC, *step).params)
+
+    def serve(request):
+        bounds = dict(request.params)
         low, high = int(bounds["start_at"]), int(bounds["end_at"])
         held = [s for s in there if low <= s["created_at"] <= high]
-        rows = history({"results": held[: int(bounds["page_size"])], "next": None})
-        found |= {r["funding_time"]: r["native_rate"] for r in rows}
-        try:
-            step = walker.send(Page([r["funding_time"] for r in rows]))
-        except StopIteration:
-            step = None
+        return text({"results": held[: int(bounds["page_size"])], "next": None})
+
+    rows = walked(FETCHER, BTC, serve, Window(END - 12 * HOUR, END + HOUR))
     # the first hour after the listing, and the two that the silence cuts, can't be told
-    assert sorted(found) == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
-    assert sum(found.values()) == pytest.approx(7 * 6.294 / 8, rel=2e-3)
+    assert rows["funding_time"].to_list() == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
+    assert rows["native_rate"].sum() == pytest.approx(7 * 6.294 / 8, rel=2e-3)
 
 
 def test_one_hour_is_requested_at_once_with_what_lies_shortly_before_it():
