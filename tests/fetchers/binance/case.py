@@ -9,6 +9,7 @@ from fundingdb.fetchers import binance
 from fundingdb.fetchers.contract import Request
 from fundingdb.fetchers.testing import Case, Example, Refusal
 from fundingdb.window import to_ms
+from tests.fetchers.binance.archive_case import OF_COIN_M, OF_USD_M
 from tests.fetchers.played import text
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
@@ -451,4 +452,4 @@ ASTER_CASE = Case(
     step_hours=8.0,
 )
 
-CASES = [BINANCE, COIN_MARGINED, ASTER_CASE]
+CASES = [BINANCE, COIN_MARGINED, ASTER_CASE, OF_USD_M, OF_COIN_M]

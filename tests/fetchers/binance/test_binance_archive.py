@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from fundingdb.catalog import catalog
 from fundingdb.catalog.doctor import examine
 from fundingdb.cli import main
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, UnknownName, WalkNotProven
+from fundingdb.errors import BadCall, BadPayload, UnknownName, WalkNotProven
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.binance_archive import COIN_M, SOURCE, USD_M
 from fundingdb.fetchers.contract import ResponseContext
@@ -27,45 +26,18 @@ from fundingdb.schema import FUNDING
 from fundingdb.transport.http import Engine, _is_cut
 from fundingdb.transport.paging import Page, askable, walk
 from fundingdb.window import HOUR, Window, from_ms, to_ms
-
-AT = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
-HEADER = "calc_time,funding_interval_hours,last_funding_rate"
-# As others have published them: the first rows of three files.
-BITCOIN = [
-    (1704067200000, 8, "0.00037409"),
-    (1704096000000, 8, "0.00027213"),
-    (1704124800000, 8, "0.00033601"),
-]
-COIN = [(1685577600011, 8, "0.00010000"), (1685606400000, 8, "0.00010000"), (1685635200001, 8, "0.00010000")]
-DIVIDEND = [
-    (1781740800001, 1, "0.00002292"),
-    (1781740800009, 1, "-0.00239112"),
-    (1781744400001, 1, "0.00003682"),
-    (1781748000001, 1, "0"),
-    (1781751600001, 1, "0"),
-    (1781755200001, 1, "0.00000286"),
-    (1781769600001, 8, "0.00019584"),
-]
-
-
-def csv(rows, header=HEADER):
-    return "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
-
-
-def zipped(*members, method=zipfile.ZIP_DEFLATED):
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", method) as file:
-        for name, text in members:
-            file.writestr(zipfile.ZipInfo(name, (2024, 2, 5, 0, 0, 0)), text, method)
-    return body.getvalue()
-
-
-def month_file(rows, symbol="BTCUSDT", month="2024-01"):
-    return zipped((f"{symbol}-fundingRate-{month}.csv", rows if isinstance(rows, str) else csv(rows)))
-
-
-def checksum(body, name="BTCUSDT-fundingRate-2024-01.zip"):
-    return f"{hashlib.sha256(body).hexdigest()}  {name}\n".encode()
+from tests.fetchers.binance.archive_case import (
+    AT,
+    BITCOIN,
+    COIN,
+    DIVIDEND,
+    HEADER,
+    checksum,
+    csv,
+    month_file,
+    zipped,
+)
+from tests.fetchers.binance.case import payment, written
 
 
 def read(body, fetcher=USD_M, market=None, request=None):
@@ -82,7 +54,7 @@ def asking(body, symbol="BTCUSDT", fetcher=USD_M, at=datetime(2024, 1, 1, tzinfo
 # --- the figures
 
 
-def test_the_interval_stands_in_the_row_and_the_figures_are_those_of_the_api(shared):
+def test_the_interval_stands_in_the_row():
     rows = read(month_file(BITCOIN))
     assert rows["funding_rate"].to_list() == [0.00037409, 0.00027213, 0.00033601]
     assert rows["interval_hours"].to_list() == [8.0] * 3
@@ -90,9 +62,6 @@ def test_the_interval_stands_in_the_row_and_the_figures_are_those_of_the_api(sha
     assert rows.select("exchange", "source", "symbol", "base", "quote").unique().rows() == [
         ("binance", "binance-archive", "BTCUSDT", "BTC", "USDT")
     ]
-    saved = shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json"
-    api = {int(r["time"]) // 3_600_000: float(r["funding_rate"]) for r in json.loads(saved.read_text())}
-    assert rows["funding_rate"].to_list() == [api[t // 3_600_000] for t, _, _ in BITCOIN]
 
 
 def test_coin_margined_files_are_read_alike_and_a_late_stamp_is_snapped():
@@ -150,7 +119,7 @@ GOOD = csv(BITCOIN)
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "words"),
     [
         (b"<html>maintenance</html>", "is neither a zip archive nor a checksum"),
         (b"", "is neither a zip archive nor a checksum"),
@@ -184,8 +153,8 @@ GOOD = csv(BITCOIN)
         (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD.replace("0.0", "0.\u0660"))), "no plain text"),
     ],
 )
-def test_a_file_that_is_not_as_described_gives_nothing(body, told):
-    with pytest.raises((BadPayload, BadCall), match=told):
+def test_a_file_that_is_not_as_described_gives_nothing(body, words):
+    with pytest.raises((BadPayload, BadCall), match=words):
         read(body)
 
 
@@ -240,12 +209,8 @@ def test_what_is_asked():
         archive("bybit")
 
 
-def test_refusals_are_told_from_answers():
+def test_a_missing_file_is_a_failure_that_names_both_reasons():
     assert "it does not say which" in str(USD_M.refusal(404, b"<Error><Code>NoSuchKey</Code></Error>"))
-    assert isinstance(USD_M.refusal(403, b""), Refused)
-    assert isinstance(USD_M.refusal(429, b""), RateLimited)
-    assert USD_M.refusal(200, b"") is None
-    assert USD_M.refusal(503, b"") is None
 
 
 # --- months
@@ -312,8 +277,8 @@ def test_a_walk_that_does_not_add_up_is_not_proven(pages):
 class Venue:
     """Archive and API as one transport: `months` by (symbol, month), the API's rows by symbol."""
 
-    def __init__(self, shared, months, api=(), listed=None):
-        self.saved, self.listed = shared / "venues/payloads/binance", listed
+    def __init__(self, months, api=(), listed=None):
+        self.listed = listed
         self.months, self.api, self.asked = months, list(api), []
 
     def __call__(self, request):
@@ -321,7 +286,7 @@ class Venue:
         self.asked.append((host, path))
         if path.endswith(("/exchangeInfo", "/fundingInfo")):
             name = path.rpartition("/")[2]
-            body = json.loads((self.saved / f"{name}.json").read_text())
+            body = json.loads(written("binance", name))
             if name == "exchangeInfo":
                 body["symbols"] = [s for s in body["symbols"] if s["symbol"] == "BTCUSDT"]
                 body["symbols"][0]["onboardDate"] = self.listed and to_ms(self.listed)
@@ -372,11 +337,11 @@ def day(month, number=1):
 
 @pytest.mark.slow
 def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_asks_only_for_it(
-    tmp_path, shared
+    tmp_path,
 ):
     rows, files = a_world(day(5), day(11, 20), day(8, 3))
     hole = files.pop("BTCUSDT-fundingRate-2026-07.zip")
-    venue = Venue(shared, files)
+    venue = Venue(files)
     report = backfill(tmp_path, venue, Window(day(5, 20), AT))
     assert [(f.exchange, f.window) for f in report.failures] == [("binance", Window(day(7), day(8)))]
     assert "no such month (404): not published, or the market had no payment" in str(report.failures[0].error)
@@ -406,10 +371,10 @@ def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat
 
 
 def test_a_listing_within_a_month_leaves_no_hole_before_it_and_old_files_are_no_stale_source(
-    tmp_path, shared
+    tmp_path,
 ):
     rows, files = a_world(day(5, 15), day(7), day(4))
-    venue = Venue(shared, files, listed=day(5, 15) - 3 * HOUR)
+    venue = Venue(files, listed=day(5, 15) - 3 * HOUR)
     assert backfill(tmp_path, venue, Window(day(1), AT)).windows == 2, (
         "May and June; July to October are missing"
     )
@@ -420,9 +385,9 @@ def test_a_listing_within_a_month_leaves_no_hole_before_it_and_old_files_are_no_
     assert not fresh.alarm
 
 
-def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path, shared):
+def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path):
     _, files = a_world(day(9), day(10), day(8))
-    venue = Venue(shared, files)
+    venue = Venue(files)
 
     def lying(request):
         answer = venue(request)
@@ -437,9 +402,9 @@ def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path, share
     assert Lake(tmp_path).scan("funding").collect().is_empty()
 
 
-def test_the_archive_has_its_own_address_by_environment(tmp_path, shared):
+def test_the_archive_has_its_own_address_by_environment(tmp_path):
     _, files = a_world(day(9), day(10), day(8))
-    venue = Venue(shared, files)
+    venue = Venue(files)
     env = {"FUNDINGDB_BINANCE_ARCHIVE_URL": "http://here.test/x", "FUNDINGDB_BINANCE_URL": "http://api.test"}
     assert backfill(tmp_path, venue, Window(day(9), day(10)), env=env).exit_code == 0
     assert {(host, path.startswith("/x/data/futures/um/")) for host, path in venue.asked} == {
@@ -452,15 +417,13 @@ def test_the_archive_has_its_own_address_by_environment(tmp_path, shared):
 
 
 def api_rows(rows):
-    return [
-        {"symbol": "BTCUSDT", "fundingTime": t, "fundingRate": r, "markPrice": "77000.0"} for t, _, r in rows
-    ]
+    return [payment(r, t, markPrice="77000.0") for t, _, r in rows]
 
 
-def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states(tmp_path, shared):
+def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states(tmp_path):
     """Payments each 8 h, then each 4 h: of rows alone the first ones and the step stay unknown; the archive tells."""
     rows, files = a_world(day(8), day(9), day(8, 15))
-    venue = Venue(shared, files, api_rows(rows))
+    venue = Venue(files, api_rows(rows))
     window = Window(day(8), day(9))
     backfill(tmp_path, venue, window, (binance.FETCHER,))
     unknown = "select count(*) from funding where interval_hours is null"
@@ -482,12 +445,10 @@ def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states
     ]
 
 
-def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path, shared):
+def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path):
     rows, files = a_world(day(8), day(9), day(8, 15))
     doubled = [(t, h, f"{float(r) * 8:.8f}") for t, h, r in rows]
-    backfill(
-        tmp_path, Venue(shared, files, api_rows(doubled)), Window(day(8), day(9)), (binance.FETCHER, USD_M)
-    )
+    backfill(tmp_path, Venue(files, api_rows(doubled)), Window(day(8), day(9)), (binance.FETCHER, USD_M))
     con = catalog.connect(tmp_path)
     known = con.sql(
         "select interval_from, count(*) from funding where funding_rate <> 0 group by all"
@@ -501,13 +462,15 @@ def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path, sha
 def test_real_years_of_the_api_packed_as_files_agree_payment_by_payment(tmp_path, shared):
     saved = shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json"
     rows = [(int(r["time"]), 8, r["funding_rate"]) for r in json.loads(saved.read_text())]
+    api = {t // 3_600_000: float(rate) for t, _, rate in rows}
+    assert [float(rate) for _, _, rate in BITCOIN] == [api[t // 3_600_000] for t, _, _ in BITCOIN]
     rows = [r for r in rows if datetime(2025, 1, 1, tzinfo=UTC) <= from_ms(r[0])]
     months: dict[str, list] = {}
     for row in rows:
         months.setdefault(f"{from_ms(row[0]):%Y-%m}", []).append(row)
     files = {f"BTCUSDT-fundingRate-{m}.zip": month_file(r, month=m) for m, r in months.items()}
     window = Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-    report = backfill(tmp_path, Venue(shared, files, api_rows(rows)), window, (binance.FETCHER, USD_M))
+    report = backfill(tmp_path, Venue(files, api_rows(rows)), window, (binance.FETCHER, USD_M))
     assert not report.failures
     con = catalog.connect(tmp_path)
     assert con.sql("select verdict, count(*) from reconciliation group by all").fetchall() == [
