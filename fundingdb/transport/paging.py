@@ -1,4 +1,4 @@
-"""Pure walks over a window: which span to ask next, and when the answers prove the window whole. No I/O.
+"""Pure walks over a window: which span to request next, and when the pages prove the window complete. No I/O.
 
 A walk trusts the order that the datasheet declares and nothing else: not the cap (exchanges lower it silently), not the
 bounds (a fetcher widens its span, Lighter reaches back further), not the count of rows.
@@ -133,9 +133,11 @@ def _by_edge(
         if beyond and (before or open_start):
             return  # rows on both sides (or on the open one, before which the newest stand) and none between
         if len(page.times) >= cap:
-            raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
+            raise WalkNotProven(
+                _text(asked, f"a full page of {len(page.times)} rows, none of them inside", page, cap)
+            )
         if len(before) > _MARGIN:
-            raise WalkNotProven(_text(asked, f"{len(before)} rows outside may hide those inside"))
+            raise WalkNotProven(_text(asked, f"{len(before)} rows outside may hide those inside", page, cap))
         return
     raise WalkNotProven(_text(window, "more pages than settlements fit"))
 
@@ -151,12 +153,15 @@ def _by_cursor(
         cursor = page.next_cursor
         if newest_first and page.times:
             if oldest is not None and max(page.times) > oldest:
-                raise WalkNotProven(_text(window, "a later page reaches forward again: not newest first"))
+                why = "a later page goes forward in time again: declare Cursor() without newest_first"
+                raise WalkNotProven(_text(window, why))
             oldest = min(page.times)
         if not cursor or (newest_first and oldest is not None and oldest < window.start):
             return
         if cursor in seen:
-            raise WalkNotProven(_text(window, f"the cursor {cursor[:40]!r} came twice"))
+            raise WalkNotProven(
+                _text(window, f"the cursor {cursor[:40]!r} came twice; the last page must have none")
+            )
         seen.add(cursor)
     raise WalkNotProven(_text(window, "the cursor does not end"))
 
@@ -165,14 +170,20 @@ def _by_offset(window: Window) -> Generator[tuple[Window, str | None], Page, Non
     """Each page begins at the last row of the page before: rows that came in meanwhile move it, none is stepped over."""
     page = yield window, None
     count = 0
+    before: set[datetime] = set()
     while page.times:
         oldest = min(page.times)
         if oldest < window.start:
             return
         count += len(page.times) - 1
+        before = set(page.times)
         page = yield window, str(count)
         if oldest not in page.times:
-            raise WalkNotProven(_text(window, f"the page from row {count} does not join the one before"))
+            why = f"the page from row {count} does not join the one before; Offset() counts rows from the newest"
+            raise WalkNotProven(_text(window, why))
+        if len(before) > 1 and before == set(page.times):
+            why = f"the page from row {count} repeats the one before: the count has no effect"
+            raise WalkNotProven(_text(window, why, page, len(before)))
         if min(page.times) == oldest:
             page = yield window, str(count + len(page.times))
             if page.times and min(page.times) < oldest:
@@ -259,8 +270,36 @@ def _next_month(at: datetime) -> datetime:
     return _month_start(_month_start(at) + 32 * 24 * HOUR)
 
 
-def _text(window: Window, why: str) -> str:
-    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+def fitting_kinds(window: Window, times: Sequence[datetime], cap: int) -> str:
+    """What a page of settlements at `times` for `window` says of the exchange, and the kinds of paging that fit; "" for none."""
+    older = sum(t < window.start for t in times) > _MARGIN
+    newer = sum(t >= window.stop for t in times) > _MARGIN
+    if newer:
+        return (
+            "the page has rows newer than the window, as where an exchange takes no upper bound: "
+            "Offset() or Cursor(newest_first=True)"
+        )
+    if older:
+        return (
+            "the page has rows older than the window, as where an exchange takes no lower bound: "
+            f"Backward({cap}, open_start=True), else Cursor(newest_first=True) or Offset()"
+        )
+    if not times:
+        return ""
+    first, last = min(times) - window.start, window.stop - max(times)
+    if first > last:
+        return (
+            "the page has the newest rows of the window: "
+            f"Backward({cap}), or Fixed(hours, {cap}) where windows are limited"
+        )
     return (
-        f"window {span} is not proven whole: {why}; has the exchange changed its order or paging? Report it"
+        "the page has the oldest rows of the window: "
+        f"Forward({cap}), or Cursor() where the response names the next page"
     )
+
+
+def _text(window: Window, why: str, page: Page | None = None, cap: int = 0) -> str:
+    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+    kinds = fitting_kinds(window, page.times, cap) if page else ""
+    own = f" {kinds[0].upper()}{kinds[1:]} (paging of a fetcher of your own)." if kinds else ""
+    return f"window {span} is not proven whole: {why}.{own} Has the exchange changed its order or paging? Report it"
