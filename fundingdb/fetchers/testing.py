@@ -22,10 +22,12 @@ import polars as pl
 from fundingdb.errors import BadCall, FundingdbError
 from fundingdb.fetchers.contract import (
     Backward,
+    Days,
     Fixed,
     Forward,
     History,
     Market,
+    Months,
     Request,
     ResponseContext,
     plain_path,
@@ -488,8 +490,12 @@ def _round_trip(case: Case) -> Iterator[str]:
     chance = Random(case.fetcher.exchange)  # noqa: S311 - the same worlds each time
     cap = getattr(history.paging, "cap", None)
     failed = False
+    # a file a day or a month: there is none where nothing was paid, and its absence is a failure
+    files = isinstance(history.paging, Months) or (isinstance(history.paging, Days) and history.paging.first)
     for steps in (1, 2, 30, 100, *((cap - 1, cap, cap + 1) if cap else ()), 3 * (cap or 100)):
         for worlds, missing in _MISSING.items():
+            if missing is None and files:
+                continue
             settlements, window = _world(case, chance, steps, missing)
             expected = {at: rate for at, rate in settlements if window.start <= at < window.stop}
             problem = _walk_problem(case, partial(_served, serve, settlements), window, expected)
@@ -505,7 +511,7 @@ def _walk_problem(
 ) -> str:
     """What is wrong with one walk: its error, or the first difference from what is expected; "" for a right one."""
     try:
-        frame = walked(case.fetcher, case.market, serve, window)
+        frame = walked(case.fetcher, case.market, serve, window, at=_newest(case) + HOUR)
     except Exception as error:  # noqa: BLE001 - whatever the fetcher under test raises is reported
         return _text(error)
     rates = dict(frame.select("funding_time", "funding_rate").rows())
@@ -524,7 +530,8 @@ def _kinds_that_fit(case: Case, history: History, serve: _Serve) -> str:
     kinds = ""
     for span in (window, short):
         body = serve(history.request(case.market, span, None), settlements)
-        times = history.parse(body, ResponseContext(RECEIVED_AT, case.market))["funding_time"].to_list()
+        context = ResponseContext(_newest(case) + HOUR, case.market)
+        times = history.parse(body, context)["funding_time"].to_list()
         if not kinds or any(not span.start <= t < span.stop for t in times):
             kinds = fitting_kinds(span, times, len(times)) or kinds
     return kinds or "the first pages hold no rows: is the window in the request?"
