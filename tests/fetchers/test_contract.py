@@ -8,7 +8,17 @@ import pytest
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.fetchers.testing import clauses
 
-MISSING = set(BUILT_IN)  # exchanges whose case is still to be written
+MISSING = {
+    "extended",
+    "lighter",
+    "hyperliquid",
+    "coingecko",
+    "drift",
+    "velocity",
+    "variational",
+    "nado",
+    "paradex",
+}  # exchanges whose case is still to be written
 
 
 def cases():

@@ -59,14 +59,15 @@ def serve(request, settlements, symbol="BTCUSDT"):
     paid = [(at, rate) for at, rate in settlements if f"{at:%Y-%m}" == month]
     distances = [round((b - a) / HOUR) for (a, _), (b, _) in pairwise(paid)]
     rows = [
-        (to_ms(at) + 3, hours if hours <= 24 else 8, f"{rate:.8f}")
-        for (at, rate), hours in zip(paid, [8, *distances], strict=False)
+        (to_ms(at) + 3, hours if hours <= 24 else 1, f"{rate:.8f}")
+        for (at, rate), hours in zip(paid, [1, *distances], strict=False)
     ]
     body = month_file(rows, symbol, month)
     return checksum(body, name) if request.path.endswith(".CHECKSUM") else body
 
 
 def case(fetcher, symbol, history):
+    """Played over January 2024, hour by hour: a month without payments has no file."""
     return Case(
         fetcher=fetcher,
         market=fetcher.market(symbol),
@@ -80,7 +81,7 @@ def case(fetcher, symbol, history):
             Refusal(503, b"", None),
         ],
         serve=partial(serve, symbol=symbol),
-        step_hours=8.0,
+        newest=datetime(2024, 1, 31, 12, tzinfo=UTC),
     )
 
 

@@ -1,4 +1,4 @@
-"""Binance USD-M and COIN-M, Aster: recorded answers, worked examples by hand, paging, refusals."""
+"""Binance USD-M and COIN-M, Aster: worked examples by hand, recorded responses, paging, refusals."""
 
 import copy
 import json
@@ -38,8 +38,8 @@ def history(body, fetcher=USD_M, market=None):
 
 
 def current(body, fetcher=USD_M, markets=None, endpoint="premiumIndex"):
-    asked = ResponseContext(AT, markets=markets or {}, request=asking(endpoint))
-    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, markets=markets or {}, request=asking(endpoint))
+    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), context)).to_dicts()
     return {row["symbol"]: row for row in rows}
 
 
@@ -96,7 +96,7 @@ def test_aster_does_not_mark_the_dividend_so_the_later_of_two_is_the_special_one
     two = [payment("-0.002", grid + 9, "SPYUSDT"), payment("0.00002", grid + 1, "SPYUSDT")]
     found = history([*two, two[0]], ASTER).select("rate_type", "funding_rate").rows()
     assert sorted(found) == [("regular", 0.00002), ("special", -0.002)]
-    with pytest.raises(BadPayload, match="nothing tells the regular one"):
+    with pytest.raises(BadPayload, match="nothing marks the regular one"):
         history([payment("0.1", grid), payment("-0.002", grid)], ASTER)
     with pytest.raises(BadPayload, match="3 payments at one instant"):
         history([payment("0.01", grid + n) for n in range(3)], ASTER)
@@ -134,7 +134,7 @@ def test_coin_margined_history_has_its_own_symbols():
         (payment(t=1789200060001), "within a minute"),
         (payment(t=1789199999000), "within a minute"),
         (payment(t="1789200000003"), "fundingTime"),
-        (payment(symbol="ETHUSDT"), "asked was 'BTCUSDT'"),
+        (payment(symbol="ETHUSDT"), "'BTCUSDT'"),
         (payment(rateType="Bonus"), "rateType: is none of Regular, Special"),
         (payment(rateType=None), "rateType"),
         (payment(markPrice="-1"), "negative"),
@@ -143,7 +143,7 @@ def test_coin_margined_history_has_its_own_symbols():
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     market = Market("binance", "BTCUSDT", "BTC", "USDT", "crypto")
     with pytest.raises(BadPayload, match=words):
         history([payment(t=1789171200000), row], market=market)
@@ -161,7 +161,7 @@ def test_a_special_payment_may_be_larger_than_any_rate():
     assert (row["funding_rate"], row["rate_type"]) == (-9.0, "special")
 
 
-def test_an_empty_history_is_an_answer_and_an_object_is_none():
+def test_an_empty_list_is_a_history_without_rows_and_an_object_is_refused():
     assert history([]).is_empty()
     with pytest.raises(BadPayload):
         history({"code": -1121, "msg": "Invalid symbol."})
@@ -309,7 +309,7 @@ def test_aster_as_worked_on_the_page():
     assert markets["SKHXUSDT"].status == "prelisted"
 
 
-def test_coin_margined_markets_have_no_interval_since_nothing_tells_it():
+def test_coin_margined_markets_have_no_interval_since_nothing_states_it():
     rows = [
         {"symbol": "BTCUSD_PERP", "pair": "BTCUSD", "contractType": "PERPETUAL", "contractStatus": "TRADING"},
         {
@@ -332,7 +332,7 @@ def test_coin_margined_markets_have_no_interval_since_nothing_tells_it():
     )
     assert perp["listed_at"] == datetime(2020, 8, 10, 7, tzinfo=UTC)
     premium = {"markPrice": "77000", "indexPrice": "77010", "time": 1789308896002}
-    answer = [
+    body_now = [
         {
             "symbol": "BTCUSD_PERP",
             "lastFundingRate": "0.00010000",
@@ -342,7 +342,7 @@ def test_coin_margined_markets_have_no_interval_since_nothing_tells_it():
         {"symbol": "BTCUSD_261225", "lastFundingRate": "", "nextFundingTime": 0, **premium},
     ]
     for markets in ({}, known(body, [], fetcher=COIN_M)):
-        (row,) = current(answer, COIN_M, markets).values()
+        (row,) = current(body_now, COIN_M, markets).values()
         assert (row["symbol"], row["funding_rate"], row["interval_hours"]) == ("BTCUSD_PERP", 0.0001, None)
     assert [r.endpoint for r in COIN_M.current.requests([])] == ["premiumIndex"]
 
@@ -368,7 +368,7 @@ def test_an_estimate_beyond_the_cap_of_its_market_is_refused():
         ({"markPrice": "-1"}, "negative"),
     ],
 )
-def test_one_bad_estimate_spoils_the_answer(change, words):
+def test_one_bad_estimate_spoils_the_response(change, words):
     body = json.loads(written("binance", "premiumIndex"))
     body[0] |= change
     with pytest.raises(BadPayload, match=words):
@@ -388,7 +388,7 @@ def test_where_no_payment_is_due_zero_is_no_rate():
     assert (row["funding_rate"], row["next_funding_time"], row["mark_price"]) == (None, None, 1.25343333)
 
 
-def test_real_answers_of_other_days_are_read(shared):
+def test_real_responses_of_other_days_are_read(shared):
     raw = shared / "data/raw"
     old = (raw / "binance/premiumIndex_excerpt_2025-10-04.json").read_bytes()
     dead = {row["symbol"] for row in json.loads(old) if row["nextFundingTime"] == 0}
@@ -455,10 +455,14 @@ def test_the_class_is_what_the_listing_states(change, expected):
         ("binance", {"status": None}, "status: of CATUSDT is none of"),
         ("binance", {"contractType": "FOREVER"}, "contractType: of CATUSDT is neither"),
         ("binance", {"contractType": ""}, "contractType: of CATUSDT is neither"),
-        ("binance", {"underlyingType": "WEATHER"}, "underlyingType: of CATUSDT names no known kind"),
+        (
+            "binance",
+            {"underlyingType": "WEATHER"},
+            "underlyingType: of CATUSDT is none of the documented kinds",
+        ),
         ("binance", {"baseAsset": ""}, "is empty"),
         ("binance", {"onboardDate": 1569398400}, "milliseconds"),
-        ("aster", {"symbolType": 1}, "underlyingSubType: of RTXUSDT names no known kind"),
+        ("aster", {"symbolType": 1}, "underlyingSubType: of RTXUSDT is none of the documented kinds"),
     ],
 )
 def test_a_listing_that_no_table_knows_is_refused_by_name(exchange, change, words):
@@ -515,7 +519,7 @@ def test_a_symbol_without_a_known_quote_is_no_market(symbol):
 # --- requests and refusals
 
 
-def test_what_is_asked_and_what_it_weighs():
+def test_requests_and_their_weight():
     for fetcher in BY_NAME.values():
         assert (fetcher.budget.capacity, fetcher.budget.per_seconds) == (500, 300)
         assert [r.path for r in fetcher.markets.requests([])] == ["/exchangeInfo", "/fundingInfo"]

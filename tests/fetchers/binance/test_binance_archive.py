@@ -124,8 +124,8 @@ GOOD = csv(BITCOIN)
         (b"<html>maintenance</html>", "is neither a zip archive nor a checksum"),
         (b"", "is neither a zip archive nor a checksum"),
         (month_file(GOOD)[:-30], "is no whole zip archive"),
-        (zipped(), "holds 0 members, must be one"),
-        (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD), ("more.csv", GOOD)), "holds 2 members"),
+        (zipped(), "has 0 members, must be one"),
+        (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD), ("more.csv", GOOD)), "has 2 members"),
         (zipped(("../../BTCUSDT-fundingRate-2024-01.csv", GOOD)), "is not the month of a market"),
         (zipped(("/etc/passwd", GOOD)), "is not the month of a market"),
         (month_file(GOOD, symbol="NOBODY"), "NOBODY"),
@@ -180,7 +180,7 @@ def test_whatever_is_damaged_gives_the_same_rows_or_none(changes):
     assert rows["interval_hours"].to_list() == [8.0] * 3
 
 
-def test_only_the_file_that_was_promised_is_taken():
+def test_only_the_file_with_the_promised_hash_is_read():
     good, other = month_file(GOOD), month_file(csv(BITCOIN[:2]))
     market, request = asking(good)
     assert read(good, market=market, request=request).height == 3
@@ -197,7 +197,7 @@ def test_only_the_file_that_was_promised_is_taken():
         read(checksum(good, "ETHUSDT-fundingRate-2024-01.zip"), market=market, request=first)
 
 
-def test_what_is_asked():
+def test_the_request_of_a_month():
     _, request = asking(b"", "BTCUSD_PERP", COIN_M)
     path = "/data/futures/cm/monthly/fundingRate/BTCUSD_PERP/BTCUSD_PERP-fundingRate-2024-01.zip"
     assert (request.path, request.sha256) == (path, hashlib.sha256(b"").hexdigest())
@@ -216,7 +216,7 @@ def test_a_missing_file_is_a_failure_that_names_both_reasons():
 # --- months
 
 
-def test_only_whole_months_that_are_surely_published_are_asked():
+def test_only_whole_months_that_are_surely_published_are_requested():
     paging = USD_M.history.paging
     window = Window(datetime(2019, 11, 20, 5, tzinfo=UTC), datetime(2020, 3, 9, 1, tzinfo=UTC))
     january, february = (
@@ -230,21 +230,21 @@ def test_only_whole_months_that_are_surely_published_are_asked():
 
 
 @given(st.integers(0, 40_000), st.integers(1, 5000))
-def test_a_walk_asks_checksum_and_file_of_each_month_once(start, hours):
+def test_a_walk_requests_checksum_and_file_of_each_month_once(start, hours):
     begin = datetime(2020, 1, 1, tzinfo=UTC) + start * HOUR
     window = Window(begin, begin + hours * HOUR)
-    walker, asked = walk(USD_M.history.paging, window, HOUR), []
+    walker, steps = walk(USD_M.history.paging, window, HOUR), []
     step = next(walker)
     while step is not None:
-        asked.append(step)
+        steps.append(step)
         try:
             step = walker.send(
                 Page([] if step[1] is None else [step[0].start], "sum" if step[1] is None else None)
             )
         except StopIteration:
             step = None
-    assert [cursor for _, cursor in asked] == [None, "sum"] * (len(asked) // 2)
-    months = [span for span, cursor in asked if cursor]
+    assert [cursor for _, cursor in steps] == [None, "sum"] * (len(steps) // 2)
+    months = [span for span, cursor in steps if cursor]
     assert months[0].start == window.start
     assert months[-1].stop == window.stop
     assert all(a.stop == b.start and b.start.day == 1 for a, b in pairwise(months))
@@ -279,11 +279,11 @@ class Venue:
 
     def __init__(self, months, api=(), listed=None):
         self.listed = listed
-        self.months, self.api, self.asked = months, list(api), []
+        self.months, self.api, self.requests = months, list(api), []
 
     def __call__(self, request):
         host, path = request.url.host, request.url.path
-        self.asked.append((host, path))
+        self.requests.append((host, path))
         if path.endswith(("/exchangeInfo", "/fundingInfo")):
             name = path.rpartition("/")[2]
             body = json.loads(written("binance", name))
@@ -302,7 +302,7 @@ class Venue:
         return httpx.Response(200, content=checksum(body, name[:-9]) if name.endswith(".CHECKSUM") else body)
 
     def files(self):
-        return [path for _, path in self.asked if path.endswith(".zip")]
+        return [path for _, path in self.requests if path.endswith(".zip")]
 
 
 def backfill(home, venue, window, fetchers=(USD_M,), env=None):
@@ -336,7 +336,7 @@ def day(month, number=1):
 
 
 @pytest.mark.slow
-def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_asks_only_for_it(
+def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_requests_only_it(
     tmp_path,
 ):
     rows, files = a_world(day(5), day(11, 20), day(8, 3))
@@ -347,18 +347,18 @@ def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat
     assert "no such month (404): not published, or the market had no payment" in str(report.failures[0].error)
     assert (report.exit_code, report.windows) == (3, 5)
     lake = Lake(tmp_path)
-    got = lake.scan("funding").sort("funding_time").collect()
+    stored = lake.scan("funding").sort("funding_time").collect()
     wanted = [r for r in rows if from_ms(r[0]).month not in (7, 11)]
-    assert got["funding_time"].to_list() == [from_ms(t - 3) for t, _, _ in wanted]
-    assert got["funding_rate"].to_list() == [float(r) for _, _, r in wanted]
-    assert got["interval_hours"].to_list() == [float(h) for _, h, _ in wanted]
-    assert set(got["source"]) == {SOURCE}
+    assert stored["funding_time"].to_list() == [from_ms(t - 3) for t, _, _ in wanted]
+    assert stored["funding_rate"].to_list() == [float(r) for _, _, r in wanted]
+    assert stored["interval_hours"].to_list() == [float(h) for _, h, _ in wanted]
+    assert set(stored["source"]) == {SOURCE}
     assert not any("2026-11" in path for path in venue.files()), "an unfinished month has no file"
     assert lake.scan("markets").collect()["symbol"].to_list() == ["BTCUSDT"], (
         "the list is the API's, and kept"
     )
     venue.months["BTCUSDT-fundingRate-2026-07.zip"] = hole
-    venue.asked.clear()
+    venue.requests.clear()
     again = backfill(tmp_path, venue, Window(day(5, 20), AT))
     assert (again.exit_code, again.windows, len(venue.files())) == (0, 1, 1)
     assert lake.scan("funding").collect().height == sum(from_ms(t) < day(11) for t, _, _ in rows)
@@ -390,9 +390,11 @@ def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path):
     venue = Venue(files)
 
     def lying(request):
-        answer = venue(request)
+        response = venue(request)
         return (
-            httpx.Response(200, content=month_file(BITCOIN)) if request.url.path.endswith(".zip") else answer
+            httpx.Response(200, content=month_file(BITCOIN))
+            if request.url.path.endswith(".zip")
+            else response
         )
 
     report = backfill(tmp_path, lying, Window(day(9), day(10)))
@@ -407,7 +409,7 @@ def test_the_archive_has_its_own_address_by_environment(tmp_path):
     venue = Venue(files)
     env = {"FUNDINGDB_BINANCE_ARCHIVE_URL": "http://here.test/x", "FUNDINGDB_BINANCE_URL": "http://api.test"}
     assert backfill(tmp_path, venue, Window(day(9), day(10)), env=env).exit_code == 0
-    assert {(host, path.startswith("/x/data/futures/um/")) for host, path in venue.asked} == {
+    assert {(host, path.startswith("/x/data/futures/um/")) for host, path in venue.requests} == {
         ("here.test", True),
         ("api.test", False),
     }
@@ -421,7 +423,7 @@ def api_rows(rows):
 
 
 def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states(tmp_path):
-    """Payments each 8 h, then each 4 h: of rows alone the first ones and the step stay unknown; the archive tells."""
+    """Payments each 8 h, then each 4 h: of rows alone the first ones and the step stay unknown; the archive states it."""
     rows, files = a_world(day(8), day(9), day(8, 15))
     venue = Venue(files, api_rows(rows))
     window = Window(day(8), day(9))
@@ -445,7 +447,7 @@ def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states
     ]
 
 
-def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path):
+def test_hours_do_not_come_from_a_source_with_another_rate(tmp_path):
     rows, files = a_world(day(8), day(9), day(8, 15))
     doubled = [(t, h, f"{float(r) * 8:.8f}") for t, h, r in rows]
     backfill(tmp_path, Venue(files, api_rows(doubled)), Window(day(8), day(9)), (binance.FETCHER, USD_M))
@@ -492,13 +494,13 @@ def test_a_saved_file_is_parsed_by_hand(tmp_path, capsys):
     (first, *_) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["symbol"], first["interval_hours"], first["funding_rate"]) == ("BTCUSDT", 8.0, 0.00037409)
     assert main([*words, "--symbol", "ETHUSDT"]) == 1
-    assert "asked was ETHUSDT" in capsys.readouterr().err
+    assert "is not of the requested ETHUSDT" in capsys.readouterr().err
     assert main(["parse", "binance", "current", str(file), "--source", "archive"]) == 2
     assert "settled rates only" in capsys.readouterr().err
 
 
 def test_the_command_line_names_the_exchanges_that_have_an_archive(tmp_path, capsys):
     assert main(["backfill", "bybit", "--source", "archive", "--all", "--warehouse", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert "unknown exchange with an archive 'bybit'" in told
-    assert "binance, binance-coinm" in told
+    errors = capsys.readouterr().err
+    assert "unknown exchange with an archive 'bybit'" in errors
+    assert "binance, binance-coinm" in errors

@@ -1,4 +1,4 @@
-"""dYdX: recorded answers, worked examples by hand, paging, refusals."""
+"""dYdX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
 from datetime import UTC, datetime
@@ -145,11 +145,11 @@ def test_a_history_request_reaches_to_the_last_millisecond_of_the_window():
         (payment(at="2026-09-11T15:59:30Z"), "before an hour"),
         (payment(at="1990-09-11T15:00:00Z"), "milliseconds"),
         (payment(at=1789142400622), "effectiveAt"),
-        (payment(ticker="BTC-USD"), "asked was"),
+        (payment(ticker="BTC-USD"), "is 'BTC-USD'"),
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history(page(payment(at="2026-09-11T10:00:00Z"), row), "LINK-USD")
 

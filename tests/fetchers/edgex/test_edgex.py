@@ -1,4 +1,4 @@
-"""edgeX V2: recorded answers, worked examples by hand, hidden contracts, paging by cursor, refusals."""
+"""edgeX V2: worked examples by hand, recorded responses, hidden contracts, paging by cursor, refusals."""
 
 import json
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ from tests.fetchers.walking import walked
 
 
 def history(body, market=None):
-    asked = ResponseContext(AT, market=market or symbol_market("BTCUSDC"))
-    return FUNDING.check(FETCHER.history.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, market=market or symbol_market("BTCUSDC"))
+    return FUNDING.check(FETCHER.history.parse(text(body), context)).to_dicts()
 
 
 def markets(body):
@@ -130,7 +130,7 @@ def test_commodities_are_commodities_by_the_tables():
     assert identify("edgex", "BZ") == Identity("BRENT", 1.0, "commodity")
 
 
-def test_without_the_markets_or_the_market_an_answer_of_ids_is_refused():
+def test_without_the_markets_or_the_market_a_response_of_ids_is_refused():
     with pytest.raises(BadCall, match="getMetaData"):
         current(written("getLatestFundingRate"), {})
     with pytest.raises(BadCall, match="--symbol"):
@@ -174,8 +174,10 @@ def test_the_cursor_is_handed_back_as_it_came_and_ends_where_it_is_empty():
     assert FETCHER.history.next_cursor(written("getFundingRatePage_30000001")) == "0880F48DD58934"
     assert FETCHER.history.next_cursor(text(page(rate_row()))) is None
     assert FETCHER.history.next_cursor(text(page(cursor="more"))) is None  # no rows: the end
-    asked = dict(FETCHER.history.request(listed()["BTCUSDC"], Window(AT - HOUR, AT), "0880F48DD58934").params)
-    assert asked["offsetData"] == "0880F48DD58934"
+    params = dict(
+        FETCHER.history.request(listed()["BTCUSDC"], Window(AT - HOUR, AT), "0880F48DD58934").params
+    )
+    assert params["offsetData"] == "0880F48DD58934"
 
 
 # --- corruption
@@ -194,10 +196,10 @@ def test_the_cursor_is_handed_back_as_it_came_and_ends_where_it_is_empty():
         ({"fundingRateIntervalMin": 240}, "fundingRateIntervalMin"),
         ({"markPrice": "-1"}, "negative"),
         ({"isSettlement": "true"}, "isSettlement"),
-        ({"contractId": "30000002"}, "asked was"),
+        ({"contractId": "30000002"}, "requested was"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(fields, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(fields, words):
     with pytest.raises(BadPayload, match=words):
         history(page(rate_row(LAST - 4 * HOUR), rate_row(**fields)), listed()["BTCUSDC"])
 

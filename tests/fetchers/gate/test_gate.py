@@ -1,4 +1,4 @@
-"""Gate: recorded answers, worked examples by hand, paging, refusals."""
+"""Gate: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
 from dataclasses import replace
@@ -158,12 +158,12 @@ def test_a_stamp_belongs_to_the_hour_within_a_minute(hour, off):
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history([payment(t=1789113602), row])
 
 
-def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
+def test_two_rates_of_one_instant_are_refused_and_a_list_without_rows_gives_none():
     with pytest.raises(SchemaError, match="repeated with different values"):
         history([payment(), payment("0.1", 1789142401)])
     assert history([]).is_empty()
@@ -187,12 +187,12 @@ def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
         ({"position_size": -1}, "negative"),
         ({"quanto_multiplier": "x"}, "finite"),
         ({"status": "paused"}, "status: of BTC_USDT is none of"),
-        ({"contract_type": "weather"}, "contract_type: of BTC_USDT names no known kind"),
+        ({"contract_type": "weather"}, "contract_type: of BTC_USDT is none of the documented kinds"),
         ({"name": "BTCUSDT"}, "BASE_QUOTE"),
         ({"in_delisting": "false"}, "in_delisting"),
     ],
 )
-def test_one_bad_contract_spoils_the_answer(change, words):
+def test_one_bad_contract_spoils_the_response(change, words):
     with pytest.raises(BadPayload, match=words):
         current(edited(**change))
 
@@ -206,7 +206,7 @@ def test_one_bad_contract_spoils_the_answer(change, words):
         ({"volume_24h_quote": "x"}, "finite"),
     ],
 )
-def test_one_bad_ticker_spoils_the_answer(change, words):
+def test_one_bad_ticker_spoils_the_response(change, words):
     body = json.loads(written("tickers_usdt"))
     body[0] |= change
     with pytest.raises(BadPayload, match=words):
@@ -267,7 +267,7 @@ def test_a_symbol_without_a_quote_is_no_market(symbol):
         symbol_market(symbol)
 
 
-def test_a_round_asks_contracts_and_tickers():
+def test_a_sweep_requests_contracts_and_tickers():
     assert [r.path for r in FETCHER.current.requests([])] == ["/contracts", "/tickers"]
     assert [r.path for r in FETCHER.markets.requests([])] == ["/contracts"]
 

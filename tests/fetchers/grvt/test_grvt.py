@@ -1,4 +1,4 @@
-"""GRVT: recorded answers, worked examples by hand, paging by cursor, refusals."""
+"""GRVT: worked examples by hand, recorded responses, paging by cursor, refusals."""
 
 import base64
 import json
@@ -31,8 +31,8 @@ def markets(body):
 
 
 def current(body, known=None, request=None):
-    asked = ResponseContext(AT, markets=known or {}, request=request)
-    (row,) = SNAPSHOTS.check(FETCHER.current.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, markets=known or {}, request=request)
+    (row,) = SNAPSHOTS.check(FETCHER.current.parse(text(body), context)).to_dicts()
     return row
 
 
@@ -106,11 +106,11 @@ def test_with_the_listing_current_has_the_markets_interval():
     assert row["open_interest_usd"] == pytest.approx(6.8131499578)  # 2523.388873277 x 0.0027
 
 
-def test_each_trading_market_is_asked_for_and_answered_by_itself():
+def test_each_trading_market_has_a_request_and_a_response_of_its_own():
     known = [market_of(row) for row in markets(written("all_instruments")).values()]
     requests = FETCHER.current.requests(known)
     assert [r.json for r in requests] == [{"instrument": m.symbol} for m in known]
-    with pytest.raises(BadPayload, match="asked was"):
+    with pytest.raises(BadPayload, match="requested was"):
         current(written("ticker_AAPL_USDT_Perp"), request=requests[0])
 
 
@@ -172,11 +172,11 @@ def test_whole_pages_of_samples_hide_no_payment():
         (payment(hours=-8), "funding_interval_hours"),
         (payment(hours="8"), "funding_interval_hours"),
         (payment(mark="-1"), "negative"),
-        (payment(instrument="ETH_USDT_Perp"), "asked was"),
+        (payment(instrument="ETH_USDT_Perp"), "is 'ETH_USDT_Perp'"),
         (0, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history(page(payment(time="1789228800000000000"), row), symbol_market("BTC_USDT_Perp"))
 

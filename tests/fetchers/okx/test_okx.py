@@ -1,4 +1,4 @@
-"""OKX: recorded answers, worked examples by hand, paging, refusals."""
+"""OKX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
 from dataclasses import replace
@@ -165,7 +165,7 @@ def test_what_does_not_trade_is_left_out():
         (payment(t="1789142400000000"), "milliseconds"),
         (payment(t=1789142400000), "fundingTime"),
         (payment(t="1789142460001"), "within a minute"),
-        (payment(symbol="ETH-USDT-SWAP"), "asked was 'BTC-USDT-SWAP'"),
+        (payment(symbol="ETH-USDT-SWAP"), "'BTC-USDT-SWAP'"),
         (
             {"instId": "BTC-USDT-SWAP", "fundingRate": "0.1", "fundingTime": "1789142400000"},
             "realizedRate: is missing",
@@ -173,7 +173,7 @@ def test_what_does_not_trade_is_left_out():
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history(response(payment(t="1789113600000"), row))
 
@@ -201,7 +201,7 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"maxFundingRate": "x"}, "maxFundingRate"),
     ],
 )
-def test_one_bad_rate_spoils_the_answer(change, words):
+def test_one_bad_rate_spoils_the_response(change, words):
     with pytest.raises(BadPayload, match=words):
         current(edited(**change))
 
@@ -210,7 +210,7 @@ def test_one_bad_rate_spoils_the_answer(change, words):
     ("change", "words"),
     [
         ({"state": "paused"}, "state: of BTC-USD-SWAP is none of"),
-        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP names no known kind"),
+        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP is none of the documented kinds"),
         ({"instFamily": "ETH-USD"}, "instFamily: of BTC-USD-SWAP does not fit"),
         ({"lever": "x"}, "lever"),
         ({"listTime": "yesterday"}, "listTime"),
@@ -285,7 +285,7 @@ def test_a_symbol_that_is_no_swap_is_none(symbol):
         symbol_market(symbol)
 
 
-def test_what_a_round_asks():
+def test_the_requests_of_a_sweep():
     assert [(r.path, dict(r.params)) for r in FETCHER.current.requests([])] == [
         ("/funding-rate", {"instId": "ANY"}),
         ("/mark-price", {"instType": "SWAP"}),

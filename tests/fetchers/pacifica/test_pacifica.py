@@ -1,4 +1,4 @@
-"""Pacifica: recorded answers, worked examples by hand, paging by cursor, refusals."""
+"""Pacifica: worked examples by hand, recorded responses, paging by cursor, refusals."""
 
 import json
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ def test_history_as_worked_on_the_page():
     assert (last["mark_price"], last["index_price"]) == (None, 77315.51898)
 
 
-def test_an_answer_without_its_market_is_no_history():
+def test_a_response_without_its_market_is_no_history():
     with pytest.raises(BadCall, match="--symbol BTC"):
         history(page(payment()), symbol=None)
     assert history(page()) == []
@@ -80,7 +80,7 @@ def test_with_known_markets_current_holds_those_alone():
     assert "NVDA" not in current(written("info_prices"), known)
 
 
-def test_just_after_the_hour_it_is_not_said_which_payment_the_rate_is():
+def test_just_after_the_hour_the_next_payment_of_the_rate_is_null():
     body = json.loads(written("info_prices"))
     for ms, due in ((4999, None), (5000, datetime(2026, 9, 14, 0, tzinfo=UTC))):
         body["data"][3]["timestamp"] = to_ms(datetime(2026, 9, 13, 23, tzinfo=UTC)) + ms
@@ -133,7 +133,7 @@ def test_a_cursor_that_leads_forward_again_is_refused():
         world.reverse()
         return serve(request, world, 100)
 
-    with pytest.raises(WalkNotProven, match="not newest first"):
+    with pytest.raises(WalkNotProven, match="forward in time again"):
         times(circling, Window(FULL - 600 * HOUR, FULL))
 
 
@@ -154,12 +154,12 @@ def test_a_cursor_that_leads_forward_again_is_refused():
         ([], "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history(page(payment(at=1789333200405), row))
 
 
-def test_answers_that_are_none_are_refused():
+def test_bodies_that_are_no_response_are_refused():
     for body in ({**page(payment()), "success": False}, {**page(payment()), "has_more": True}):
         with pytest.raises(BadPayload):
             history(body)
