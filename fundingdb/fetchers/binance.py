@@ -71,7 +71,8 @@ CAP = 1000
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
-ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
+_ABSURD_SPECIAL = 1000.0  # a split of nine new shares for one is -9
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",
@@ -209,9 +210,7 @@ def _parse_history(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
         raise reader.bad("fundingTime", "is not within a minute after a full hour", late[0])
     rates = decimals(reader, "fundingRate", [row.funding_rate for row in rows])
     types = rate_types(reader, rows)
-    regular = [r for r, kind in zip(rates, types, strict=True) if kind == "regular"]
-    if absurd := [r for r in regular if abs(r) > ABSURD]:
-        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {ABSURD:g} per interval")
+    refuse_absurd(reader, "fundingRate", market, rates, types)
     measured = {
         "funding_time": [t - t % _HOUR_MS for t in stamps],
         "reported_time": stamps,
@@ -248,6 +247,16 @@ def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
         or ("special" if later.get(row.funding_time // _HOUR_MS) == row.funding_time else "regular")
         for row in rows
     ]
+
+
+def refuse_absurd(
+    reader: Reader, name: str, market: Market, rates: Sequence[float], types: Sequence[str]
+) -> None:
+    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 1,000: another unit, or damage."""
+    for rate, kind in zip(rates, types, strict=True):
+        most = _ABSURD_SPECIAL if kind == "special" else _ABSURD
+        if abs(rate) > most:
+            raise reader.bad(name, f"{market.symbol}: {rate:g} is beyond {most:g} per interval")
 
 
 def _price(reader: Reader, name: str, text: str, market: Market) -> float | None:
@@ -309,7 +318,7 @@ def _snapshot(reader: Reader, premium: _Premium, market: Market, context: Respon
         if due % _HOUR_MS:
             raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
         rate = reader.finite("lastFundingRate", premium.last_funding_rate)
-        most = min(ABSURD, market.rate_cap or ABSURD)
+        most = min(_ABSURD, market.rate_cap or _ABSURD)
         if abs(rate) > most:
             problem = f"{market.symbol}: {rate:g} is beyond {most:g} per interval"
             raise reader.bad("lastFundingRate", problem)

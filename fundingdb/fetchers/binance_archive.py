@@ -42,7 +42,7 @@ from urllib.parse import quote, unquote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.binance import ABSURD, BinancePayment, rate_types
+from fundingdb.fetchers.binance import BinancePayment, rate_types, refuse_absurd
 from fundingdb.fetchers.contract import (
     Budget,
     Fetcher,
@@ -179,10 +179,7 @@ def _rows(
 ) -> pl.DataFrame:
     rates = decimals(reader, "last_funding_rate", [row.rate for row in rows])
     types = rate_types(reader, [BinancePayment(market.symbol, row.stamp, row.rate) for row in rows])
-    for rate, kind in zip(rates, types, strict=True):
-        if kind == "regular" and abs(rate) > ABSURD:
-            problem = f"{market.symbol}: {rate:g} is beyond {ABSURD:g} per interval"
-            raise reader.bad("last_funding_rate", problem)
+    refuse_absurd(reader, "last_funding_rate", market, rates, types)
     instants = [row.stamp - row.stamp % HOUR_MS for row in rows]
     stated = _stated(reader, market, instants, rows)
     hours = [h if kind == "regular" else None for h, kind in zip(stated, types, strict=True)]

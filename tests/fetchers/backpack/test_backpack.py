@@ -31,20 +31,6 @@ def current(body, listed):
     return {r["symbol"]: r for r in rows}
 
 
-def test_history_as_worked_on_the_page_without_the_running_hour():
-    rows = history(written("fundingRates_BTC_USDC_PERP"))
-    assert [r["funding_rate"] for r in rows] == [0.000008029, 0.000009713, 0.000008311]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 13, 22, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDC", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["native_rate"]) == (
-        1.0,
-        "declared",
-        0.000008311,
-    )
-    assert last["funding_rate"] * 8760 == pytest.approx(0.07280436)
-
-
 def test_the_running_hour_counts_once_the_clock_has_passed_its_end():
     body = written("fundingRates_BTC_USDC_PERP")
     end = datetime(2026, 9, 13, 23, tzinfo=UTC)

@@ -62,19 +62,6 @@ def known(*bodies, fetcher=USD_M):
 # --- history
 
 
-def test_history_as_worked_on_the_page():
-    rows = history(written("binance", "fundingRate_BTCUSDT")).to_dicts()
-    assert [r["funding_rate"] for r in rows] == [0.00004334, 0.00005169, 0.00004788]
-    assert [r["funding_time"].hour for r in rows] == [8, 16, 0]
-    first = rows[0]
-    assert first["funding_time"] == datetime(2026, 9, 12, 8, tzinfo=UTC)
-    assert first["reported_time"] == datetime(2026, 9, 12, 8, 0, 0, 3000, tzinfo=UTC)
-    assert (first["exchange"], first["source"], first["symbol"]) == ("binance", "binance", "BTCUSDT")
-    assert (first["base"], first["quote"], first["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (first["interval_hours"], first["interval_from"]) == (None, "unknown")
-    assert (first["rate_type"], first["mark_price"], first["native_rate"]) == ("regular", 77236.9, 0.00004334)
-
-
 def test_a_dividend_is_a_second_row_of_its_instant():
     rows = history(written("binance", "fundingRate_SPYUSDT_special")).to_dicts()
     at = datetime(2026, 6, 18, tzinfo=UTC)
@@ -115,12 +102,6 @@ def test_a_mark_is_per_one_token_and_blank_on_old_rows():
     assert rows["funding_rate"].to_list() == [0.00004334] * 3
 
 
-def test_coin_margined_history_has_its_own_symbols():
-    row = history([payment("-0.00000100", symbol="BTCUSD_PERP")], COIN_M).row(0, named=True)
-    assert (row["exchange"], row["base"], row["quote"]) == ("binance-coinm", "BTC", "USD")
-    assert row["funding_rate"] == -0.000001
-
-
 @pytest.mark.parametrize(
     ("row", "words"),
     [
@@ -154,11 +135,12 @@ def test_two_regular_payments_of_one_instant_contradict_each_other():
         history([payment(rateType="Regular"), payment("0.1", 1789200000005, rateType="Regular")])
 
 
-def test_a_special_payment_may_be_larger_than_any_rate():
-    row = history([payment("-9.00000000", rateType="Special")]).row(
-        0, named=True
-    )  # a split: nine new shares for one
+def test_a_special_payment_may_be_larger_than_any_rate_but_not_beyond_all_splits():
+    split = payment("-9.00000000", rateType="Special")  # nine new shares for one
+    (row,) = history([split]).to_dicts()
     assert (row["funding_rate"], row["rate_type"]) == (-9.0, "special")
+    with pytest.raises(BadPayload, match="BTCUSDT: 1e[+]30 is beyond 1000"):
+        history([payment("1e30", rateType="Special")])
 
 
 def test_an_empty_list_is_a_history_without_rows_and_an_object_is_refused():
@@ -238,7 +220,7 @@ def test_a_year_of_hours_takes_nine_pages_and_a_quarter_of_eights_one():
 # --- current
 
 
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     markets = known(written("binance", "exchangeInfo_tradfi"), written("binance", "fundingInfo_tradfi"))
     rows = current(written("binance", "premiumIndex_tradfi"), markets=markets)
     assert set(rows) == {"CATUSDT", "1000CATUSDT", "XAUUSDT"}  # the dated future is out, by its type
@@ -281,7 +263,7 @@ def test_plain_markets_on_eight_and_on_four_hours():
     assert rows["BTCUSDT"]["mark_price"] == 76979.73397101
 
 
-def test_aster_as_worked_on_the_page():
+def test_aster_of_the_written_response():
     markets = known(written("aster", "exchangeInfo"), written("aster", "fundingInfo"), fetcher=ASTER)
     assert {s: (m.interval_hours, m.rate_cap) for s, m in markets.items()} == {
         "BTCUSDT": (8.0, 0.003),

@@ -41,17 +41,7 @@ def listed(body):
     }
 
 
-def test_history_of_the_recorded_answer():
-    rows = history(written("funding_history_BTCUSDT"), None).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(8, 0.00002005), (16, 0.00005602)]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
-    assert (last["mark_price"], last["native_rate"]) == (None, 0.00005602)
-
-
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     markets = {s: market_of(row) for s, row in listed(written("instruments_linear")).items()}
     for known in (markets, {}):
         rows = current(written("tickers_linear"), known)

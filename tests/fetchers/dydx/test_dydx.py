@@ -30,23 +30,6 @@ def markets(body):
     return {r["symbol"]: r for r in rows}
 
 
-def test_history_as_worked_on_the_page():
-    rows = history(written("historicalFunding_LINK-USD"))
-    assert [r["funding_time"].hour for r in rows] == [14, 15, 16]
-    assert [r["funding_rate"] for r in rows] == [0.0, 0.0, 0.000114]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 11, 16, 0, 0, 622_000, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"]) == ("LINK-USD", "LINK", "USD")
-    assert (last["asset_class"], last["interval_hours"], last["interval_from"]) == ("crypto", 1.0, "declared")
-    assert (last["native_rate"], last["mark_price"], last["index_price"]) == (0.000114, None, 11.709829134)
-    assert last["funding_rate"] * 8760 == pytest.approx(0.99864)
-
-
-def test_a_market_without_payments_has_no_rows():
-    assert history(page()) == []
-
-
 def test_current_holds_the_markets_that_trade_and_zero_is_a_rate():
     rows = current(written("perpetualMarkets"))
     assert set(rows) == {"BTC-USD", "ETH-USD"}  # MATIC is in final settlement

@@ -36,19 +36,6 @@ def current(body, known):
     return {r["symbol"]: r for r in rows}
 
 
-def test_history_as_worked_on_the_page():
-    older, row = history(written("getFundingRatePage_30000001"), listed()["BTCUSDC"])
-    assert [r["funding_time"] for r in (older, row)] == [
-        datetime(2026, 9, 13, 16, tzinfo=UTC),
-        datetime(2026, 9, 13, 20, tzinfo=UTC),
-    ]
-    assert (row["funding_rate"], row["native_rate"]) == (-0.00005067, -0.00005067)
-    assert (row["interval_hours"], row["interval_from"]) == (4.0, "row")
-    assert (row["base"], row["quote"], row["asset_class"]) == ("BTC", "USDC", "crypto")
-    assert (row["mark_price"], row["index_price"]) == (77238.85668601845, 77269.8500661371)
-    assert older["funding_rate"] == -0.0000522  # `previousFundingRate` of the newer row
-
-
 def test_current_is_the_forecast_and_neither_the_settled_rate_nor_the_interest():
     rows = current(written("getLatestFundingRate"), listed())
     assert {s: (r["funding_rate"], r["interval_hours"]) for s, r in rows.items()} == {

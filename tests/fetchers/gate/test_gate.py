@@ -47,19 +47,7 @@ def edited(**change):
     return body
 
 
-def test_history_as_worked_on_the_page():
-    rows = history(written("funding_rate_BTC_USDT")).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(8, 0.000002), (16, 0.000024)]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 11, 16, 0, 2, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"], last["asset_class"]) == (
-        "BTC_USDT",
-        "BTC",
-        "USDT",
-        "crypto",
-    )
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
+def test_a_history_without_its_market_names_the_option_that_gives_it():
     with pytest.raises(BadCall, match="--symbol BTC_USDT"):
         history(written("funding_rate_BTC_USDT"), None)
 
@@ -79,7 +67,7 @@ def test_current_of_contracts():
     assert two_z["open_interest"] == 864_800
 
 
-def test_current_of_real_world_assets_as_worked_on_the_page():
+def test_current_of_real_world_assets_of_the_written_response():
     rows = current(written("contracts_usdt_tradfi"))
     spx = rows["SPX500_USDT"]
     assert (spx["base"], spx["asset_class"], spx["funding_rate"]) == ("SPX500", "index", -0.0002)

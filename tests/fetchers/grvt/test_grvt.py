@@ -36,7 +36,7 @@ def current(body, known=None, request=None):
     return row
 
 
-def test_history_as_worked_on_the_page():
+def test_history_of_the_written_response():
     rows = history(written("funding_BTC_USDT_Perp"))
     assert [r["funding_time"] for r in rows] == [
         datetime(2026, 9, 12, 16, tzinfo=UTC),
@@ -82,7 +82,7 @@ def test_nanoseconds_never_pass_through_a_float():
     assert row["reported_time"] == datetime(2026, 9, 13, 0, 0, 0, 999_000, tzinfo=UTC)
 
 
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     row = current(written("ticker_BTC_USDT_Perp"))
     assert (row["funding_rate"], row["native_rate"], row["rate_step"]) == (0.000031, 0.0031, 1e-6)
     assert row["next_funding_time"] == datetime(2026, 9, 14, tzinfo=UTC)

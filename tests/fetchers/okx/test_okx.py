@@ -46,20 +46,7 @@ def listed(*bodies):
     return {r["symbol"]: r for r in FETCHER.markets.combine(MARKETS.check(rows)).to_dicts()}
 
 
-def test_history_is_what_was_realized():
-    rows = history(written("funding-rate-history_BTC-USDT-SWAP"), None).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [
-        (8, 0.0000402928520367),
-        (16, 0.0000599316422609),
-    ]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
-    assert history(response(payment())).item(0, "funding_rate") == 0.0000599316422609  # not the forecast 0.9
-
-
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     markets = {
         s: market_of(r) for s, r in listed(written("instruments_SWAP"), written("funding-rate_ANY")).items()
     }

@@ -33,33 +33,13 @@ def current(body, known=None):
     return {r["symbol"]: r for r in rows}
 
 
-def test_history_as_worked_on_the_page():
-    rows = history(written("funding_rate_history_BTC"))
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(21, 0.00000632), (22, 0.00000383)]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 13, 22, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 13, 22, 0, 0, 497_000, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"], last["asset_class"]) == (
-        "BTC",
-        "BTC",
-        "USDC",
-        "crypto",
-    )
-    assert (last["interval_hours"], last["interval_from"], last["native_rate"]) == (
-        1.0,
-        "declared",
-        0.00000383,
-    )
-    assert (last["mark_price"], last["index_price"]) == (None, 77315.51898)
-
-
 def test_a_response_without_its_market_is_no_history():
     with pytest.raises(BadCall, match="--symbol BTC"):
         history(page(payment()), symbol=None)
     assert history(page()) == []
 
 
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     rows = current(written("info_prices"))
     assert set(rows) == {"EURUSD", "NVDA", "kBONK", "BTC"}  # SOL-USDC is spot
     bonk = rows["kBONK"]
