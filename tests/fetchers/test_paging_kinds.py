@@ -24,7 +24,7 @@ from fundingdb.fetchers.testing import Case, clauses
 
 CAP = 50
 NEWEST = datetime(2026, 1, 2, tzinfo=UTC)
-WALK = "a walk over the history"
+WALK = "A walk over the history"
 
 
 def request(market, window, cursor):
