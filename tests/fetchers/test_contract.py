@@ -8,18 +8,6 @@ import pytest
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.fetchers.testing import clauses
 
-MISSING = set(BUILT_IN) - {  # exchanges whose case is still to be written
-    "extended",
-    "lighter",
-    "hyperliquid",
-    "coingecko",
-    "drift",
-    "velocity",
-    "variational",
-    "nado",
-    "paradex",
-}
-
 
 def cases():
     for path in sorted(Path(__file__).parent.glob("*/case.py")):
@@ -42,12 +30,6 @@ def test_a_built_in_fetcher_keeps_the_contract(clause):
     clause.check()
 
 
-@pytest.mark.parametrize(
-    "exchange",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name in MISSING else name
-        for name in BUILT_IN
-    ],
-)
+@pytest.mark.parametrize("exchange", [*BUILT_IN])
 def test_each_built_in_exchange_has_a_case(exchange):
     assert exchange in {case.fetcher.source for case in CASES}

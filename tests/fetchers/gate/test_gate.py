@@ -1,4 +1,4 @@
-"""Gate: recorded answers, worked examples by hand, paging, refusals."""
+"""Gate: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
 from dataclasses import replace
@@ -47,19 +47,7 @@ def edited(**change):
     return body
 
 
-def test_history_as_worked_on_the_page():
-    rows = history(written("funding_rate_BTC_USDT")).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(8, 0.000002), (16, 0.000024)]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 11, 16, 0, 2, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"], last["asset_class"]) == (
-        "BTC_USDT",
-        "BTC",
-        "USDT",
-        "crypto",
-    )
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
+def test_a_history_without_its_market_names_the_option_that_gives_it():
     with pytest.raises(BadCall, match="--symbol BTC_USDT"):
         history(written("funding_rate_BTC_USDT"), None)
 
@@ -79,7 +67,7 @@ def test_current_of_contracts():
     assert two_z["open_interest"] == 864_800
 
 
-def test_current_of_real_world_assets_as_worked_on_the_page():
+def test_current_of_real_world_assets_of_the_written_response():
     rows = current(written("contracts_usdt_tradfi"))
     spx = rows["SPX500_USDT"]
     assert (spx["base"], spx["asset_class"], spx["funding_rate"]) == ("SPX500", "index", -0.0002)
@@ -158,12 +146,12 @@ def test_a_stamp_belongs_to_the_hour_within_a_minute(hour, off):
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history([payment(t=1789113602), row])
 
 
-def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
+def test_two_rates_of_one_instant_are_refused_and_a_list_without_rows_gives_none():
     with pytest.raises(SchemaError, match="repeated with different values"):
         history([payment(), payment("0.1", 1789142401)])
     assert history([]).is_empty()
@@ -187,12 +175,12 @@ def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
         ({"position_size": -1}, "negative"),
         ({"quanto_multiplier": "x"}, "finite"),
         ({"status": "paused"}, "status: of BTC_USDT is none of"),
-        ({"contract_type": "weather"}, "contract_type: of BTC_USDT names no known kind"),
+        ({"contract_type": "weather"}, "contract_type: of BTC_USDT is none of the documented kinds"),
         ({"name": "BTCUSDT"}, "BASE_QUOTE"),
         ({"in_delisting": "false"}, "in_delisting"),
     ],
 )
-def test_one_bad_contract_spoils_the_answer(change, words):
+def test_one_bad_contract_spoils_the_response(change, words):
     with pytest.raises(BadPayload, match=words):
         current(edited(**change))
 
@@ -206,7 +194,7 @@ def test_one_bad_contract_spoils_the_answer(change, words):
         ({"volume_24h_quote": "x"}, "finite"),
     ],
 )
-def test_one_bad_ticker_spoils_the_answer(change, words):
+def test_one_bad_ticker_spoils_the_response(change, words):
     body = json.loads(written("tickers_usdt"))
     body[0] |= change
     with pytest.raises(BadPayload, match=words):
@@ -267,7 +255,7 @@ def test_a_symbol_without_a_quote_is_no_market(symbol):
         symbol_market(symbol)
 
 
-def test_a_round_asks_contracts_and_tickers():
+def test_a_sweep_requests_contracts_and_tickers():
     assert [r.path for r in FETCHER.current.requests([])] == ["/contracts", "/tickers"]
     assert [r.path for r in FETCHER.markets.requests([])] == ["/contracts"]
 

@@ -1,4 +1,4 @@
-"""OKX: recorded answers, worked examples by hand, paging, refusals."""
+"""OKX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
 from dataclasses import replace
@@ -46,20 +46,7 @@ def listed(*bodies):
     return {r["symbol"]: r for r in FETCHER.markets.combine(MARKETS.check(rows)).to_dicts()}
 
 
-def test_history_is_what_was_realized():
-    rows = history(written("funding-rate-history_BTC-USDT-SWAP"), None).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [
-        (8, 0.0000402928520367),
-        (16, 0.0000599316422609),
-    ]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
-    assert history(response(payment())).item(0, "funding_rate") == 0.0000599316422609  # not the forecast 0.9
-
-
-def test_current_as_worked_on_the_page():
+def test_current_of_the_written_response():
     markets = {
         s: market_of(r) for s, r in listed(written("instruments_SWAP"), written("funding-rate_ANY")).items()
     }
@@ -165,7 +152,7 @@ def test_what_does_not_trade_is_left_out():
         (payment(t="1789142400000000"), "milliseconds"),
         (payment(t=1789142400000), "fundingTime"),
         (payment(t="1789142460001"), "within a minute"),
-        (payment(symbol="ETH-USDT-SWAP"), "asked was 'BTC-USDT-SWAP'"),
+        (payment(symbol="ETH-USDT-SWAP"), "'BTC-USDT-SWAP'"),
         (
             {"instId": "BTC-USDT-SWAP", "fundingRate": "0.1", "fundingTime": "1789142400000"},
             "realizedRate: is missing",
@@ -173,7 +160,7 @@ def test_what_does_not_trade_is_left_out():
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, words):
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
     with pytest.raises(BadPayload, match=words):
         history(response(payment(t="1789113600000"), row))
 
@@ -201,7 +188,7 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"maxFundingRate": "x"}, "maxFundingRate"),
     ],
 )
-def test_one_bad_rate_spoils_the_answer(change, words):
+def test_one_bad_rate_spoils_the_response(change, words):
     with pytest.raises(BadPayload, match=words):
         current(edited(**change))
 
@@ -210,7 +197,7 @@ def test_one_bad_rate_spoils_the_answer(change, words):
     ("change", "words"),
     [
         ({"state": "paused"}, "state: of BTC-USD-SWAP is none of"),
-        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP names no known kind"),
+        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP is none of the documented kinds"),
         ({"instFamily": "ETH-USD"}, "instFamily: of BTC-USD-SWAP does not fit"),
         ({"lever": "x"}, "lever"),
         ({"listTime": "yesterday"}, "listTime"),
@@ -285,7 +272,7 @@ def test_a_symbol_that_is_no_swap_is_none(symbol):
         symbol_market(symbol)
 
 
-def test_what_a_round_asks():
+def test_the_requests_of_a_sweep():
     assert [(r.path, dict(r.params)) for r in FETCHER.current.requests([])] == [
         ("/funding-rate", {"instId": "ANY"}),
         ("/mark-price", {"instType": "SWAP"}),
