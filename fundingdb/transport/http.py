@@ -89,10 +89,12 @@ class Engine:
         jitter: Callable[[], float] = random.random,
         tries: int = 6,
         timeouts: Timeouts = Timeouts(),
+        user_agent: str = USER_AGENT,
     ) -> None:
         if tries < 1:
             raise BadCall(f"tries={tries}: at least one is needed")
         self._transport, self._env, self._timeouts = transport, env, timeouts
+        self._user_agent = user_agent
         self._clock, self._sleep, self._now, self._jitter, self._tries = clock, sleep, now, jitter, tries
         self._limiters: dict[str, Limiter] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
@@ -204,7 +206,7 @@ class Engine:
             raise BadCall(f"{fetcher.exchange}: its base address is no plain http(s) address; {hint}")
         if request.params:
             url = url.copy_with(params=request.params)
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **fetcher.headers(self._env)}
+        headers = {"User-Agent": self._user_agent, "Accept": "application/json", **fetcher.headers(self._env)}
         for key, value in headers.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise BadCall(
