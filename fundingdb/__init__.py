@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         FundingRateCollector,
         HyperliquidFundingDataSource,
         LighterFundingDataSource,
+        source,
     )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Lake",
     "LighterFundingDataSource",
     "connect",
+    "source",
 ]
 
 _ROOMS = {

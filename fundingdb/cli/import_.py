@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from fundingdb.importing import Prepared, Wanted
+    from fundingdb.importing import CheckedRows as Prepared
+    from fundingdb.importing import ImportOptions as Wanted
 
 HELP = "bring settled rates from CSV, JSON, JSON Lines or Parquet files into the lake, with evidence for what they mean"
 EXAMPLE = "fundingdb import rates.csv --exchange binance --map funding_rate=rate,funding_time=ts --dry-run"
@@ -133,7 +134,7 @@ def _facts(one: Prepared) -> dict[str, object]:
 
 def _wanted(args: Namespace) -> Wanted:
     from fundingdb.cli.common.options import hours
-    from fundingdb.importing import Wanted
+    from fundingdb.importing import ImportOptions as Wanted
 
     columns = _pairs([part for part in (args.map or "").split(",") if part], "--map")
     if args.symbol_column:

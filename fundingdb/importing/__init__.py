@@ -1,10 +1,11 @@
-"""Bring your own data: files of others become rows of table `funding`, or are refused with the reason. No network, no lake.
+"""Import files of other tools: their rates become rows of table `funding`, or the file is refused with the reason.
 
-`prepare` reads one file and gives rows with the evidence for their unit, interval and zone. What is neither said nor proven
-raises BadCall, what can't be right raises BadData; both name file, row and rule. Nothing is guessed.
+`prepare` reads one file and returns its rows with the evidence for their unit, interval and time zone. It raises BadCall for
+what is neither stated nor proven, BadData for what can't be right; both name file, row, rule and next step. Nothing is
+guessed, nothing is written, and no request is sent.
 """
 
-from fundingdb.importing.lake_says import fresh, refuse_another
-from fundingdb.importing.plan import Prepared, Wanted, prepare, together
+from fundingdb.importing.overlap import fresh, refuse_another
+from fundingdb.importing.preparing import CheckedRows, ImportOptions, prepare, together
 
-__all__ = ["Prepared", "Wanted", "fresh", "prepare", "refuse_another", "together"]
+__all__ = ["CheckedRows", "ImportOptions", "fresh", "prepare", "refuse_another", "together"]

@@ -1,4 +1,4 @@
-"""The interval of each payment of a file: declared by the exchange, said by the user, or seen in the gaps; never two at odds."""
+"""The interval of each payment of a file: stated, declared by the exchange, or observed in the gaps."""
 
 from __future__ import annotations
 
@@ -24,66 +24,69 @@ _PROVEN = 0.9
 
 
 def with_interval(
-    path: Path, rows: pl.DataFrame, exchange: str, said: float | str | None
+    path: Path, rows: pl.DataFrame, exchange: str, stated: float | str | None
 ) -> tuple[pl.DataFrame, str]:
-    """Rows (_row, symbol, stamp, hour, declared) with hours (null: unknown) and interval_from, and the evidence.
+    """Rows (_row, symbol, stamp, hour, declared) with hours (null: unknown) and interval_from, and the evidence as text.
 
-    Raises BadCall where neither exchange nor user nor gaps say it, BadData where two of them contradict each other.
+    Raises BadCall where neither user nor exchange nor gaps state it, BadData where two of them contradict each other.
     """
     since, before = _EARLIER.get(exchange, _NEVER)
     rows = rows.with_columns(
-        _seen=observed(rows),
+        _observed=observed(rows),
         hours=pl.when(pl.col("stamp") < since).then(pl.lit(before, pl.Float64)).otherwise("declared"),
     )
-    source, told = "observed", "the gaps between payments show it"
-    if isinstance(said, float):
-        _refuse_other(path, rows, exchange, said)
-        rows = rows.with_columns(hours=pl.lit(said))
-        source, told = "declared", "as said"
+    source, reason = "observed", "by the gaps between payments"
+    if isinstance(stated, float):
+        _refuse_other(path, rows, exchange, stated)
+        rows = rows.with_columns(hours=pl.lit(stated))
+        source, reason = "declared", "as stated"
     elif rows["hours"].null_count() < rows.height:
-        told = f"{exchange} declares it"
+        reason = f"as {exchange} declares"
     rows = rows.with_columns(
         interval_from=pl.when(pl.col("hours").is_not_null())
         .then(pl.lit("declared"))
-        .when(pl.col("_seen").is_not_null())
+        .when(pl.col("_observed").is_not_null())
         .then(pl.lit(source))
         .otherwise(pl.lit("unknown")),
-        hours=pl.coalesce("hours", "_seen"),
+        hours=pl.coalesce("hours", "_observed"),
     )
     share = 1 - rows["hours"].null_count() / rows.height
-    if said is None and share < _PROVEN:
+    if stated is None and share < _PROVEN:
         raise BadCall(
-            f"{path}: the interval is not proven (known for {share:.0%} of {rows.height:,} rows by {exchange} or the gaps): "
-            "say --interval 8h, or --interval infer to leave the rest unknown"
+            f"{path}: the interval is not proven ({exchange} or the gaps prove it for {share:.0%} of {rows.height:,} rows): "
+            "give --interval 8h, or --interval infer to leave the rest unknown"
         )
-    _refuse_gaps(path, rows, told)
+    _refuse_gaps(path, rows, reason)
     counts = rows.group_by("hours").len().sort("len", descending=True)
     spans = ", ".join(f"{'unknown' if h is None else f'{h:g} h'} {n:,} rows" for h, n in counts.iter_rows())
-    return rows.drop("_seen"), f"interval: {spans} ({told})"
+    return rows.drop("_observed"), f"interval: {spans} ({reason})"
 
 
-def _refuse_other(path: Path, rows: pl.DataFrame, exchange: str, said: float) -> None:
-    other = rows.filter(pl.col("hours") != said)
+def _refuse_other(path: Path, rows: pl.DataFrame, exchange: str, stated: float) -> None:
+    other = rows.filter(pl.col("hours") != stated)
     if other.height:
         row = other.row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {exchange} pays {row['symbol']} each {row['hours']:g} h, "
-            f"not each {said:g} h as --interval says"
+            f"{path}: row {row[ROW]}: {exchange} pays {row['symbol']} every {row['hours']:g} h, "
+            f"not every {stated:g} h; leave --interval out"
         )
 
 
-def _refuse_gaps(path: Path, rows: pl.DataFrame, told: str) -> None:
-    wrong = rows.filter((pl.col("_seen") < pl.col("hours")) | (pl.col("_seen") % pl.col("hours") != 0))
+def _refuse_gaps(path: Path, rows: pl.DataFrame, reason: str) -> None:
+    wrong = rows.filter(
+        (pl.col("_observed") < pl.col("hours")) | (pl.col("_observed") % pl.col("hours") != 0)
+    )
     if wrong.height:
         row = wrong.row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M} is paid each {row['_seen']:g} h by the gaps "
-            f"around it ({wrong.height:,} such rows), not each {row['hours']:g} h ({told}); --interval infer reads the gaps"
+            f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M} is paid every {row['_observed']:g} h "
+            f"by the gaps around it ({wrong.height:,} such rows), not every {row['hours']:g} h ({reason}); "
+            "--interval infer takes the gaps"
         )
-    sparse = rows.filter(pl.col("_seen") > pl.col("hours"))
+    sparse = rows.filter(pl.col("_observed") > pl.col("hours"))
     if sparse.height > 0.5 * rows.height:
         row = sparse.row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {row['symbol']} stands there each {row['_seen']:g} h, but is paid each "
-            f"{row['hours']:g} h ({told}): sums or samples, no settlements"
+            f"{path}: row {row[ROW]}: {row['symbol']} has a row every {row['_observed']:g} h, but is paid every "
+            f"{row['hours']:g} h ({reason}): sums or samples, no settlements"
         )

@@ -1,4 +1,4 @@
-"""Which market a row is of: its symbol as the exchange spells it, and what that means."""
+"""The market of each row: its symbol as the exchange writes it, its base, quote and asset class."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.fetchers.registry import names as sources
+from fundingdb.importing import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# How the first plan's collector's base and target spell a market.
+# How an exchange writes the market of a base and a target, the columns of aggregators' files.
 _FORMS = {
     "lighter": "{base}", "hyperliquid": "{base}", "pacifica": "{base}", "extended": "{base}-USD", "dydx": "{base}-USD",
     "drift": "{base}-PERP", "binance": "{base}{target}", "bybit": "{base}{target}", "aster": "{base}{target}",
@@ -27,20 +28,20 @@ _ALIASES = {"XBT": "BTC"}
 
 
 def symbol(
-    path: Path, raw: pl.DataFrame, column: str | None, exchange: str, *, said: str | None, form: str | None
+    path: Path, raw: pl.DataFrame, column: str | None, exchange: str, *, stated: str | None, form: str | None
 ) -> pl.Expr:
-    """Column `symbol` of the rows: what the user said, else a form filled from columns, else the column of names.
+    """Column `symbol` of the rows: as stated, else a form filled from columns, else the column of names.
 
-    Raises BadCall where none of them says it.
+    Raises BadCall where there is none of them.
     """
-    if said is not None:
-        return pl.lit(said).alias("symbol")
+    if stated is not None:
+        return pl.lit(stated).alias("symbol")
     pair = {"base", "target"} <= set(raw.columns)
     if form is None and pair and column is None:
         form = _FORMS.get(exchange)
         if form is None:
             raise BadCall(
-                f"{path}: how {exchange} spells a market of base and target: say --symbol-form '{{base}}-{{target}}'"
+                f"{path}: it is not known how {exchange} writes a market: give --symbol-form, such as '{{base}}-{{target}}'"
             )
     if form is not None and not re.fullmatch(r"([^{}]|\{\w*\})*\{\w*\}([^{}]|\{\w*\})*", form):
         raise BadCall(
@@ -50,14 +51,14 @@ def symbol(
         names = re.findall(r"\{(\w+)\}", form)
         for name in names:
             if name not in raw.columns:
-                raise BadCall(f"{path}: --symbol-form {form}: there is no column {name!r}")
+                raise BadCall(f"{path}: --symbol-form {form}: no column is called {name!r}")
         blank = re.sub(r"\{\w+\}", "{}", form)
-        return pl.format(blank, *(pl.col(n).cast(pl.String) for n in names)).alias("symbol")
+        return pl.format(blank, *(pl.lit(reading.text(raw, path, n)) for n in names)).alias("symbol")
     if column is None:
-        raise BadCall(f"{path}: names no market: say --symbol S or --symbol-column COLUMN")
+        raise BadCall(f"{path}: no column names the market: give --symbol S or --symbol-column COLUMN")
     if form is not None and form.count("{") > 1:
-        raise BadCall(f"--symbol-form {form!r}: either one {{}} or names of columns")
-    name = pl.col(column).cast(pl.String)
+        raise BadCall(f"--symbol-form {form!r}: write one {{}}, or names of columns")
+    name = pl.lit(reading.text(raw, path, column))
     return (name if form is None else pl.format(form, name)).alias("symbol")
 
 
@@ -85,7 +86,7 @@ def _market(path: Path, exchange: str, symbol: str, *, respelled: bool) -> Marke
         try:
             return fetcher(exchange).market(symbol)
         except BadCall as error:
-            hint = "" if respelled else "; --symbol-form '{}USDT' spells them from the file's names"
+            hint = "" if respelled else "; --symbol-form '{}USDT' makes it from the name in the file"
             raise BadCall(f"{path}: {error}{hint}") from None
     ending = _ENDINGS.search(symbol)
     name = symbol[: ending.start()] if ending else symbol

@@ -1,4 +1,4 @@
-"""Stamps of files: their zone, the hour they settle, the interval between them; and what is no settlement at all."""
+"""Times of a file: their zone, their hour of settlement, the interval between them; and series that are no settlements."""
 
 from __future__ import annotations
 
@@ -34,52 +34,56 @@ def zone_of(text: str) -> timedelta | str:
     try:
         return ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
-        raise BadCall(f"--tz {text!r}: write UTC, UTC+3, +05:30 or a zone like Europe/Moscow") from None
+        raise BadCall(
+            f"--tz {text!r}: no such zone; write UTC, UTC+3, +05:30 or a name like Europe/Moscow"
+        ) from None
 
 
 def stamps(rows: pl.DataFrame, path: Path, name: str) -> tuple[pl.Series, bool]:
-    """A column as instants, and whether they are UTC for sure; if not, they are the hands of a clock in an unknown zone.
+    """A column as instants, and whether they are UTC; if not, they are readings of a clock in an unknown zone.
 
-    Numbers are Unix s, ms, us or ns by their size, one kind a file. Raises BadData with the row of what is no time.
+    Numbers are Unix s, ms, us or ns by their size, one kind a file. Raises BadData with the first row that is no time.
     """
     cells = rows[name]
     if isinstance(cells.dtype, pl.Datetime):
         aware = cells.dtype.time_zone is not None
-        moved = cells.dt.convert_time_zone("UTC") if aware else cells.dt.replace_time_zone("UTC")
-        got = moved.cast(TIME), aware
+        utc = cells.dt.convert_time_zone("UTC") if aware else cells.dt.replace_time_zone("UTC")
+        read = utc.cast(TIME), aware
     elif cells.dtype == pl.Date:
-        got = cells.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), False
+        read = cells.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), False
     elif cells.dtype.is_numeric():
-        got = _counted(rows, path, name, cells), True
+        read = _counted(rows, path, name, cells), True
     elif cells.dtype == pl.String and cells.drop_nulls().str.contains(r"^\d{10,19}(\.\d+)?$").all():
         whole = cells.str.contains(r"^\d+$").all()
-        got = _counted(rows, path, name, cells.cast(pl.Int64 if whole else pl.Float64)), True
+        read = _counted(rows, path, name, cells.cast(pl.Int64 if whole else pl.Float64, strict=False)), True
     elif cells.dtype == pl.String:
-        got = _written(rows, path, name, cells)
+        read = _written(rows, path, name, cells)
     else:
-        raise BadData(f"{path}: column {name} is {cells.dtype}, must be times")
-    if got[0].null_count():
-        row = rows.filter(got[0].is_null()).row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {name} = {row[name]!r} is no date that can be read (ISO, or Unix time)"
+            f"{path}: column {name} has no times: choose another column with --map funding_time=COLUMN"
         )
-    return got
+    if read[0].null_count():
+        row = rows.filter(read[0].is_null()).row(0, named=True)
+        raise BadData(
+            f"{path}: row {row[ROW]}: {name} = {row[name]!r} is no time (ISO, as 2026-01-31 08:00, or Unix): correct the row"
+        )
+    return read
 
 
 def _counted(rows: pl.DataFrame, path: Path, name: str, cells: pl.Series) -> pl.Series:
-    known = cells.drop_nulls()
+    counts = cells.drop_nulls()
     for low, high, times, over in _EPOCHS:
-        if known.len() and low <= known[0] < high:
+        if counts.len() and low <= counts[0] < high:
             bad = rows.filter(~cells.is_between(low, high))
             if bad.height:
                 row = bad.row(0, named=True)
                 raise BadData(
-                    f"{path}: row {row[ROW]}: {name} = {row[name]!r} counts time in another unit than row 1"
+                    f"{path}: row {row[ROW]}: {name} = {row[name]!r} has another time unit than row 1; import each part alone"
                 )
             exact = cells if cells.dtype.is_integer() else cells.cast(pl.Float64)
             return (exact * times // over if over > 1 else exact * times).cast(pl.Int64).cast(TIME)
     raise BadData(
-        f"{path}: row {rows[ROW][0]}: {name} = {cells[0]!r} is no Unix time (s, ms, us, ns) since 2001"
+        f"{path}: row {rows[ROW][0]}: {name} = {cells[0]!r} is no Unix time (s, ms, us, ns) since 2001; use --map"
     )
 
 
@@ -104,7 +108,7 @@ def _written(rows: pl.DataFrame, path: Path, name: str, cells: pl.Series) -> tup
     if some.len() < zones.len():
         row = rows.filter(zones.is_null()).row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {name} = {row[name]!r} has no zone, others have: two clocks in one file"
+            f"{path}: row {row[ROW]}: {name} = {row[name]!r} states no zone, other rows do; import each part alone"
         )
     minutes = {z: 0 if z in ("Z", "UTC") else _minutes(z) for z in some.unique()}
     off = zones.replace_strict(minutes, return_dtype=pl.Int64)
@@ -116,23 +120,23 @@ def _minutes(zone: str) -> int:
     return sign * (int(digits[:2]) * 60 + int(digits[2:]))
 
 
-def moved(clock: pl.Series, zone: timedelta | str) -> pl.Series:
-    """Clock readings of `zone` as instants UTC; readings that its summer time skips or repeats raise BadCall."""
+def moved(clock: pl.Series, zone: timedelta | str, path: Path, numbers: pl.Series) -> pl.Series:
+    """Readings of a clock in `zone` as instants UTC; raises BadCall for one that summer time skips or repeats."""
     if isinstance(zone, timedelta):
         return clock - zone
-    try:
-        local = clock.dt.replace_time_zone(None).dt.replace_time_zone(
-            zone, ambiguous="raise", non_existent="raise"
-        )
-    except pl.exceptions.PolarsError as error:
+    readings = clock.dt.replace_time_zone(None)
+    local = readings.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    if local.null_count() > clock.null_count():
+        row = (local.is_null() & clock.is_not_null()).arg_true()[0]
         raise BadCall(
-            f"--tz {zone}: a reading is skipped or repeated by its summer time: {str(error)[:120]}"
-        ) from None
+            f"{path}: row {numbers[row]}: {readings[row]:%Y-%m-%d %H:%M} is skipped or repeated by the summer time of {zone}; "
+            "give --tz as an offset, such as UTC+3, one import for each"
+        )
     return local.dt.convert_time_zone("UTC")
 
 
 def refuse_samples(rows: pl.DataFrame, path: Path) -> None:
-    """Raise BadData where the series (symbol, stamp) is sampled or captured, not settled."""
+    """Raise BadData where the series (symbol, stamp) is of snapshots, not of settlements."""
     gaps = rows.sort("symbol", "stamp").select(
         ROW, "symbol", gap=(pl.col("stamp") - pl.col("stamp").shift(1)).over("symbol")
     )
@@ -141,7 +145,7 @@ def refuse_samples(rows: pl.DataFrame, path: Path) -> None:
     if isinstance(middle, timedelta) and middle < _DENSE:
         row = steps.filter(pl.col("gap") < _DENSE).row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {row['symbol']} has a row each {middle}: a sampled series of the predicted rate; "
+            f"{path}: row {row[ROW]}: {row['symbol']} has a row every {middle}: samples of the predicted rate; "
             "table funding takes settlements only"
         )
     late = rows.with_columns(_late=(pl.col("stamp") - pl.col("stamp").dt.truncate("1h")).dt.total_seconds())
@@ -162,13 +166,13 @@ def refuse_samples(rows: pl.DataFrame, path: Path) -> None:
 
 
 def observed(rows: pl.DataFrame) -> pl.Series:
-    """Interval in hours of each row (symbol, hour), by the gaps of its market; null where they don't prove it.
+    """Interval in hours of each row (symbol, hour), by the gaps of its market; null where they prove none.
 
     Two equal gaps in a row prove the second row's interval. The row after a hole has the interval of both its sides if
     they are one. The first row of a market has no gap; a few doubled gaps inside an even series are holes, no interval.
     """
     gap = (pl.col("hour") - pl.col("hour").shift(1)).over("symbol").dt.total_seconds() / 3600
-    got = (
+    gaps = (
         rows.select(ROW, "symbol", "hour")
         .with_row_index("_at")
         .sort("symbol", "hour")
@@ -194,7 +198,7 @@ def observed(rows: pl.DataFrame) -> pl.Series:
         .when(run)
         .then("gap")
     )
-    return got.with_columns(hours=hours).sort("_at")["hours"]
+    return gaps.with_columns(hours=hours).sort("_at")["hours"]
 
 
 def phases(rows: pl.DataFrame) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Units of rates, and what in the figures themselves proves one.
 
 Calm markets pay the base rate, 0.01 percent per 8 hours: 0.0000125 an hour, 0.00005 in 4 hours, 0.0001 in 8. A mass of
-figures that are exactly this under one unit and under no other proves the unit, and by the side it stands on the sign.
+figures that are exactly this under one unit and under no other proves the unit, and by its own sign the sign of the file.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Unit:
 
     @property
     def shown(self) -> str:
-        """As the command line takes it."""
+        """As --unit takes it."""
         return self.name + _TURNED * self.turned
 
     def fraction(self) -> pl.Expr:
@@ -67,18 +67,18 @@ class Unit:
         """
         value, basis = pl.col("value"), _BASES[self.name]
         if self.name == _MONEY:
-            got = value / pl.col("price")
+            rate = value / pl.col("price")
         else:
             over = 100 if self.name.startswith("percent") else 10_000 if self.name == "bps" else 1
-            got = value / over
+            rate = value / over
             if basis is not None:
                 # One division by a whole number, so that 10.95 percent a year is 0.0000125 an hour.
-                got = value / (over * basis / pl.col("hours"))
-        return (-got if self.turned else got) + 0.0
+                rate = value / (over * basis / pl.col("hours"))
+        return (-rate if self.turned else rate) + 0.0
 
     @property
     def tolerance(self) -> float:
-        """How near to the base rate a figure stands; the price of money is not the one of the settlement."""
+        """The relative distance from the base rate that counts as equal; the price of money is not the one of the settlement."""
         return 0.02 if self.name == _MONEY else 1e-6
 
 
@@ -106,9 +106,9 @@ def masses(rows: pl.DataFrame, exchange: str) -> list[Mass]:
         return []
     priced = rows["price"].null_count() < rows.height
     every = [Unit(n, turned=t) for n in UNITS for t in (False, True) if n != _MONEY or priced]
-    got = rows.select(_at_base(u, exchange).sum().alias(u.shown) for u in every).row(0)
-    found = [Mass(u, count / rows.height, count) for u, count in zip(every, got, strict=True)]
-    return sorted(found, key=lambda m: -m.count)
+    counts = rows.select(_at_base(u, exchange).sum().alias(u.shown) for u in every).row(0)
+    every_mass = [Mass(u, count / rows.height, count) for u, count in zip(every, counts, strict=True)]
+    return sorted(every_mass, key=lambda m: -m.count)
 
 
 def _at_base(one: Unit, exchange: str) -> pl.Expr:
@@ -116,17 +116,17 @@ def _at_base(one: Unit, exchange: str) -> pl.Expr:
     return ((one.fraction() / base - 1).abs() < one.tolerance).fill_null(value=False)
 
 
-def told(mass: Mass) -> str:
+def evidence(mass: Mass) -> str:
     """One line of evidence."""
     return f"{mass.share:.1%} of the non-zero rates ({mass.count:,}) are the base rate if the unit is {mass.unit.shown}"
 
 
-def proven(found: list[Mass], rows: pl.DataFrame, exchange: str) -> Unit | None:
+def proven(masses: list[Mass], rows: pl.DataFrame, exchange: str) -> Unit | None:
     """The one unit that the mass at the base rate proves; None where it proves none."""
-    if not found or found[0].share < _ENOUGH or found[0].count < _LEAST:
+    if not masses or masses[0].share < _ENOUGH or masses[0].count < _LEAST:
         return None
-    first = found[0]
-    for other in found[1:]:
+    first = masses[0]
+    for other in masses[1:]:
         if other.share <= first.share / 5 or same(first.unit, other.unit, rows):
             continue
         # Fractions per interval and per 8 hours are one in 8-hour rows: the other rows decide.
@@ -147,18 +147,18 @@ def same(one: Unit, other: Unit, rows: pl.DataFrame) -> bool:
     return ratio is not None and ratio < 1e-9
 
 
-def contradicted(given: Unit, found: list[Mass], rows: pl.DataFrame) -> Mass | None:
-    """The mass that says the unit given is wrong; None where none does."""
-    if not found or found[0].share < 0.1 or found[0].count < _LEAST:
+def contradicted(given: Unit, masses: list[Mass], rows: pl.DataFrame) -> Mass | None:
+    """The mass that contradicts the unit given; None where none does."""
+    if not masses or masses[0].share < 0.1 or masses[0].count < _LEAST:
         return None
-    own = next((m.share for m in found if m.unit == given), 0.0)
-    return found[0] if own < found[0].share / 50 and not same(given, found[0].unit, rows) else None
+    own = next((m.share for m in masses if m.unit == given), 0.0)
+    return masses[0] if own < masses[0].share / 50 and not same(given, masses[0].unit, rows) else None
 
 
 def refuse_change(rows: pl.DataFrame, path: Path, exchange: str) -> None:
     """Raise BadData with the row where the unit of rows (_row, symbol, hour, value, hours, price) changes.
 
-    Three signs of it: the mass at the base rate moves from one unit to another; the base rate of one unit stands only
+    Three signs of it: the mass at the base rate moves from one unit to another; the base rate of one unit occurs only
     before an instant and that of another, at least 50 times it, only after; all figures before an instant are ten times
     smaller (or larger) than all after it, by the medians of their chunks.
     """
@@ -215,7 +215,7 @@ def _refuse_moved_mass(chunks: pl.DataFrame, path: Path, exchange: str) -> None:
 
 
 def _refuse_split_mass(rows: pl.DataFrame, path: Path, exchange: str) -> None:
-    # What a file of one chunk shows: figures that are a base rate 100 times too large are met by no market, so few will do.
+    # For a file of one chunk: no market pays exactly 100 times the base rate, so a few such figures are enough.
     for one, other in _SCALED:
         at = rows.select("hour", a=_at_base(Unit(one), exchange), b=_at_base(Unit(other), exchange))
         first, second = at.filter("a")["hour"], at.filter("b")["hour"]
@@ -248,8 +248,8 @@ def refuse_impossible(rows: pl.DataFrame, path: Path, given: Unit) -> None:
     if wild.height or (isinstance(middle, float) and middle > _MIDDLE_1H):
         row = (wild if wild.height else rates.filter(pl.col("_hourly") > _MIDDLE_1H)).row(0, named=True)
         raise BadData(
-            f"{path}: row {row[ROW]}: {row['symbol']} {row['value']:g} as {given.shown} is {row['rate']:g} of the notional: "
-            "no rate; its unit is another one"
+            f"{path}: row {row[ROW]}: {row['symbol']} {row['value']:g} as {given.shown} is {row['rate']:g} of the notional, "
+            "more than any exchange pays: its unit is another one; give --unit"
         )
 
 
@@ -271,7 +271,7 @@ def refuse_finer(rows: pl.DataFrame, path: Path, exchange: str) -> None:
 def refuse_unsigned(rows: pl.DataFrame, path: Path, *, signed: bool) -> str | None:
     """Evidence on the sign, from rows (symbol, value); raises where a whole market list or a long series has no negative.
 
-    BadData where many markets have none; BadCall (say --signed) where a single series may really have had none.
+    BadData where many markets have none; BadCall (give --signed) where a single series may really have had none.
     """
     moving = rows.filter(pl.col("value") != 0)
     below = moving.filter(pl.col("value") < 0).height
@@ -280,16 +280,18 @@ def refuse_unsigned(rows: pl.DataFrame, path: Path, *, signed: bool) -> str | No
         return f"{below:,} of {moving.height:,} non-zero rates are negative" if below else None
     rule = f"{path}: row {moving[ROW][0]}: none of {moving.height:,} rates in {symbols} market{'s' * (symbols > 1)} is negative"
     if symbols >= _LEAST and moving.height >= 500:
-        raise BadData(f"{rule}: the sign was lost (a rate without its direction); it can't be found again")
+        raise BadData(
+            f"{rule}: the sign was lost (a rate without its direction), and nothing in the file restores it"
+        )
     if not signed and moving.height >= 200:
-        raise BadCall(f"{rule}: if they do carry their sign, say --signed")
+        raise BadCall(f"{rule}: if they do have their sign, give --signed")
     return f"no rate is negative, of {moving.height:,}"
 
 
-def asks(path: Path, found: list[Mass], exchange: str) -> BadCall:
-    """What to raise where neither the user nor the figures say the unit."""
-    best = [told(m) for m in found[:3] if m.share > _FEW]
-    lines = "; ".join(best) or f"no mass at the base rate of {exchange} under any unit"
+def unproven(path: Path, masses: list[Mass], exchange: str) -> BadCall:
+    """The error for a unit that neither the user states nor the figures prove."""
+    best = [evidence(m) for m in masses[:3] if m.share > _FEW]
+    lines = "; ".join(best) or f"under no unit are many rates the base rate of {exchange}"
     return BadCall(
-        f"{path}: the unit is not proven ({lines}): say --unit {'|'.join(UNITS)}, with {_TURNED} if shorts pay"
+        f"{path}: the unit is not proven ({lines}): give --unit {'|'.join(UNITS)}, with {_TURNED} if shorts pay"
     )

@@ -95,14 +95,15 @@ class Loaded:
         """The market a token stands for on an exchange; without rows where the lake has none in this span."""
         market = self._named.get(token, {}).get(exchange)
         if market is None:
-            self.exchange(exchange)
-            market = self._lake().get(token, {}).get(exchange)
+            exchange, token = self.exchange(exchange), self._token(token)
+            market = self._named.get(token, {}).get(exchange) or self._lake().get(token, {}).get(exchange)
         if market is None:
             raise self._unknown(token, f"token on {exchange}", exchange)
         return market
 
     def listing(self, token: str) -> list[str]:
         """The exchanges that have a token, in order of name; raises UnknownName."""
+        token = self._token(token)
         on = self._named.get(token) or self._lake().get(token)
         if not on:
             raise self._unknown(token, "token", None)
@@ -116,7 +117,9 @@ class Loaded:
         return self._paired[token]
 
     def exchange(self, name: str) -> str:
-        """The name of an exchange; raises UnknownName, or BadCall when load_data left it out."""
+        """The id of an exchange, from its name in any case; raises UnknownName, or BadCall when load_data left it out."""
+        if name not in self._exchanges:
+            name = name.lower()
         if name not in self._exchanges:
             lake = {market.exchange for market in self._all()}
             if name not in lake:
@@ -126,6 +129,12 @@ class Loaded:
                 loaded = ", ".join(only)
                 raise BadCall(f"exchange {name} was not loaded: load_data was limited to {loaded}")
         return name
+
+    def _token(self, name: str) -> str:
+        """A name of `_named` or of the lake: as it is, else the base that it is in another case."""
+        if name in self._named or name in self._lake():
+            return name
+        return next((m.base for m in self._all() if m.base.upper() == name.upper()), name)
 
     def _all(self) -> list[LoadedMarket]:
         self._lake()

@@ -42,11 +42,16 @@ class Chosen:
         parts = (", ".join(self.exchanges or ()), ", ".join(self.tokens or ()), self.asset_class or "")
         return "; ".join(part for part in parts if part) or "nothing"
 
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The tokens as given and in upper case, as bases are written: a base is accepted in any case, a symbol verbatim."""
+        return tuple(dict.fromkeys(name for token in self.tokens or () for name in (token, token.upper())))
+
     def has(self, market: LoadedMarket) -> bool:
         """Whether a market is among what was chosen."""
         return (
             (self.exchanges is None or market.exchange in self.exchanges)
-            and (self.tokens is None or market.base in self.tokens or market.symbol in self.tokens)
+            and (self.tokens is None or market.base in self.bases or market.symbol in self.tokens)
             and self.asset_class in (None, market.asset_class)
         )
 

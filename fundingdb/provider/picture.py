@@ -87,7 +87,7 @@ class LakeView:
                 by_exchange.setdefault(exchange, []).append(path)
         filters = list[pl.Expr]()
         if chosen.tokens is not None:
-            filters.append(pl.col("base").is_in(chosen.tokens) | pl.col("symbol").is_in(chosen.tokens))
+            filters.append(pl.col("base").is_in(chosen.bases) | pl.col("symbol").is_in(chosen.tokens))
         if chosen.asset_class is not None:
             filters.append(pl.col("asset_class") == chosen.asset_class)
         for exchange, mine in by_exchange.items():
@@ -129,8 +129,8 @@ class LakeView:
                 conditions.append(f"{column} IN ({_marks(asked)})")
                 values += asked
         if chosen.tokens is not None:
-            conditions.append(f"(base IN ({_marks(chosen.tokens)}) OR symbol IN ({_marks(chosen.tokens)}))")
-            values += [*chosen.tokens, *chosen.tokens]
+            conditions.append(f"(base IN ({_marks(chosen.bases)}) OR symbol IN ({_marks(chosen.tokens)}))")
+            values += [*chosen.bases, *chosen.tokens]
         where = " AND ".join(conditions)
         longest = self.ask("SELECT max(interval_hours) AS hours FROM funding")["hours"].item() or 0.0
         rows = self.ask(

@@ -70,6 +70,8 @@ class BestSpread:
 class FundingRateBacktestDataProvider:
     """Known rates and payments of a lake, from memory once `load_data` was called.
 
+    Names of exchanges and bases are accepted in any case, symbols as the exchange writes them.
+
     `warehouse` is the lake's folder (default: FUNDINGDB_WAREHOUSE, else ./warehouse). `version` (a version of table
     `funding`) or `as_of` (aware datetime: what was committed by then) pins it: the same rows for ever, whatever is
     written, restated or merged later, until `vacuum` deletes them (VersionGone). `known_by` (aware datetime) hides
@@ -117,7 +119,8 @@ class FundingRateBacktestDataProvider:
         span = Window(instant(start_date, "start_date"), instant(end_date, "end_date"))
         if asset_class is not None and asset_class not in ASSET_CLASSES:
             raise UnknownName("asset class", asset_class, ASSET_CLASSES)
-        chosen = Chosen(_several("exchanges", exchanges), _several("tokens", tokens), asset_class)
+        ids = _several("exchanges", exchanges)
+        chosen = Chosen(ids and tuple(e.lower() for e in ids), _several("tokens", tokens), asset_class)
         folder = default_warehouse() if self._warehouse is None else Path(self._warehouse)
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
@@ -156,7 +159,7 @@ class FundingRateBacktestDataProvider:
         row = bisect_right(rows.times, instants.seconds(timestamp), market.low, market.high) - 1
         settled = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=round(rows.times[row] * 1e6))
         hours = rows.hours[rows.codes[row]]
-        return Known(exchange, market.symbol, settled, hours, rows.rates[row], rate_1h)
+        return Known(market.exchange, market.symbol, settled, hours, rows.rates[row], rate_1h)
 
     def get_spread(self, timestamp: Instant, exchange1: str, exchange2: str, token: str) -> float | None:
         """Known rate on exchange2 minus that on exchange1, PER HOUR: what long exchange1 / short exchange2
@@ -425,14 +428,14 @@ def _none() -> Never:
 def _why_never(exchange: str) -> str | None:
     """Why an exchange settles nothing that can be stored; None: it does, or nobody knows the exchange."""
     try:
-        source = fetcher(exchange)
+        source = fetcher(exchange.lower())
     except UnknownName:
         return None
     return f"interval: {source.interval}; history: none" if source.history is None else None
 
 
 def _two(exchange1: str, exchange2: str) -> None:
-    if exchange1 == exchange2:
+    if exchange1.lower() == exchange2.lower():
         raise BadCall(f"{exchange1} against itself: a spread takes two exchanges")
 
 

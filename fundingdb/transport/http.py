@@ -87,9 +87,11 @@ class Engine:
         jitter: Callable[[], float] = random.random,
         backoff: Backoff = REQUEST,
         timeouts: Timeouts = Timeouts(),
+        user_agent: str = USER_AGENT,
     ) -> None:
         self._transport, self._env, self._timeouts = transport, env, timeouts
         self._clock, self._sleep, self._now, self._jitter, self._backoff = clock, sleep, now, jitter, backoff
+        self._user_agent = user_agent
         self._limiters: dict[str, Limiter] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
@@ -199,7 +201,7 @@ class Engine:
             raise BadCall(f"{fetcher.exchange}: its base address is not a plain http(s) address; {hint}")
         if request.params:
             url = url.copy_with(params=request.params)
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **fetcher.headers(self._env)}
+        headers = {"User-Agent": self._user_agent, "Accept": "application/json", **fetcher.headers(self._env)}
         for key, value in headers.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise BadCall(

@@ -56,3 +56,5 @@ async def run_rounds(
             await sleep(min(left, 60.0))  # short sleeps: a machine that was suspended wakes on the clock
             if stopped():
                 return
+        if schedule.span is not None and now() >= begin + schedule.span:  # suspended beyond the end
+            return

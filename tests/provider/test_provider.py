@@ -239,8 +239,8 @@ def test_an_unknown_exchange_or_token_is_told_with_near_ones(year):
         year.get_funding_rate(1.76e9, "binanc", "BTC")
     with pytest.raises(UnknownName, match="unknown token on binance 'HYP': did you mean HYPE"):
         year.get_funding_rate(1.76e9, "binance", "HYP")
-    with pytest.raises(UnknownName, match="unknown token 'btc': did you mean BTC"):
-        year.get_best_spread(1.76e9, "btc")
+    with pytest.raises(UnknownName, match="unknown token 'bttc': did you mean BTC"):
+        year.get_best_spread(1.76e9, "bttc")
     with pytest.raises(UnknownName, match="unknown exchange 'okex'"):
         year.get_funding_payment_times("okex")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fundingdb.importing import Prepared, Wanted, prepare, together
+from fundingdb.importing import CheckedRows, ImportOptions, prepare, together
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
 
@@ -128,8 +128,8 @@ class Lakes:
     def _read(self, file: str, **wanted: object) -> pl.DataFrame:
         return together(self._prepared(file, NOTHING, **wanted))
 
-    def _prepared(self, file: str, known: pl.DataFrame, **wanted: object) -> list[Prepared]:
-        return prepare(self.data / file, Wanted(**wanted), lambda _exchange: known, now=NOW)
+    def _prepared(self, file: str, known: pl.DataFrame, **wanted: object) -> list[CheckedRows]:
+        return prepare(self.data / file, ImportOptions(**wanted), lambda _exchange: known, now=NOW)
 
     def _stored(self, name: str, rows: pl.DataFrame) -> Path:
         warehouse = self.folder / name

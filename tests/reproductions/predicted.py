@@ -5,7 +5,7 @@ from pack import ALL_COINS, BTC_2024, NOW, SEVEN, Lakes, Reproduced, column_as_w
 
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadData
-from fundingdb.importing import Wanted, prepare
+from fundingdb.importing import ImportOptions, prepare
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, SNAPSHOTS
 
@@ -100,7 +100,7 @@ def judged(lakes: Lakes, written: pl.DataFrame, settled: pl.DataFrame) -> pl.Dat
 
 def refused(lakes: Lakes, settled: pl.DataFrame) -> str:
     """What the importer does with the column."""
-    wanted = Wanted(exchange="hyperliquid", unit="fraction")
+    wanted = ImportOptions(exchange="hyperliquid", unit="fraction")
     try:
         prepare(lakes.data / SEVEN, wanted, lambda _exchange: settled, now=NOW)
     except BadData:

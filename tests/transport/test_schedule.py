@@ -61,3 +61,22 @@ def test_a_stop_ends_the_rounds():
 def test_the_next_tick_lies_after_now_even_on_a_tick():
     tick = datetime(2026, 3, 1, 11, tzinfo=UTC)
     assert next_tick(tick, timedelta(hours=1)) == tick + timedelta(hours=1)
+
+
+def test_a_machine_that_wakes_after_the_end_runs_no_further_round():
+    at = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
+    present, begun = [at], []
+
+    async def suspended(_seconds):
+        present[0] += timedelta(days=5)
+
+    async def one():
+        return None
+
+    async def run():
+        schedule = Schedule(timedelta(hours=1), timedelta(hours=24))
+        async for began, _ in run_rounds(one, schedule, now=lambda: present[0], sleep=suspended):
+            begun.append(began)
+
+    asyncio.run(run())
+    assert begun == [at]

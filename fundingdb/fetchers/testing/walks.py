@@ -21,7 +21,7 @@ from fundingdb.fetchers.contract import (
 )
 from fundingdb.fetchers.testing.case import Case, error_text, newest_settlement, same_value
 from fundingdb.schema import FUNDING
-from fundingdb.transport.paging import Page, requestable, fitting_kinds, walk
+from fundingdb.transport.paging import Page, fitting_kinds, requestable, walk
 from fundingdb.window import HOUR, Window
 
 if TYPE_CHECKING:

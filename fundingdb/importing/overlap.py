@@ -1,4 +1,4 @@
-"""What rows that are already in the lake say about those of a file: zone, unit, agreement."""
+"""Payments that a file and the lake have in common: they prove zone and unit, or contradict the file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fundingdb.importing.units import UNITS, Unit
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LEAST = 20  # common payments that are worth a verdict
+_LEAST = 20  # common payments that prove something
 _ALIKE = 1e-8  # sources round to eight decimals
 _ZONES = range(-12, 15)
 
 
 def _both(rows: pl.DataFrame, lake: pl.DataFrame, hour: str) -> pl.DataFrame:
-    """Rows with the lake's rate `theirs` of the same market and hour; by symbol, else by base where that is one market."""
+    """The rows whose market and hour the lake has too, with its rate `theirs`; by symbol, else by base."""
     theirs = lake.select("symbol", "base", "funding_time", theirs="funding_rate").filter(
         pl.col("theirs") != 0
     )
     by = "symbol" if rows["symbol"].is_in(theirs["symbol"].unique().implode()).any() else "base"
     if by not in rows.columns:
         return rows.clear().with_columns(theirs=pl.lit(None, pl.Float64))
-    # Sources of one payment that differ say nothing.
+    # A payment on which two sources differ proves nothing.
     one = theirs.group_by(by, "funding_time").agg(
         pl.col("theirs").first(), _spread=pl.col("theirs").max() - pl.col("theirs").min()
     )
@@ -36,7 +36,7 @@ def _both(rows: pl.DataFrame, lake: pl.DataFrame, hour: str) -> pl.DataFrame:
 
 
 def _constant(ratios: pl.Series, within: float) -> tuple[float, float]:
-    """The middle of the ratios, and the share of them that equals it."""
+    """The median of the ratios, and the share of them that equals it."""
     middle = ratios.median()
     if not isinstance(middle, float) or middle == 0:
         return 0.0, 0.0
@@ -44,28 +44,28 @@ def _constant(ratios: pl.Series, within: float) -> tuple[float, float]:
 
 
 def zone(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[int | None, str]:
-    """The offset in hours of the clock of rows (symbol, stamp, value), if the lake proves it, and why (not)."""
+    """The offset from UTC, in hours, of the clock of rows (symbol, stamp, value), and why; None: the lake proves none."""
     if lake.is_empty():
         return None, "the lake has no rows to compare with"
-    found = []
+    candidates = []
     for offset in _ZONES:
         at = (pl.col("stamp") - timedelta(hours=offset)).dt.truncate("1h")
         both = _both(rows.with_columns(_at=at), lake, "_at")
         if both.height >= _LEAST and both["theirs"].n_unique() >= _LEAST / 2:
             _, alike = _constant(both["value"] / both["theirs"], 1e-6)
-            found.append((alike, offset, both.height))
-    found.sort(reverse=True)
-    if not found or found[0][0] < 0.95 or (len(found) > 1 and found[1][0] > 0.8):
-        return None, "the lake's rows single out no zone"
-    share, offset, count = found[0]
+            candidates.append((alike, offset, both.height))
+    candidates.sort(reverse=True)
+    if not candidates or candidates[0][0] < 0.95 or (len(candidates) > 1 and candidates[1][0] > 0.8):
+        return None, "the rows of the lake fit no zone, or several"
+    share, offset, count = candidates[0]
     return (
         offset,
-        f"{share:.1%} of {count:,} payments that the lake has too agree under this zone and no other",
+        f"{share:.1%} of {count:,} payments that the lake has too are equal under this zone and no other",
     )
 
 
 def unit(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[Unit, str] | None:
-    """The unit under which rows (symbol, base, hour, value, hours, price) are the lake's rates, and why; None: not proven."""
+    """The unit under which rows (symbol, base, hour, value, hours, price) equal those of the lake, and why; None: not proven."""
     both = _both(rows.filter(pl.col("value") != 0), lake, "hour")
     if both.height < _LEAST:
         return None
@@ -73,7 +73,7 @@ def unit(rows: pl.DataFrame, lake: pl.DataFrame) -> tuple[Unit, str] | None:
     shares = both.select(_alike(u.fraction()).mean().alias(u.shown) for u in every).row(0)
     best = max(range(len(every)), key=lambda i: shares[i] or 0.0)
     share = shares[best] or 0.0
-    # Two units that fit equally are one for these rows (8 h: fraction and fraction-per-8h): the first is the plainer.
+    # Two units that fit equally are the same for these rows (8 h: fraction and fraction-per-8h): the first is the simpler.
     if share < 0.9 or every[best].name == "money":
         return None
     return every[best], f"{share:.1%} of {both.height:,} payments that the lake has too are equal under it"
@@ -89,14 +89,14 @@ def _alike(rate: pl.Expr) -> pl.Expr:
 def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> list[str]:
     """Evidence from the payments that rows (symbol, base, hour, rate) and the lake both have.
 
-    Raises BadData where they differ by a constant factor (another unit), or mostly differ (another thing, or another hour).
+    Raises BadData where they differ by a constant factor (another unit), or most differ (another market, or another hour).
     """
     both = _both(rows.filter(pl.col("rate") != 0), lake, "hour")
     if both.height < _LEAST:
         return (
             []
             if both.is_empty()
-            else [f"only {both.height} payments stand in the lake too: they prove nothing"]
+            else [f"only {both.height} payments are in the lake too: too few to prove anything"]
         )
     share = float(both.select(_alike(pl.col("rate")).mean()).item())
     if share >= 0.5:
@@ -107,14 +107,17 @@ def agree(path: Path, rows: pl.DataFrame, lake: pl.DataFrame, exchange: str) -> 
     if constant >= 0.8:
         raise BadData(
             f"{where} in the lake: {constant:.0%} of {both.height:,} common payments of {exchange} differ by the factor "
-            f"{middle:.6g}: the lake knows it under another unit or sign"
+            f"{middle:.6g}: another unit or sign than in the lake; give --unit"
         )
     later = rows.with_columns(_later=pl.col("hour") + timedelta(hours=1))
     moved = _both(later.filter(pl.col("rate") != 0), lake, "_later")
     ahead = float(moved.select(_alike(pl.col("rate")).mean()).item() or 0.0) if moved.height else 0.0
-    why = f", moved by an hour {ahead:.0%} are: predicted rates" if ahead > 1.5 * share else ""
+    why = (
+        f", moved by an hour {ahead:.0%} are: predicted rates, no settlements" if ahead > 1.5 * share else ""
+    )
     raise BadData(
-        f"{where} in the lake: only {share:.0%} of {both.height:,} common payments of {exchange} are equal{why}"
+        f"{where} in the lake: only {share:.0%} of {both.height:,} common payments of {exchange} are equal{why}; "
+        "compare market, zone and unit of the file"
     )
 
 
@@ -127,32 +130,32 @@ def refuse_another(path: Path, exchange: str, rows: pl.DataFrame, others: pl.Dat
     rare = rows.filter(pl.col("funding_rate").is_unique().over("symbol"))
     there = others.select("base", "funding_time", who="exchange", market="symbol", theirs="funding_rate")
     both = rare.join(there, on=["base", "funding_time"], how="inner")
-    told = (
+    alike = (
         both.group_by("symbol", "who", "market")
         .agg(common=pl.len(), alike=((pl.col("funding_rate") - pl.col("theirs")).abs() <= 1e-12).mean())
         .filter(pl.col("common") >= _LEAST, pl.col("alike") >= 0.9)
         .sort("common", "symbol", "who")
     )
-    if told.height:
-        found = told.row(-1, named=True)
+    if alike.height:
+        match = alike.row(-1, named=True)
         raise BadData(
-            f"{path}: {found['symbol']}: {found['alike']:.0%} of {found['common']:,} payments with an unusual rate are to the "
-            f"last figure those of {found['market']} on {found['who']}, which the lake has: is the file not of "
-            f"{found['who']}, rather than {exchange}?"
+            f"{path}: {match['symbol']}: {match['alike']:.0%} of {match['common']:,} payments with an unusual rate equal "
+            f"those of {match['market']} on {match['who']}, which the lake has: is it a file of "
+            f"{match['who']}, rather than {exchange}? Give --exchange"
         )
 
 
 def fresh(rows: pl.DataFrame, lake: pl.DataFrame) -> pl.DataFrame:
-    """FUNDING rows without those that an earlier import has with the same rate and no less of an interval.
+    """FUNDING rows without those that an earlier import wrote with the same rate, and an interval if they have one.
 
-    Files round differently: the first to tell a payment keeps it, so that a coarser file never spoils a finer one.
+    Files round differently: the first import of a payment keeps it, so that a coarser file never replaces a finer one.
     """
     key = ["exchange", "symbol", "funding_time"]
-    had = lake.filter(pl.col("source") == "import").select(
+    earlier = lake.filter(pl.col("source") == "import").select(
         *key, theirs="funding_rate", _hours="interval_hours"
     )
-    both = rows.select(*key, "funding_rate", "interval_hours").join(had, on=key, how="inner")
-    told = pl.col("interval_hours").is_null() | pl.col("interval_hours").eq_missing(pl.col("_hours"))
+    both = rows.select(*key, "funding_rate", "interval_hours").join(earlier, on=key, how="inner")
+    covered = pl.col("interval_hours").is_null() | pl.col("interval_hours").eq_missing(pl.col("_hours"))
     return rows.join(
-        both.filter(_alike(pl.col("funding_rate")) & told), on=key, how="anti", maintain_order="left"
+        both.filter(_alike(pl.col("funding_rate")) & covered), on=key, how="anti", maintain_order="left"
     )
