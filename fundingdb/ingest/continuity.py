@@ -19,7 +19,7 @@ from __future__ import annotations
 import polars as pl
 
 from fundingdb.ingest import evidence
-from fundingdb.ingest.evidence import ENOUGH, FACTORS, SIGNED
+from fundingdb.ingest.evidence import ENOUGH, SIGNED
 from fundingdb.ingest.intervals import MARKET
 from fundingdb.ingest.steps import STEPS
 

@@ -86,7 +86,7 @@ def sizes(rows: pl.DataFrame) -> pl.DataFrame:
             (pl.col("value") > 0).mean().alias(f"up_{name}"),
         )
         out = one if out is None else out.join(one, on="_id")
-    assert out is not None  # noqa: S101 - four sides
+    assert out is not None
     return out
 
 
@@ -209,7 +209,8 @@ def _equal(one: pl.Expr, other: pl.Expr) -> pl.Expr:
 
 def phases(rows: pl.DataFrame) -> pl.DataFrame:
     """Settlement hours of markets that pay every 2 to 24 hours: _id, every (hours), off (hours by which the new rows are off),
-    moved (new rows off by that), n (new rows) where ALL stored rows share one phase and the new rows keep the interval."""
+    moved (new rows off by that), n (new rows) where ALL stored rows share one phase and the new rows keep the interval.
+    """
     gap = (pl.col("at").diff() / timedelta(hours=1)).over("_id", "_new")
     each = rows.with_columns(_gap=gap)
     side = each.group_by("_id", "_new").agg(

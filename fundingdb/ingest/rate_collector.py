@@ -97,7 +97,7 @@ class FundingRateCollector:
         `append=False` raises BadCall when the lake already has rows of one of the markets inside the frame's span. Raises
         SchemaError for rows that do not fit the table, BadCall for a frame of neither.
         """
-        return save(self.lake, snapshot, append=append)
+        return save(self.lake, self.data_source.fetcher, snapshot, append=append)
 
     async def start_collection(
         self,

@@ -128,7 +128,9 @@ VENUES = {
 
 
 @pytest.mark.parametrize(
-    ("serve", "paging"), [(serve, kind) for serve, (right, _) in VENUES.items() for kind in right], ids=str
+    ("serve", "paging"),
+    [(serve, kind) for serve, (right, _) in VENUES.items() for kind in right],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_right_kind_returns_every_settlement(serve, paging):
     walk_clause(serve, paging).check()
