@@ -118,7 +118,7 @@ def _by_edge(
             if len(inside) > -((start - stop) // grid):
                 raise WalkNotProven(_text(span, f"{len(inside)} settlements at most each {grid} can't fit"))
             gap = min([gap, *(b - a for a, b in pairwise(inside))])
-            # a page full by the declared cap may end where the interval changed: only the hour grid proves there
+            # a page full by the declared cap may end where the interval changed: only the hour grid is sure there
             room = grid if len(page.times) >= cap else gap
             if forward:
                 if inside[-1] + room >= stop:
@@ -256,7 +256,7 @@ def _by_month(window: Window) -> Generator[tuple[Window, str | None], Page, None
     page = yield window, None
     cursor = page.next_cursor
     if cursor is None or page.times:
-        raise WalkNotProven(_text(window, "the first answer does not lead to the file of the month"))
+        raise WalkNotProven(_text(window, "the first response does not lead to the file of the month"))
     page = yield window, cursor
     if page.next_cursor is not None:
         raise WalkNotProven(_text(window, "the file of the month leads on"))
