@@ -173,7 +173,7 @@ ROWS = "return funding_rows(context.market, context, values, hours=1.0)"
     ("old", "new", "rule"),
     [
         (ROWS, f"{ROWS}.to_dicts()", "history.parse returns a Polars frame (returned list)"),
-        (ROWS, f'{ROWS}.drop("base")', "table funding refuses the frame:\n  column base is missing"),
+        (ROWS, f'{ROWS}.drop("base")', "the frame does not fit table funding:\n  column base is missing"),
         (ROWS, f'{ROWS}.cast({{"funding_rate": str}})', "column funding_rate is String, must be Float64"),
         (
             ROWS,
