@@ -160,8 +160,8 @@ def test_a_month_of_another_time_is_refused():
 
 
 def test_an_interval_needs_its_evidence_and_no_interval_has_none():
-    assert "row 1 " in (told := refusal(put(funding(), 1, "interval_hours", None)))
-    assert "interval_hours = None interval_from = 'declared'" in told
+    assert "row 1 " in (text := refusal(put(funding(), 1, "interval_hours", None)))
+    assert "interval_hours = None interval_from = 'declared'" in text
     assert "interval_from must be unknown" in refusal(put(funding(), 1, "interval_from", "unknown"))
     both = put(put(funding(), 1, "interval_from", "unknown"), 1, "interval_hours", None)
     assert FUNDING.check(both)["interval_hours"].null_count() == 1
@@ -195,13 +195,15 @@ def test_a_special_payment_may_fall_on_the_instant_of_a_regular_one():
 
 
 def test_a_null_in_a_key_still_counts_as_the_same_key():
-    asked = {
+    ledger = {
         "exchange": ["lighter"] * 2, "source": ["lighter"] * 2, "symbol": ["*"] * 2, "endpoint": ["markets"] * 2,
         "window_start": [None] * 2, "window_stop": [None] * 2, "outcome": ["rows", "failed"], "rows": [1, 1],
         "pages": [1, 1], "bytes": [9, 9], "seconds": [0.1, 0.1], "error": [None] * 2, "asked_at": [T0] * 2,
         "fetcher_version": ["1"] * 2,
     }  # fmt: skip
-    frame = pl.DataFrame(asked, schema={c: FETCHES.columns[c].dtype for c in FETCHES.columns if c != "month"})
+    frame = pl.DataFrame(
+        ledger, schema={c: FETCHES.columns[c].dtype for c in FETCHES.columns if c != "month"}
+    )
     assert "repeated with different values: row 0" in refusal(frame, FETCHES)
     assert "column rows is negative: row 1" in refusal(put(frame, 1, "rows", -1), FETCHES)
 
@@ -212,7 +214,7 @@ def test_counts_may_be_zero_but_multipliers_may_not():
     assert pl.DataFrame({"multiplier": [0.0, 1000.0]}).select(bad).to_series().to_list() == [True, False]
 
 
-def test_an_unknown_table_is_told_with_near_ones():
+def test_an_unknown_table_comes_with_near_names():
     with pytest.raises(UnknownName, match="unknown table 'fundings': did you mean funding"):
         table("fundings")
     assert table("funding") is FUNDING

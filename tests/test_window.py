@@ -38,7 +38,7 @@ def test_a_day_is_its_first_instant():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [
         (1_769_846_400_000, "looks like milliseconds; Unix seconds are wanted"),
         ("1769846400000", "looks like milliseconds"),
@@ -60,10 +60,10 @@ def test_a_day_is_its_first_instant():
         ("2100-01-01", "outside 2010..2099"),
     ],
 )
-def test_what_is_no_instant_is_refused_with_its_name_and_value(value, told):
+def test_what_is_no_instant_is_refused_with_its_name_and_value(value, text):
     with pytest.raises(BadWindow) as caught:
         instant(value, "start_date")
-    assert told in str(caught.value)
+    assert text in str(caught.value)
     assert str(caught.value).startswith("start_date ")
 
 

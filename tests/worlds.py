@@ -54,16 +54,16 @@ def payments(warehouse: Path) -> pl.DataFrame:
 
 def differing(warehouse: Path, truth: World, start: datetime, stop: datetime) -> pl.DataFrame:
     """The rows in which lake and world differ in [start, stop), over the markets that the lake has; empty when right."""
-    got = payments(warehouse).filter(pl.col("funding_time").is_between(start, stop, closed="left"))
+    stored = payments(warehouse).filter(pl.col("funding_time").is_between(start, stop, closed="left"))
     columns = ["exchange", "symbol", "funding_time", "interval_hours", "funding_rate"]
     want = pl.concat(
-        [got.select(columns).clear()]
+        [stored.select(columns).clear()]
         + [
             truth.settled(e, s, start, stop).with_columns(exchange=pl.lit(e)).select(columns)
-            for e, s in got.select("exchange", "symbol").unique().rows()
+            for e, s in stored.select("exchange", "symbol").unique().rows()
         ]
     )
-    both = got.select(columns).join(want, on=columns[:3], how="full", coalesce=True, suffix="_world")
+    both = stored.select(columns).join(want, on=columns[:3], how="full", coalesce=True, suffix="_world")
     same = ((pl.col("funding_rate") - pl.col("funding_rate_world")).abs() < 1e-12) & (
         pl.col("interval_hours") == pl.col("interval_hours_world")
     )

@@ -2,8 +2,8 @@
 
 Rows pass in two steps. Here, while the response is at hand, so that it can be quarantined with the reason: each row
 fits its table (`schema.Table.check`) and comes from the source that was requested. Then at the door of the lake
-(`Lake.upsert`), which checks each frame as a whole, from whomever it comes: only there can it be seen that no key is
-repeated across responses. A further rule on rows belongs in this module, in `_reasons`.
+(`Lake.upsert`), which checks each frame as a whole, from whomever it comes: only there can a key that is repeated across
+responses be detected. A further rule on rows belongs in this module, in `_reasons`.
 """
 
 from __future__ import annotations

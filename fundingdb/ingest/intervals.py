@@ -95,7 +95,7 @@ def _runs(
 
 
 def _hours(runs: pl.DataFrame) -> pl.DataFrame:
-    """_row and _hours (null: not known) of rows by run and time."""
+    """_row and _hours (null: unknown) of rows by run and time."""
     gap = (pl.col("funding_time").diff() / timedelta(hours=1)).cast(pl.Float64)
     gaps = (
         runs.with_columns(_gap=pl.when(pl.col("_run") == pl.col("_run").shift()).then(gap))

@@ -6,6 +6,7 @@ pinned version and commits only if that is still the newest; else it starts agai
 
 from fundingdb.lake.audit import AuditReport, Finding
 from fundingdb.lake.log import Version
-from fundingdb.lake.store import Lake, Merged, Upserted
+from fundingdb.lake.store import Lake
+from fundingdb.lake.writer import Merged, Upserted
 
 __all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version"]

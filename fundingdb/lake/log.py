@@ -69,7 +69,7 @@ def translated_errors(doing: str) -> Generator[None]:
 
 
 def _why(error: Exception) -> str:
-    """The reason and the next step, in our words: Delta and Polars tell the operating system's reason only in their texts."""
+    """The reason and the next step, in our words. Errors of Delta and Polars have the system's error number in the text alone."""
     text = str(error)
     if "os error 28" in text or "No space left" in text:
         return "the disk is full: free some space and repeat, the lake is as it was before"

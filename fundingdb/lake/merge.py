@@ -56,7 +56,7 @@ def split(table: Table, frame: pl.DataFrame, there: pl.DataFrame) -> Split:
 
 
 def amended(table: Table, hours: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    """Whole rows of `there` with the hours that were derived for them, unless their hours have changed since.
+    """The stored rows `there` with the hours that were derived for them, unless their hours have changed since.
 
     `hours`: key and partitions, seen_hours (those of the row when its hours were derived), interval_hours, interval_from and
     fetched_at (learned; a row that had no hours keeps its own). Hours that a source published are never replaced.

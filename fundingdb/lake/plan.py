@@ -54,6 +54,24 @@ def planned(
     return plan
 
 
+def merging(log: Log, listed: pl.DataFrame) -> Plan:
+    """One file in place of the listed files of each partition that has several of them; the rows stay the same."""
+    t = log.table
+    plan = Plan(set())
+    try:
+        for key, mine in listed.partition_by(t.partitions, as_dict=True).items():
+            if mine.height < 2:
+                continue
+            rows = files.read([log.home / p for p in mine["path"]], t, files.body(t))
+            values = {n: str(v) for n, v in zip(t.partitions, key, strict=True)}
+            plan.drafts.append(files.write(log.home, t, values, rows.sort(merge.order(t))))
+            plan.removed.append(mine)
+    except Exception:
+        discard(log, plan)
+        raise
+    return plan
+
+
 def all_stored(log: Log, frame: pl.DataFrame, listed: pl.DataFrame) -> bool:
     """Whether each row of an unchecked frame is, but for its stamps, among the stored rows (which were checked).
 

@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import random
 import time
-import uuid
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from fundingdb.errors import LakeConflict, LakeError, VersionGone
-from fundingdb.lake import audit, files, merge
+from fundingdb.errors import VersionGone
+from fundingdb.lake import audit, files, layout
 from fundingdb.lake.log import Log, translated_errors
-from fundingdb.lake.plan import Plan, all_stored, discard, planned, touching
+from fundingdb.lake.plan import all_stored
 from fundingdb.lake.vacuum import KEEP, vacuum
-from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
+from fundingdb.lake.writer import Merged, Upserted, Writer
+from fundingdb.schema import FUNDING, TABLES, Table, table
 from fundingdb.settings import default_warehouse
-from fundingdb.transport.backoff import COMMIT
 from fundingdb.window import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    import polars as pl
 
     from fundingdb.lake.log import Version
-
-LAYOUT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Upserted:
-    """The result of an upsert; its four counts add up to the distinct rows of the frame.
-
-    `restated`: a value became another (for `funding`: each also has a row in `restatements`). `amended`: only in
-    tables with restatements: a null was filled or a side value changed. `version`: the newest of the table after
-    the call; None when nothing was ever written.
-    """
-
-    inserted: int
-    restated: int
-    unchanged: int
-    version: int | None
-    amended: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The result of `compact` for one table: the number of its files before and after."""
-
-    table: str
-    before: int
-    after: int
 
 
 class Lake:
@@ -72,9 +41,9 @@ class Lake:
     ) -> None:
         self.warehouse = Path(default_warehouse() if warehouse is None else warehouse).absolute()
         self.home = self.warehouse / "lake"
-        self._sleep = sleep
         self._logs: dict[str, Log] = {}
-        self._inspect()
+        self._writer = Writer(self.warehouse, self._log, sleep)
+        layout.inspect(self.warehouse)
 
     def upsert(self, name: str, frame: pl.DataFrame) -> Upserted:
         """Store the rows of `frame` in table `name`, in one commit, or in none when all are stored already.
@@ -82,17 +51,17 @@ class Lake:
         New keys are inserted; a row that differs from the stored one replaces it, except that null (unknown) does not replace
         a value, `markets` excepted. Replaced rates and intervals of `funding` go to `restatements` first.
         Raises SchemaError (frame refused whole), UnknownName, LakeError (nothing written), LakeConflict
-        (other writers kept winning; nothing written).
+        (other writers always committed first; nothing written).
         """
         t = table(name)
         log = self._log(t)
-        self._inspect()
+        layout.inspect(self.warehouse)
         if log.exists():
             with translated_errors(f"reading table {name} in {log.home}"):
                 pinned = log.open()
                 if all_stored(log, frame, pinned.files):
                     return Upserted(0, 0, frame.height, pinned.version)
-        return self._upsert(t, t.check(frame))
+        return self._writer.upsert(t, t.check(frame))
 
     def amend(self, hours: pl.DataFrame) -> Upserted:
         """Set the hours of stored rows of `funding`, in one commit, and change nothing else of them.
@@ -102,7 +71,7 @@ class Lake:
         hours are no longer seen_hours, or whose source publishes them, is not changed. Hours that replace others go to
         `restatements` first. The result counts the changed rows. Raises as `upsert` does.
         """
-        return self._upsert(FUNDING, hours, amend=True)
+        return self._writer.upsert(FUNDING, hours, amend=True)
 
     def scan(self, name: str, version: int | datetime | None = None) -> pl.LazyFrame:
         """The rows of a table, columns in the order of its schema; no rows when there are none yet.
@@ -151,14 +120,8 @@ class Lake:
 
         Returns the tables where there was something to merge. Raises LakeError, LakeConflict.
         """
-        done = []
-        for t in TABLES.values():
-            log = self._log(t)
-            if log.exists():
-                before, after = self._compact(t, log)
-                if after < before:
-                    done.append(Merged(t.name, before, after))
-        return done
+        merged = [self._writer.compact(t) for t in TABLES.values() if self._log(t).exists()]
+        return [one for one in merged if one.after < one.before]
 
     def vacuum(self, keep: timedelta = KEEP) -> list[Path]:
         """Delete the files that no version younger than `keep` needs, and what killed writers left; return their paths.
@@ -175,7 +138,7 @@ class Lake:
 
     def check(self) -> audit.AuditReport:
         """Read everything back and report every fault; see `audit`."""
-        self._inspect()
+        layout.inspect(self.warehouse)
         return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
 
     def _log(self, t: Table) -> Log:
@@ -186,7 +149,7 @@ class Lake:
     def _pinned(
         self, t: Table, version: int | datetime | None, *, look: bool = True
     ) -> tuple[int, pl.DataFrame] | None:
-        """Number and files of the version of `t` that is meant; with `look` the files of a pin must be there."""
+        """Number and files of the version of `t` behind `version`; with `look` the files of a pin must exist."""
         log = self._log(t)
         number = None
         if isinstance(version, bool) or not isinstance(version, int | datetime | None):
@@ -219,135 +182,3 @@ class Lake:
                 return commit.at
         have = f"it has {commits[0].version} to {commits[-1].version}" if commits else "it has none"
         raise VersionGone(f"table funding has no version {version} (any more): {have}")
-
-    def _inspect(self) -> None:
-        """Refuse a folder that is not a lake of fundingdb."""
-        layout = self.home / "layout.json"
-        with translated_errors(f"opening the warehouse {self.warehouse}"):
-            for folder in (self.warehouse, self.home):
-                if folder.exists() and not folder.is_dir():
-                    raise LakeError(f"{folder} is a file: a warehouse is a folder; give another path")
-            if not self.home.exists():
-                return
-            others = sorted(p.name for p in self.home.iterdir() if not p.name.startswith("."))
-            # After the listing: a lake in the making has its layout before it has anything else.
-            text = layout.read_text() if layout.exists() else None
-        if text is None:
-            if others:
-                shown = ", ".join(others[:3])
-                raise LakeError(f"{self.home} is not a lake of fundingdb (no layout.json, but {shown})")
-            return
-        try:
-            number = json.loads(text)["layout"]
-        except (ValueError, KeyError, TypeError):
-            number = None
-        if not isinstance(number, int):
-            raise LakeError(f'{layout} is damaged: it must say {{"layout": {LAYOUT}}}')
-        if number > LAYOUT:
-            raise LakeError(
-                f"{self.home} was made by a newer fundingdb (layout {number}, this version reads {LAYOUT}): update fundingdb"
-            )
-
-    def _prepare(self) -> None:
-        """Create the folder of the lake where there is none yet."""
-        self._inspect()
-        layout = self.home / "layout.json"
-        with translated_errors(f"making the lake {self.home}"):
-            if layout.exists():
-                return
-            self.home.mkdir(parents=True, exist_ok=True)
-            draft = self.home / f".layout-{uuid.uuid4().hex}"
-            try:
-                draft.write_text(json.dumps({"layout": LAYOUT}) + "\n")
-                draft.replace(layout)
-            finally:
-                draft.unlink(missing_ok=True)
-
-    def _upsert(self, t: Table, frame: pl.DataFrame, *, amend: bool = False) -> Upserted:
-        log = self._log(t)
-        parts = files.by_partition(t, frame)
-        if not parts:
-            self._inspect()
-            return Upserted(0, 0, 0, log.open().version if log.exists() else None)
-        self._prepare()
-        if not log.exists():
-            log.create()
-        plan: Plan | None = None
-        logged = 0
-        for _ in self._attempts():
-            pinned = log.open()
-            touched = touching(t, pinned.files, parts)
-            if plan is None or plan.basis != set(touched["path"]):
-                discard(log, plan)
-                with translated_errors(f"writing to table {t.name} in {log.home}"):
-                    plan = planned(log, parts, touched, amend=amend)
-                logged = 0
-            done = Upserted(plan.inserted, plan.restated, plan.unchanged, pinned.version, plan.amended)
-            if not plan.drafts:
-                return done
-            try:
-                for event in plan.events[logged:]:
-                    self._upsert(RESTATEMENTS, RESTATEMENTS.check(event))
-                    logged += 1
-                facts = {
-                    "operation": "amend" if amend else "upsert",
-                    "inserted": plan.inserted,
-                    "restated": plan.restated,
-                    "amended": plan.amended,
-                }
-                gone = pl.concat([pinned.files.clear(), *plan.removed])
-                number = log.commit(pinned, plan.drafts, gone, facts)
-            except LakeConflict:
-                continue
-            except LakeError:
-                discard(log, plan)
-                raise
-            return Upserted(plan.inserted, plan.restated, plan.unchanged, number, plan.amended)
-        discard(log, plan)
-        raise _conflict(t)
-
-    def _compact(self, t: Table, log: Log) -> tuple[int, int]:
-        for _ in self._attempts():
-            pinned = log.open()
-            plan = Plan(set())
-            with translated_errors(f"merging files of {log.home}"):
-                for key, mine in pinned.files.partition_by(t.partitions, as_dict=True).items():
-                    if mine.height < 2:
-                        continue
-                    rows = files.read([log.home / p for p in mine["path"]], t, files.body(t))
-                    values = {n: str(v) for n, v in zip(t.partitions, key, strict=True)}
-                    try:
-                        plan.drafts.append(files.write(log.home, t, values, rows.sort(merge.order(t))))
-                    except Exception:
-                        discard(log, plan)
-                        raise
-                    plan.removed.append(mine)
-            before = pinned.files.height
-            if not plan.drafts:
-                return before, before
-            gone = pl.concat(plan.removed)
-            try:
-                log.commit(pinned, plan.drafts, gone, {"operation": "compact"}, data_change=False)
-            except LakeConflict:
-                discard(log, plan)
-                continue
-            except LakeError:
-                discard(log, plan)
-                raise
-            return before, before - gone.height + len(plan.drafts)
-        raise _conflict(t)
-
-    def _attempts(self) -> Iterator[None]:
-        """One commit attempt after another; ends where the policy COMMIT gives up."""
-        failures = 0
-        while not COMMIT.gives_up(failures):
-            if failures:
-                self._sleep(COMMIT.wait(failures, random.random()))  # noqa: S311 - spreads writers, guards no secret
-            yield
-            failures += 1
-
-
-def _conflict(t: Table) -> LakeConflict:
-    return LakeConflict(
-        f"table {t.name}: other writers committed first {COMMIT.tries} times in a row; nothing was written, repeat the call"
-    )

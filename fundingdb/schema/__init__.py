@@ -177,7 +177,7 @@ FETCHES = Table(
 
 RESTATEMENTS = Table(
     name="restatements",
-    note="settled values that a source later changed; `funding` holds the new one",
+    note="settled values that a source later changed; `funding` has the new one",
     columns={
         **_WHO,
         **_MONTH,

@@ -1,8 +1,8 @@
 """The one retry policy: how many tries, how long to wait between them, when to give up. Pure: no clock, no sleep, no chance.
 
 Waits are exponential with full jitter: a random part of a bound that doubles, so that many clients that failed together
-do not return together (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). What the server asks for in
-Retry-After is never undercut.
+do not return together (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). No wait is
+shorter than the server's Retry-After.
 """
 
 from __future__ import annotations

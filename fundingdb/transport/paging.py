@@ -118,7 +118,7 @@ def _by_edge(
             if len(inside) > -((start - stop) // grid):
                 raise WalkNotProven(_text(span, f"{len(inside)} settlements at most each {grid} can't fit"))
             gap = min([gap, *(b - a for a, b in pairwise(inside))])
-            # a page full by the declared cap may end where the interval changed: only the hour grid proves there
+            # a page full by the declared cap may end where the interval changed: only the hour grid is sure there
             room = grid if len(page.times) >= cap else gap
             if forward:
                 if inside[-1] + room >= stop:
@@ -255,7 +255,7 @@ def _by_month(window: Window) -> Generator[tuple[Window, str | None], Page, None
     page = yield window, None
     cursor = page.next_cursor
     if cursor is None or page.times:
-        raise WalkNotProven(_text(window, "the first answer does not lead to the file of the month"))
+        raise WalkNotProven(_text(window, "the first response does not lead to the file of the month"))
     page = yield window, cursor
     if page.next_cursor is not None:
         raise WalkNotProven(_text(window, "the file of the month leads on"))
@@ -274,12 +274,13 @@ def _next_month(at: datetime) -> datetime:
 
 def fitting_kinds(window: Window, times: Sequence[datetime], cap: int) -> str:
     """What a page of settlements at `times` for `window` says of the exchange, and the kinds of paging that fit; "" for none."""
-    older = sum(t < window.start for t in times) > _MARGIN
-    newer = sum(t >= window.stop for t in times) > _MARGIN
+    margin = _MARGIN if any(window.start <= t < window.stop for t in times) else 0
+    older = sum(t < window.start for t in times) > margin
+    newer = sum(t >= window.stop for t in times) > margin
     if newer:
         return (
-            "the page has rows newer than the window, as where an exchange takes no upper bound: "
-            "Offset() or Cursor(newest_first=True)"
+            "the page has rows newer than the window, as where an exchange takes no upper bound: Offset() or "
+            f"Cursor(newest_first=True), or Forward({cap}) where its pages begin at the lower bound"
         )
     if older:
         return (

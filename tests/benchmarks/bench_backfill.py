@@ -45,11 +45,11 @@ def main() -> None:
         Simulator(World(tokens=tokens), limits=True, scale=FASTER) as simulator,
     ):
         rows, seconds = asyncio.run(run(Path(home), simulator.env()))
-        asked = len(simulator.requests)
+        requests = len(simulator.requests)
         refused = simulator.count(status=429)
-    least = (asked - 1) // budget.capacity * budget.per_seconds
+    least = (requests - 1) // budget.capacity * budget.per_seconds
     print(
-        f"backfill: {rows} rows, {asked} requests ({refused} answered 429), {seconds:.2f} s, "
+        f"backfill: {rows} rows, {requests} requests ({refused} answered 429), {seconds:.2f} s, "
         f"{seconds / least:.2f}x the least the limit allows ({least:.2f} s; aim <= 1.1x)"
     )
 

@@ -55,10 +55,10 @@ def child(argv: list[str], faster: float) -> None:
 
 
 def backfill(world: World, exchanges: tuple[str, ...], *span: str, faster: float, limits: bool = True):
-    """(what it said, its own figures, the requests) of one run into an empty warehouse."""
+    """(what it summary, its own figures, the requests) of one run into an empty warehouse."""
     with tempfile.TemporaryDirectory() as home, Simulator(world, limits=limits, scale=faster) as simulator:
-        asked = ["backfill", *exchanges, "--all", *span, "--json", "--warehouse", home]
-        command = [sys.executable, __file__, "--child", json.dumps(asked), "--faster", str(faster)]
+        argv = ["backfill", *exchanges, "--all", *span, "--json", "--warehouse", home]
+        command = [sys.executable, __file__, "--child", json.dumps(argv), "--faster", str(faster)]
         done = subprocess.run(
             command, env={**os.environ, **simulator.env()}, capture_output=True, text=True, check=True
         )
@@ -94,7 +94,7 @@ def whole(short: bool, faster: float) -> None:
     markets, days = (20, 60) if short else (100, 90)
     tokens = tuple(f"T{n}" for n in range(markets))
     world = World(tokens=tokens)
-    said, figures, requests = backfill(world, EXCHANGES, "--days", str(days), faster=faster)
+    summary, figures, requests = backfill(world, EXCHANGES, "--days", str(days), faster=faster)
     lows = []
     for exchange in EXCHANGES:
         mine = [r for r in requests if r.exchange == exchange]
@@ -112,7 +112,7 @@ def whole(short: bool, faster: float) -> None:
     )
     say(
         f"backfill --all, {len(EXCHANGES)} exchanges x {markets} tokens x {days} days, limits {faster:g} times as fast",
-        f"{said['inserted']:,} rows in {seconds:.1f} s, least {max(lows):.1f} s",
+        f"{summary['inserted']:,} rows in {seconds:.1f} s, least {max(lows):.1f} s",
         seconds / max(lows),
         1.1,
     )
@@ -125,10 +125,10 @@ def memory(short: bool) -> None:
     world = World(tokens=tokens, start=now - timedelta(days=11 * days))
     peaks = []
     for times in (1, 10):
-        said, figures, _ = backfill(world, RANGE, "--days", str(times * days), faster=1000, limits=False)
+        summary, figures, _ = backfill(world, RANGE, "--days", str(times * days), faster=1000, limits=False)
         peaks.append(figures["peak_mb"])
         print(
-            f"  {times * days} days: {said['inserted']:,} rows, at most {figures['peak_mb']:.0f} MB, {figures['seconds']:.1f} s"
+            f"  {times * days} days: {summary['inserted']:,} rows, {figures['peak_mb']:.0f} MB, {figures['seconds']:.1f} s"
         )
     say(
         f"memory of {10 * days} days over {days}",

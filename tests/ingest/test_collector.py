@@ -44,9 +44,9 @@ def test_a_backfill_brings_exactly_what_the_world_paid(tmp_path, exchange):
 def test_a_second_run_asks_for_no_history_again(tmp_path, exchange):
     with Simulator(world()) as simulator:
         backfill(simulator, tmp_path, exchange)
-        asked = len(history_requests(simulator, exchange))
+        requested = len(history_requests(simulator, exchange))
         again = backfill(simulator, tmp_path, exchange)
-        assert len(history_requests(simulator, exchange)) == asked
+        assert len(history_requests(simulator, exchange)) == requested
     assert (again.inserted, again.windows, again.pages) == (0, 0, 0)
     assert again.covered > 0
 
@@ -56,8 +56,8 @@ def test_a_wider_second_run_asks_only_for_the_older_part(tmp_path):
         backfill(simulator, tmp_path, "extended", window=TWO_DAYS, tokens=["BTC"])
         seen = len(simulator.requests)
         backfill(simulator, tmp_path, "extended", tokens=["BTC"])
-        asked = [r for r in simulator.requests[seen:] if "BTC-USD/funding" in r.path]
-        latest = max(int(dict(r.params)["endTime"]) for r in asked)
+        requested = [r for r in simulator.requests[seen:] if "BTC-USD/funding" in r.path]
+        latest = max(int(dict(r.params)["endTime"]) for r in requested)
     assert latest <= (TWO_DAYS.start + HOUR).timestamp() * 1000
     assert differing(tmp_path, simulator.world, TEN_DAYS.start, TEN_DAYS.stop).is_empty()
 
@@ -117,7 +117,7 @@ def test_one_market_that_fails_does_not_stop_the_others_and_a_repeat_does_only_t
     assert (again.failures, again.covered) == ([], 1)
 
 
-def test_an_unknown_token_is_named_with_near_matches_before_any_history_is_asked(tmp_path):
+def test_an_unknown_token_is_named_with_near_matches_before_any_history_is_requested(tmp_path):
     with Simulator(world()) as simulator:
         with pytest.raises(UnknownName, match="KAITOO.*KAITO"):
             backfill(simulator, tmp_path, tokens=["BTC", "KAITOO"])
@@ -139,8 +139,10 @@ def test_a_payment_that_was_changed_is_restated_and_the_old_value_kept(tmp_path)
             from fundingdb.transport.walk import SourceReader
 
             markets = await c.refresh_markets(source)
-            got = await SourceReader(source, c.engine, guard.admitted).history(markets["BTC-USD"], TWO_DAYS)
-            return lake.upsert("funding", got.frame)
+            result = await SourceReader(source, c.engine, guard.admitted).history(
+                markets["BTC-USD"], TWO_DAYS
+            )
+            return lake.upsert("funding", result.frame)
 
         done = collect(simulator, tmp_path, again)
     assert (done.inserted, done.restated) == (0, 1)
@@ -170,9 +172,9 @@ def test_rounds_bring_what_came_due_and_fill_the_holes_of_a_source_that_was_down
         assert (
             third.inserted == 2 * 3 + 3 * 2
         )  # extended: three hours of two markets; hyperliquid: two hours of three
-    got = payments(tmp_path)
-    assert got["funding_time"].max() == NOW.replace(minute=0) + 3 * HOUR
-    start = got["funding_time"].min()
+    result = payments(tmp_path)
+    assert result["funding_time"].max() == NOW.replace(minute=0) + 3 * HOUR
+    start = result["funding_time"].min()
     assert differing(tmp_path, truth, start, NOW + 4 * HOUR).is_empty()
     times = (
         Lake(tmp_path).scan("snapshots").collect().group_by("exchange").agg(pl.col("observed_at").n_unique())
@@ -180,7 +182,7 @@ def test_rounds_bring_what_came_due_and_fill_the_holes_of_a_source_that_was_down
     assert dict(times.rows()) == {"extended": 2, "hyperliquid": 3}
 
 
-def test_a_late_settlement_is_asked_for_again_until_it_is_there(tmp_path):
+def test_a_late_settlement_is_requested_again_until_it_is_stored(tmp_path):
     truth = world(tokens=("BTC",))
     newest = NOW.replace(minute=0)
     with Simulator(truth) as simulator:
@@ -247,12 +249,12 @@ def test_a_long_range_is_walked_in_pieces_and_written_in_bounded_batches_without
         write(batch, part)
 
     monkeypatch.setattr(Batch, "_write", watched)
-    asked = [
+    requested = [
         replace(f, history=replace(f.history, paging=replace(f.history.paging, cap=30)))
         for f in sources("hyperliquid", "bybit")
     ]
     with Simulator(world(), Faults(Fault("cap", value=30))) as simulator:
-        report = collect(simulator, tmp_path, lambda c: c.backfill(asked, TEN_DAYS, ["KAITO"]))
+        report = collect(simulator, tmp_path, lambda c: c.backfill(requested, TEN_DAYS, ["KAITO"]))
     assert report.failures == []
     assert report.windows > 6, "hyperliquid has seven pieces, bybit two"
     assert len(written) > 1

@@ -34,7 +34,7 @@ LEARNED = datetime(2026, 6, 1, tzinfo=UTC)
 def rows(*at, symbol="BTC", known=None, kind="regular", source="binance", rate=1e-4):
     """FUNDING rows at these hours after T0, without interval but for `known` = (hours, evidence)."""
     times = [T0 + hour * HOUR for hour in at]
-    told, evidence = known or (None, "unknown")
+    filled, evidence = known or (None, "unknown")
     same = {
         "exchange": "binance",
         "source": source,
@@ -42,7 +42,7 @@ def rows(*at, symbol="BTC", known=None, kind="regular", source="binance", rate=1
         "base": symbol,
         "quote": "USDT",
         "asset_class": "crypto",
-        "interval_hours": told,
+        "interval_hours": filled,
         "interval_from": evidence,
         "funding_rate": rate,
         "rate_type": kind,
@@ -58,9 +58,11 @@ def rows(*at, symbol="BTC", known=None, kind="regular", source="binance", rate=1
 
 
 def found(*at):
-    got = observed(rows(*at))
-    assert (got["interval_from"] == "observed").to_list() == got["interval_hours"].is_not_null().to_list()
-    return got["interval_hours"].to_list()
+    result = observed(rows(*at))
+    assert (result["interval_from"] == "observed").to_list() == result[
+        "interval_hours"
+    ].is_not_null().to_list()
+    return result["interval_hours"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -86,11 +88,11 @@ def test_a_gap_counts_when_its_neighbours_agree(at, expected):
     assert found(*at) == expected
 
 
-def test_what_a_source_told_stays_and_special_payments_are_nobodys_neighbours():
-    told = pl.concat([rows(0, 8, 16), rows(24, known=(4.0, "row")), rows(32, 40)])
-    got = observed(told)
-    assert got["interval_hours"].to_list() == [None, 8, 8, 4, 8, 8]
-    assert got["interval_from"].to_list() == [
+def test_published_intervals_stay_and_special_payments_are_nobodys_neighbours():
+    filled = pl.concat([rows(0, 8, 16), rows(24, known=(4.0, "row")), rows(32, 40)])
+    result = observed(filled)
+    assert result["interval_hours"].to_list() == [None, 8, 8, 4, 8, 8]
+    assert result["interval_from"].to_list() == [
         "unknown",
         "observed",
         "observed",
@@ -182,11 +184,11 @@ def test_without_holes_only_the_first_row_and_steps_between_rhythms_stay_null(wo
 def walked(lake, healer, paid, start, stop):
     """One walk of [start, stop) as the collector writes it: rows first, ledger second."""
     window = Window(T0 + start * HOUR, T0 + stop * HOUR)
-    got = rows(*(at for at in paid if start <= at < stop))
+    result = rows(*(at for at in paid if start <= at < stop))
     ask = Attempt.of(fetcher("binance"), "BTC", "history", window)
-    ledger = succeeded(ask, got, Cost(1, 1, 0.1, LEARNED))
-    told, hours = healer.healed(got, ledger)
-    done, after = lake.upsert("funding", told), lake.amend(hours)
+    ledger = succeeded(ask, result, Cost(1, 1, 0.1, LEARNED))
+    filled, hours = healer.healed(result, ledger)
+    done, after = lake.upsert("funding", filled), lake.amend(hours)
     lake.upsert("fetches", ledger)
     return replace(done, restated=done.restated + after.restated, amended=done.amended + after.amended)
 
@@ -202,8 +204,8 @@ def test_the_lake_ends_the_same_in_whatever_order_walks_come(tmp_path_factory, w
     cuts = sorted({0, stop, *data.draw(st.lists(st.integers(1, stop), max_size=6))})
     for start, end in data.draw(st.permutations(list(pairwise(cuts)))):
         assert walked(lake, healer, paid, start, end).restated == 0
-    got = lake.scan("funding").collect().sort("funding_time")
-    assert got["interval_hours"].to_list() == found(*paid)
+    result = lake.scan("funding").collect().sort("funding_time")
+    assert result["interval_hours"].to_list() == found(*paid)
     assert lake.scan("restatements").collect().is_empty()
 
 
@@ -250,17 +252,17 @@ def test_a_settlement_that_comes_late_restates_what_its_absence_feigned(tmp_path
 def test_a_lake_from_before_intervals_were_found_is_healed_from_its_own_rows(tmp_path, capsys):
     """Paid each 8 h, each 4 h from hour 160 on; two walks with a hole between: of 12 + 25 rows 11 + 24."""
     lake, paid = Lake(tmp_path), [*range(0, 160, 8), *range(160, 240, 4)]
-    told = []
+    filled = []
     for start, stop in ((0, 96), (120, 240)):
-        got = rows(*(at for at in paid if start <= at < stop))
-        lake.upsert("funding", got)
+        result = rows(*(at for at in paid if start <= at < stop))
+        lake.upsert("funding", result)
         ask = Attempt.of(fetcher("binance"), "BTC", "history", Window(T0 + start * HOUR, T0 + stop * HOUR))
-        lake.upsert("fetches", succeeded(ask, got, Cost(1, 1, 0.1, LEARNED)))
-        told += found(*(at for at in paid if start <= at < stop))
+        lake.upsert("fetches", succeeded(ask, result, Cost(1, 1, 0.1, LEARNED)))
+        filled += found(*(at for at in paid if start <= at < stop))
     assert lake.scan("funding").collect()["interval_hours"].null_count() == 12 + 5 + 20
     assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0
-    got = lake.scan("funding").sort("funding_time").collect()
-    assert got["interval_hours"].to_list() == told
+    result = lake.scan("funding").sort("funding_time").collect()
+    assert result["interval_hours"].to_list() == filled
     assert "35 payments have their interval now" in capsys.readouterr().err
     assert lake.scan("restatements").collect().is_empty()
     assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0
@@ -377,7 +379,7 @@ class Answers:
         self.now = now
 
     def __call__(self, request):
-        asked, path = request.url.params, request.url.path.rpartition("/")[2]
+        params, path = request.url.params, request.url.path.rpartition("/")[2]
         now = int(self.now.timestamp() * 1000)
         if path == "exchangeInfo":
             return httpx.Response(200, json={"symbols": [self.listing(s) for s in self.paid]})
@@ -389,11 +391,11 @@ class Answers:
             live = {"markPrice": "1", "indexPrice": "1", "time": now, **due}
             return httpx.Response(200, json=[{"symbol": s, **live} for s in self.paid])
         inside = [
-            {"symbol": asked["symbol"], "fundingTime": t, "fundingRate": r, "markPrice": ""}
-            for t, r in self.paid[asked["symbol"]]
-            if int(asked["startTime"]) <= t <= min(int(asked["endTime"]), now)
+            {"symbol": params["symbol"], "fundingTime": t, "fundingRate": r, "markPrice": ""}
+            for t, r in self.paid[params["symbol"]]
+            if int(params["startTime"]) <= t <= min(int(params["endTime"]), now)
         ]
-        return httpx.Response(200, content=json.dumps(inside[: int(asked["limit"])]).encode())
+        return httpx.Response(200, content=json.dumps(inside[: int(params["limit"])]).encode())
 
     @staticmethod
     def listing(symbol):
@@ -424,13 +426,13 @@ def collect(answers, warehouse, work):
 
 def hours_of(warehouse, symbol):
     with catalog.connect(warehouse) as con:
-        got = con.sql(
+        result = con.sql(
             f"select funding_time, interval_hours, rate_1h, funding_rate from funding where symbol = '{symbol}' order by 1"
         ).pl()
-    assert (got["rate_1h"].is_null() == got["interval_hours"].is_null()).all()
-    per_hour = got.drop_nulls("rate_1h")
+    assert (result["rate_1h"].is_null() == result["interval_hours"].is_null()).all()
+    per_hour = result.drop_nulls("rate_1h")
     assert all(abs(h * r - f) < 1e-15 for _, h, r, f in per_hour.iter_rows())
-    return dict(got.select("funding_time", "interval_hours").rows())
+    return dict(result.select("funding_time", "interval_hours").rows())
 
 
 @pytest.mark.slow
@@ -483,8 +485,8 @@ def test_the_public_face_fills_what_it_gives(shared, monkeypatch):
         async with source:
             return await source.get_historical_funding_rates("G", T0, answers.now)
 
-    got = asyncio.run(ask())
-    assert got["interval_hours"].value_counts().sort("interval_hours").rows() == [
+    result = asyncio.run(ask())
+    assert result["interval_hours"].value_counts().sort("interval_hours").rows() == [
         (None, 2),
         (1.0, 66),
         (4.0, 132),

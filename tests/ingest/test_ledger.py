@@ -42,17 +42,17 @@ hours = st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda t: (t[0], t
 
 
 @given(st.lists(hours, max_size=8), hours)
-def test_what_is_missing_and_what_is_covered_make_the_window_whole(asked, window):
-    rows = [fetch("A", a, b, at=n) for n, (a, b) in enumerate(asked)]
+def test_what_is_missing_and_what_is_covered_make_the_window_whole(fetched, window):
+    rows = [fetch("A", a, b, at=n) for n, (a, b) in enumerate(fetched)]
     done = ledger.covered(table(*rows)).get("A", []) if rows else []
     left = ledger.missing(span(*window), done)
-    wanted = set(range(*window)) - {h for a, b in asked for h in range(a, b)}
-    got = [h for w in left for h in range(round((w.start - T0) / HOUR), round((w.stop - T0) / HOUR))]
-    assert sorted(got) == sorted(wanted)
-    assert len(got) == len(set(got))
+    wanted = set(range(*window)) - {h for a, b in fetched for h in range(a, b)}
+    result = [h for w in left for h in range(round((w.start - T0) / HOUR), round((w.stop - T0) / HOUR))]
+    assert sorted(result) == sorted(wanted)
+    assert len(result) == len(set(result))
 
 
-def test_a_failed_window_is_asked_again():
+def test_a_failed_window_is_missing_again():
     done = ledger.covered(table(fetch("A", 0, 5), fetch("A", 5, 9, "failed", at=1)))
     assert ledger.missing(span(0, 9), done["A"]) == [span(5, 9)]
 

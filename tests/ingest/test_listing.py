@@ -58,7 +58,7 @@ LAST = datetime(2026, 9, 13, 20, tzinfo=UTC)
 
 
 @pytest.fixture
-def asked(shared):
+def recorded(shared):
     async def round_of(exchange):
         folder, answers, _, paying = VENUES[exchange]
 
@@ -85,8 +85,8 @@ def asked(shared):
 
 
 @pytest.mark.parametrize("exchange", VENUES)
-def test_a_round_from_the_listing_to_the_rates(asked, exchange):
-    known, current, history = asked(exchange)
+def test_a_round_from_the_listing_to_the_rates(recorded, exchange):
+    known, current, history = recorded(exchange)
     assert set(current["symbol"]) == VENUES[exchange][2]
     assert {s for s, m in known.items() if m.status == "active"} >= set(current["symbol"])
     assert current["funding_rate"].null_count() == 0

@@ -106,14 +106,14 @@ def home(tmp_path, monkeypatch):
 
 def assert_is_the_world(home: Home, exchange: str, columns):
     want = home.simulator.world.current(exchange).sort("symbol")
-    got = home.snapshots(exchange).group_by("symbol", maintain_order=True).last()
-    assert got["symbol"].to_list() == want["symbol"].to_list()
+    result = home.snapshots(exchange).group_by("symbol", maintain_order=True).last()
+    assert result["symbol"].to_list() == want["symbol"].to_list()
     assert want.height > 4
     for column in columns:
         if want.schema[column] == pl.Float64:
-            assert got[column].to_list() == pytest.approx(want[column].to_list(), rel=1e-12), column
+            assert result[column].to_list() == pytest.approx(want[column].to_list(), rel=1e-12), column
         else:
-            assert got[column].to_list() == want[column].to_list(), column
+            assert result[column].to_list() == want[column].to_list(), column
 
 
 FULL = ("funding_rate", "interval_hours", "next_funding_time", "mark_price", "index_price", "open_interest")
@@ -132,7 +132,7 @@ def test_a_stream_writes_one_row_a_market_with_the_worlds_figures(home, exchange
     assert ledger["rows"].sum() == place.snapshots().height == place.rows
 
 
-def test_extended_tells_rates_alone_and_nothing_is_made_up(home):
+def test_extended_streams_rates_alone_and_all_else_is_null(home):
     place = home()
     place.stream("extended")
     unknown = ["mark_price", "index_price", "open_interest", "open_interest_usd", "volume_24h_usd"]
@@ -150,8 +150,8 @@ def test_beyond_the_bound_of_subscriptions_hyperliquid_is_read_by_position(home,
 def test_tokens_narrow_what_is_subscribed_and_kept(home):
     place = home()
     assert place.stream(tokens=["kaito", "kPEPE"], count=2) == {}
-    got = set(place.snapshots().select("exchange", "symbol").rows())
-    assert got == {
+    result = set(place.snapshots().select("exchange", "symbol").rows())
+    assert result == {
         ("extended", "KAITO-USD"),
         ("lighter", "KAITO"),
         ("hyperliquid", "KAITO"),
@@ -203,10 +203,10 @@ def test_pongs_alone_are_no_sign_of_life(home):
     one = fetcher("hyperliquid")
     one = replace(one, live=replace(one.live, keepalive_seconds=0.05))
 
-    def told():
+    def complete():
         return any(w.parts["hyperliquid"].error for w in place.written)
 
-    last = place.stream_until(told, one, stale_after=0.3)
+    last = place.stream_until(complete, one, stale_after=0.3)
     assert {"method": "ping"} in place.heard("hyperliquid")
     assert "no rate for 0.3 s" in last.parts["hyperliquid"].error
     assert place.snapshots().height == 0
@@ -239,14 +239,14 @@ def test_garbage_alone_ends_the_stream(home):
 def test_a_row_that_does_not_fit_the_table_is_kept_aside_and_the_others_are_written(home):
     place, one = home(), fetcher("lighter")
 
-    def parse(frame: bytes, asked: ResponseContext) -> pl.DataFrame:
+    def parse(frame: bytes, context: ResponseContext) -> pl.DataFrame:
         wrong = pl.when(symbol="BTC").then(-1.0).otherwise("open_interest")
-        return one.live.parse(frame, asked).with_columns(open_interest=wrong)
+        return one.live.parse(frame, context).with_columns(open_interest=wrong)
 
     assert place.stream(replace(one, live=replace(one.live, parse=parse))) == {}
-    got = place.snapshots()["symbol"].to_list()
-    assert "BTC" not in got
-    assert len(got) == place.simulator.world.current("lighter").height - 1
+    result = place.snapshots()["symbol"].to_list()
+    assert "BTC" not in result
+    assert len(result) == place.simulator.world.current("lighter").height - 1
     (kept,) = place.quarantined("lighter")
     assert json.loads(kept)["channel"] == "market_stats:all"
 
@@ -254,17 +254,17 @@ def test_a_row_that_does_not_fit_the_table_is_kept_aside_and_the_others_are_writ
 def test_a_market_that_the_list_does_not_name_yet_makes_it_read_again(home):
     place, one, calls = home(), fetcher("lighter"), []
 
-    def parse(frame: bytes, asked: ResponseContext) -> pl.DataFrame:
+    def parse(frame: bytes, context: ResponseContext) -> pl.DataFrame:
         calls.append(frame)
         if len(calls) == 3:
             raise BadCall("lighter: frames give no symbol for market_id 999")
-        return one.live.parse(frame, asked)
+        return one.live.parse(frame, context)
 
     place.stream_until(
         lambda: place.whole_again("lighter"), replace(one, live=replace(one.live, parse=parse))
     )
-    asked = [r for r in place.simulator.requests if r.path == "/orderBookDetails"]
-    assert len(asked) > 1
+    context = [r for r in place.simulator.requests if r.path == "/orderBookDetails"]
+    assert len(context) > 1
 
 
 def test_a_source_that_is_down_stops_no_other_and_stands_in_the_ledger(home):
@@ -279,7 +279,7 @@ def test_a_source_that_is_down_stops_no_other_and_stands_in_the_ledger(home):
     assert "503" in failed["error"][0]
 
 
-def test_a_stream_that_refuses_us_is_not_asked_again(home):
+def test_a_stream_that_refuses_us_is_not_opened_again(home):
     place = home()
     with Simulator(World(), live=True) as other:  # a server of ours that has no such path
         wrong = {"FUNDINGDB_LIGHTER_WS_URL": f"ws://127.0.0.1:{other.streams.port}/elsewhere"}
@@ -304,7 +304,7 @@ def test_frames_without_rates_give_no_rows(shared, exchange):
         assert fetcher(exchange).live.parse(frame, ResponseContext(at=NOW)).height == 0
 
 
-def test_an_error_of_the_stream_is_told_in_its_own_words():
+def test_an_error_of_the_stream_is_raised_with_its_text():
     frame = b'{"error":{"code":30005,"message":"Invalid Channel"}}'
     with pytest.raises(BadPayload, match="Invalid Channel"):
         fetcher("lighter").live.parse(frame, ResponseContext(at=NOW))
@@ -342,10 +342,10 @@ def test_what_could_not_be_written_comes_again_unless_newer_was_seen():
 
     feed = Feed(fetcher("lighter"), fetcher("lighter").live, None, None, None)
     feed._received = Frames({"BTC": seen(1.0), "ETH": seen(2.0)})
-    taken = feed.take()
+    received = feed.take()
     assert not feed.waiting
     feed._received.newest["BTC"] = seen(3.0)
-    feed.give_back(taken)
+    feed.give_back(received)
     assert {s: x.row["funding_rate"] for s, x in feed.take().newest.items()} == {"BTC": 3.0, "ETH": 2.0}
 
 
@@ -403,7 +403,7 @@ def test_one_source_down_ends_with_3_and_all_down_with_1(stream, monkeypatch, ca
 
 
 @pytest.mark.slow
-def test_ctrl_c_writes_what_was_seen_and_ends_with_130(running, tmp_path):
+def test_ctrl_c_writes_what_was_received_and_ends_with_130(running, tmp_path):
     before = sum(running.streams.opened.values())
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "fundingdb", "stream", *STREAMING, "--every", "24h"],

@@ -96,11 +96,11 @@ def main(what: str, warehouse: str, who: str, count: int) -> None:
             if not whole(lake.scan("funding").collect()):
                 raise SystemExit(f"polars saw half a commit in read {number}")
             if files := lake.files("funding"):
-                got = duckdb.sql(
+                result = duckdb.sql(
                     "SELECT count(*) AS n, sum(funding_rate) AS s FROM read_parquet($files)",
                     params={"files": [str(f) for f in files]},
                 ).pl()
-                if got["n"][0] % (2 * ROWS) or abs(got["s"][0] or 0.0) > 1e-12:
+                if result["n"][0] % (2 * ROWS) or abs(result["s"][0] or 0.0) > 1e-12:
                     raise SystemExit(f"duckdb saw half a commit in read {number}")
         say(number)
 

@@ -235,7 +235,9 @@ def test_hours_are_given_to_the_row_as_it_stands_when_they_are_written(lake):
     assert (done.restated, stored(lake)["interval_hours"], stored(lake)["fetched_at"]) == (1, 4.0, FOUND)
 
 
-def test_hours_that_the_source_told_are_not_replaced_and_a_row_that_is_gone_is_not_made(lake, tmp_path):
+def test_hours_that_the_source_published_are_not_replaced_and_a_row_that_is_gone_is_not_created(
+    lake, tmp_path
+):
     lake.upsert("funding", one())
     read = lake.scan("funding").collect()
     lake.upsert("funding", one(4.0, "row"))
@@ -331,31 +333,31 @@ def frame_of(rows: dict) -> pl.DataFrame:
 def test_split_agrees_with_a_dictionary(old, new):
     before = {(s, i): rest for s, i, *rest in old}
     after = {(s, i): rest for s, i, *rest in new}
-    got = split(FUNDING, frame_of(after), frame_of(before))
+    result = split(FUNDING, frame_of(after), frame_of(before))
     want = {
         k: [n if n is not None else o for n, o in zip(v, before.get(k, v), strict=True)]
         for k, v in after.items()
     }
-    assert got.fresh.height == len(after.keys() - before.keys())
+    assert result.fresh.height == len(after.keys() - before.keys())
     changed = {k for k in after.keys() & before.keys() if want[k] != before[k]}
-    assert got.changed.height == len(changed)
-    assert got.unchanged == len(after.keys() & before.keys()) - len(changed)
+    assert result.changed.height == len(changed)
+    assert result.unchanged == len(after.keys() & before.keys()) - len(changed)
     restated = {
         k
         for k in changed
         if want[k][0] != before[k][0] or (before[k][1] is not None and want[k][1] != before[k][1])
     }
-    assert got.restated == len(restated)
-    told = {
+    assert result.restated == len(restated)
+    reported = {
         (r["symbol"], (r["funding_time"] - START) // HOUR): [
             r["funding_rate"],
             r["interval_hours"],
             r["mark_price"],
         ]
-        for r in pl.concat([got.fresh, got.changed]).iter_rows(named=True)
+        for r in pl.concat([result.fresh, result.changed]).iter_rows(named=True)
     }
-    assert told == {k: want[k] for k in (after.keys() - before.keys()) | changed}
-    FUNDING.check(pl.concat([got.fresh, got.changed]))
+    assert reported == {k: want[k] for k in (after.keys() - before.keys()) | changed}
+    FUNDING.check(pl.concat([result.fresh, result.changed]))
 
 
 @settings(max_examples=12, deadline=None)
@@ -374,7 +376,7 @@ def test_any_sequence_of_upserts_agrees_with_a_dictionary(tmp_path_factory, call
         assert done.unchanged == sum(model.get(k) == v for k, v in want.items())
         assert sum(counts(done)) == len(rows)
         model |= want
-        got = {
+        result = {
             (r["symbol"], (r["funding_time"] - START) // HOUR): [
                 r["funding_rate"],
                 r["interval_hours"],
@@ -382,7 +384,7 @@ def test_any_sequence_of_upserts_agrees_with_a_dictionary(tmp_path_factory, call
             ]
             for r in lake.scan("funding").collect().iter_rows(named=True)
         }
-        assert got == model
+        assert result == model
     lake.compact()
     assert lake.check().clean
     assert lake.scan("funding").collect().height == len(model)
@@ -592,7 +594,7 @@ def test_check_finds_a_cut_file(lake):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "reported"),
     [
         (lambda f: f.reverse(), "not sorted by base, symbol, funding_time"),
         (lambda f: f.head(3), "3 rows, but 4 in the log"),
@@ -607,10 +609,10 @@ def test_check_finds_a_cut_file(lake):
         (lambda f: f.drop("quote"), "columns and types"),
     ],
 )
-def test_check_finds_spoiled_rows(lake, spoil, told):
+def test_check_finds_spoiled_rows(lake, spoil, reported):
     path = one_file(lake)
     spoil(pl.read_parquet(path, hive_partitioning=False)).write_parquet(path)
-    assert told in problems(lake)
+    assert reported in problems(lake)
 
 
 def test_check_finds_a_ledger_that_promises_more_rows_than_there_are(lake):
@@ -680,7 +682,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(home)], check=True)
 
 
-def test_a_full_disk_is_said_and_leaves_the_lake_as_it_was(small_disk):
+def test_a_full_disk_is_reported_and_leaves_the_lake_as_it_was(small_disk):
     lake = Lake(small_disk / "w")
     lake.upsert("funding", funding())
     rows = lake.scan("funding").collect()
@@ -777,7 +779,7 @@ def test_verb_check_prints_findings_and_ends_with_1(lake, capsys):
     assert json.loads(capsys.readouterr().out)["problem"] == "the file is listed but does not exist"
 
 
-def test_verb_compact_merges_and_tells(lake, capsys):
+def test_verb_compact_merges_and_reports(lake, capsys):
     from argparse import Namespace
 
     from fundingdb.cli import compact

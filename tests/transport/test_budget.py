@@ -136,11 +136,11 @@ def test_a_pause_that_comes_while_one_waits_holds_it_too():
             async with limiter.turn(1):
                 seen.append(time.now)
 
-        async def told():
+        async def warned():
             await time.sleep(0.5)
             limiter.pause(9.5)
 
-        await time.run(one(), one(), told())
+        await time.run(one(), one(), warned())
         return seen
 
     assert asyncio.run(main()) == [1000.0, 1010.0]

@@ -57,7 +57,7 @@ class Clock:
         await asyncio.sleep(0)
 
 
-def ask(*replies, who=None, request=R, env=None, jitter=0.5, **more):
+def fetch(*replies, who=None, request=R, env=None, jitter=0.5, **more):
     """Ask once against these replies (status, body, headers; or an exception); gives (answer or error, clock, requests)."""
     clock, seen, left = Clock(), [], list(replies)
 
@@ -82,21 +82,21 @@ def ask(*replies, who=None, request=R, env=None, jitter=0.5, **more):
             return await engine.fetch(who or fetcher(), request)
 
     try:
-        got = asyncio.run(main())
+        result = asyncio.run(main())
     except FundingdbError as error:
-        got = error
-    return got, clock, seen
+        result = error
+    return result, clock, seen
 
 
-def test_an_answer_tells_body_receipt_seconds_and_tries():
-    got, clock, seen = ask((200, b'{"a": 1}'))
-    assert (got.body, got.received_at, got.tries, clock.slept) == (b'{"a": 1}', NOW, 1, [])
+def test_a_response_has_body_receipt_seconds_and_tries():
+    result, clock, seen = fetch((200, b'{"a": 1}'))
+    assert (result.body, result.received_at, result.tries, clock.slept) == (b'{"a": 1}', NOW, 1, [])
     assert seen[0].headers["user-agent"].startswith("fundingdb/")
     assert "(+https://pypi.org/project/fundingdb)" in seen[0].headers["user-agent"]
 
 
 def test_params_are_encoded_and_never_change_the_path():
-    _, _, seen = ask((200, b"[]"))
+    _, _, seen = fetch((200, b"[]"))
     assert seen[0].url.path == "/v1/fundings"
     assert dict(seen[0].url.params) == dict(R.params)
 
@@ -118,9 +118,9 @@ def test_params_are_encoded_and_never_change_the_path():
     ],
 )
 def test_a_path_that_is_not_plain_is_never_sent(path):
-    got, _, seen = ask((200, b"[]"), request=Request("info", path))
-    assert isinstance(got, BadCall)
-    assert "is not a plain path" in str(got)
+    result, _, seen = fetch((200, b"[]"), request=Request("info", path))
+    assert isinstance(result, BadCall)
+    assert "is not a plain path" in str(result)
     assert seen == []
 
 
@@ -128,12 +128,12 @@ def test_a_path_that_is_not_plain_is_never_sent(path):
     "path", ["/info/markets/BTC-USD/funding", "/f/xyz:XYZ100", "/f/4-USD", "/f/A%2FB", "/f/a..b"]
 )
 def test_plain_paths_are_sent_verbatim(path):
-    _, _, seen = ask((200, b"[]"), request=Request("info", path))
+    _, _, seen = fetch((200, b"[]"), request=Request("info", path))
     assert seen[0].url.raw_path.decode() == "/v1" + path
 
 
 def test_json_is_posted():
-    _, _, seen = ask((200, b"[]"), request=Request("info", "/info", "POST", json={"type": "meta"}))
+    _, _, seen = fetch((200, b"[]"), request=Request("info", "/info", "POST", json={"type": "meta"}))
     assert (seen[0].method, json.loads(seen[0].content)) == ("POST", {"type": "meta"})
 
 
@@ -156,25 +156,25 @@ def test_json_is_posted():
     ],
     ids=lambda v: None if isinstance(v, str) else repr(v)[:40],
 )
-def test_what_may_pass_is_tried_again_and_then_told(reply, says):
-    got, clock, seen = ask(reply, (200, b"[]"))
-    assert (got.tries, len(seen), clock.slept) == (2, 2, [0.25])
-    got, clock, seen = ask(reply)
-    assert type(got) is Unreachable
-    assert str(got).startswith("testex fundings: ")
-    assert says in str(got)
-    assert "(6 tries); repeat the call later" in str(got)
+def test_a_passing_failure_is_tried_again_and_then_raised(reply, says):
+    result, clock, seen = fetch(reply, (200, b"[]"))
+    assert (result.tries, len(seen), clock.slept) == (2, 2, [0.25])
+    result, clock, seen = fetch(reply)
+    assert type(result) is Unreachable
+    assert str(result).startswith("testex fundings: ")
+    assert says in str(result)
+    assert "(6 tries); repeat the call later" in str(result)
     assert len(seen) == 6
     assert clock.slept == [0.25, 0.5, 1.0, 2.0, 4.0]
 
 
 def test_the_back_off_is_capped_at_a_minute():
-    _, clock, _ = ask((503, b""), backoff=Backoff(12, 0.5, 60.0), jitter=1.0)
+    _, clock, _ = fetch((503, b""), backoff=Backoff(12, 0.5, 60.0), jitter=1.0)
     assert max(clock.slept) == 60.0
 
 
 def test_each_try_pays_its_weight():
-    _, clock, seen = ask(
+    _, clock, seen = fetch(
         (503, b""),
         jitter=0.0,
         who=fetcher(budget=Budget("testex", 20, 60)),
@@ -197,8 +197,8 @@ def test_each_try_pays_its_weight():
 )
 def test_a_429_pauses_for_the_longer_of_header_and_back_off(value, waits):
     headers = {} if value is None else {"Retry-After": value}
-    got, clock, seen = ask((429, b"null", headers), (200, b"[]"))
-    assert (got.tries, len(seen)) == (2, 2)
+    result, clock, seen = fetch((429, b"null", headers), (200, b"[]"))
+    assert (result.tries, len(seen)) == (2, 2)
     assert clock.now == pytest.approx(waits)
 
 
@@ -226,26 +226,26 @@ def test_a_429_pauses_everybody_of_the_scope():
 
 
 def test_a_very_long_retry_after_is_raised_at_once():
-    got, clock, seen = ask((429, b"", {"Retry-After": "3600"}))
-    assert type(got) is RateLimited
-    assert got.retry_after == 3600
-    assert "(1 try); repeat the call after 3600 s" in str(got)
+    result, clock, seen = fetch((429, b"", {"Retry-After": "3600"}))
+    assert type(result) is RateLimited
+    assert result.retry_after == 3600
+    assert "(1 try); repeat the call after 3600 s" in str(result)
     assert (clock.now, len(seen)) == (0.0, 1)
 
 
 def test_the_last_429_is_raised_as_rate_limited():
-    got, _, seen = ask((429, b"", {"Retry-After": "1"}), backoff=replace(REQUEST, tries=3))
-    assert type(got) is RateLimited
-    assert (got.retry_after, len(seen)) == (1.0, 3)
-    assert "testex fundings: too many requests (429) (3 tries)" in str(got)
+    result, _, seen = fetch((429, b"", {"Retry-After": "1"}), backoff=replace(REQUEST, tries=3))
+    assert type(result) is RateLimited
+    assert (result.retry_after, len(seen)) == (1.0, 3)
+    assert "testex fundings: too many requests (429) (3 tries)" in str(result)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 301])
 def test_other_refusals_are_raised_at_once_with_a_short_excerpt(status):
-    got, _, seen = ask((status, b"no " * 500, {"Location": "https://evil.test/"}))
-    assert type(got) is Refused
-    assert f"{status}" in str(got)
-    assert len(str(got)) < 250
+    result, _, seen = fetch((status, b"no " * 500, {"Location": "https://evil.test/"}))
+    assert type(result) is Refused
+    assert f"{status}" in str(result)
+    assert len(str(result)) < 250
     assert len(seen) == 1
 
 
@@ -258,54 +258,54 @@ def test_the_fetcher_says_what_a_refusal_means():
         return BadCall(f"error {body!r}") if b"error" in body else None
 
     who = fetcher(refusal=refusal)
-    got, _, seen = ask((500, b"null"), who=who)
-    assert type(got) is BadCall
-    assert str(got) == "testex fundings: no such coin"
+    result, _, seen = fetch((500, b"null"), who=who)
+    assert type(result) is BadCall
+    assert str(result) == "testex fundings: no such coin"
     assert len(seen) == 1
-    got, clock, _ = ask((200, b'{"code": "busy"}'), (200, b"[]"), who=who)
-    assert (got.tries, clock.now) == (2, pytest.approx(3.0))
-    got, _, seen = ask((200, b'{"error": 1}'), who=who)
-    assert type(got) is BadCall
+    result, clock, _ = fetch((200, b'{"code": "busy"}'), (200, b"[]"), who=who)
+    assert (result.tries, clock.now) == (2, pytest.approx(3.0))
+    result, _, seen = fetch((200, b'{"error": 1}'), who=who)
+    assert type(result) is BadCall
     assert len(seen) == 1
 
 
 def test_malformed_but_whole_bodies_are_left_to_parse():
-    got, _, _ = ask((200, b"{'a': 1}"))
-    assert got.body == b"{'a': 1}"
+    result, _, _ = fetch((200, b"{'a': 1}"))
+    assert result.body == b"{'a': 1}"
 
 
 def test_a_huge_body_is_refused(monkeypatch):
     monkeypatch.setattr(http, "MAX_BODY", 1000)
-    got, _, seen = ask((200, b"[" + b"1," * 600 + b"1]"))
-    assert type(got) is BadPayload
-    assert isinstance(got, ExchangeChanged)
-    assert got.endpoint == "fundings"
+    result, _, seen = fetch((200, b"[" + b"1," * 600 + b"1]"))
+    assert type(result) is BadPayload
+    assert isinstance(result, ExchangeChanged)
+    assert result.endpoint == "fundings"
     assert len(seen) == 1
 
 
 @pytest.mark.parametrize(
     "reply", [(403, KEY.encode()), (429, KEY.encode()), (500, f"bad key {KEY}".encode())]
 )
-def test_keys_are_sent_and_never_told(reply):
+def test_keys_are_sent_and_never_shown(reply):
     who = fetcher(refusal=lambda status, body: Refused(f"it says {body!r}") if status == 403 else None)
-    got, _, seen = ask(reply, env={"TEST_KEY": KEY}, who=who)
+    result, _, seen = fetch(reply, env={"TEST_KEY": KEY}, who=who)
     assert seen[0].headers["x-key"] == KEY
-    assert isinstance(got, FundingdbError)
-    assert KEY not in f"{got!r} {got.__cause__!r} {got.__context__!r} {vars(got)}"
+    assert isinstance(result, FundingdbError)
+    assert KEY not in f"{result!r} {result.__cause__!r} {result.__context__!r} {vars(result)}"
 
 
 @pytest.mark.parametrize("key", [KEY + "\n", KEY + "é", " " + KEY])
 def test_a_key_that_can_not_be_sent_is_named_not_shown(key):
-    got, _, seen = ask((200, b"[]"), env={"TEST_KEY": key})
-    assert type(got) is BadCall
-    assert "header x-key" in str(got)
-    assert KEY not in str(got)
+    result, _, seen = fetch((200, b"[]"), env={"TEST_KEY": key})
+    assert type(result) is BadCall
+    assert "header x-key" in str(result)
+    assert KEY not in str(result)
     assert seen == []
 
 
 def test_the_base_address_comes_from_the_environment_then_from_the_fetcher():
     def host(**kw):
-        return ask((200, b"[]"), **kw)[2][0].url.host
+        return fetch((200, b"[]"), **kw)[2][0].url.host
 
     pro = fetcher(base_for=lambda env: "https://pro.test" if "TEST_KEY" in env else None)
     assert host() == "api.test"
@@ -317,10 +317,10 @@ def test_the_base_address_comes_from_the_environment_then_from_the_fetcher():
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://x/y", "http://", "http://x/?k=v", "http://x:99999999/"])
 def test_a_bad_base_address_names_its_variable_not_its_value(url):
-    got, _, _ = ask((200, b"[]"), env={"FUNDINGDB_TESTEX_URL": url})
-    assert type(got) is BadCall
-    assert "FUNDINGDB_TESTEX_URL" in str(got)
-    assert url not in str(got).replace("http(s)", "")
+    result, _, _ = fetch((200, b"[]"), env={"FUNDINGDB_TESTEX_URL": url})
+    assert type(result) is BadCall
+    assert "FUNDINGDB_TESTEX_URL" in str(result)
+    assert url not in str(result).replace("http(s)", "")
 
 
 def test_one_scope_has_one_budget():
@@ -415,13 +415,13 @@ def test_a_broken_answer_over_a_socket_is_repeated(bad, says):
             async with Engine(env=env, sleep=no_sleep, timeouts=limits, backoff=policy) as engine:
                 return await engine.fetch(fetcher(), R), len(hits)
 
-    got, hits = asyncio.run(one(bad, GOOD, tries=6))
-    assert (got.body, got.tries, hits) == (b'[{"a":1}]', 2, 2)
+    result, hits = asyncio.run(one(bad, GOOD, tries=6))
+    assert (result.body, result.tries, hits) == (b'[{"a":1}]', 2, 2)
     with pytest.raises(Unreachable, match=says):
         asyncio.run(one(bad, tries=1))
 
 
-def test_nobody_listening_is_unreachable_and_a_proxy_is_not_asked_for_this_machine(monkeypatch):
+def test_nobody_listening_is_unreachable_and_no_proxy_is_used_for_this_machine(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
     async def main():
@@ -461,28 +461,28 @@ def test_many_requests_fill_the_budget_and_the_server_never_counts_more():
     assert max(sum(t <= u < t + 1.0 for u in hits) for t in hits) <= 100
 
 
-def test_a_fetcher_that_asks_by_itself_has_budget_retries_and_times_of_the_engine():
+def test_a_fetcher_with_its_own_client_has_budget_retries_and_times_of_the_engine():
     replies = [Unreachable("okx ccxt fetch: lost"), RateLimited("okx ccxt fetch: slower", 3.0), b"not json"]
-    asked = []
+    received = []
 
     async def call(request):
-        asked.append(request)
-        reply = replies[len(asked) - 1]
+        received.append(request)
+        reply = replies[len(received) - 1]
         if isinstance(reply, Exception):
             raise reply
         return reply
 
-    answer, clock, seen = ask((200, b"{}"), who=fetcher(call=call, base_url=""))
+    answer, clock, seen = fetch((200, b"{}"), who=fetcher(call=call, base_url=""))
     assert (answer.body, answer.tries, answer.received_at) == (b"not json", 3, NOW)
     assert clock.now >= 3.0
     assert not seen
-    assert asked == [R, R, R]
+    assert received == [R, R, R]
 
 
-def test_what_such_a_fetcher_refuses_is_told_once():
+def test_a_refusal_by_such_a_fetcher_is_raised_at_once():
     async def call(_request):
         raise Refused("okx ccxt fetch: blocked by place")
 
-    error, _, _ = ask((200, b"{}"), who=fetcher(call=call, base_url=""))
+    error, _, _ = fetch((200, b"{}"), who=fetcher(call=call, base_url=""))
     assert isinstance(error, Refused)
     assert "blocked by place" in str(error)

@@ -18,15 +18,15 @@ def at(hour: int) -> datetime:
 
 
 class Exchange:
-    """Settlements at some hours; answers as real ones do. `widen` hours are asked beyond each side by the fetcher."""
+    """Settlements at some hours; answers as real ones do. `widen` hours are last_span beyond each side by the fetcher."""
 
     def __init__(self, hours, cap, *, forward, widen=(0, 0), reach_back=0, doubles=False, shuffle=None):
         self.hours, self.cap, self.forward, self.widen = sorted(hours), cap, forward, widen
         self.reach_back, self.doubles, self.shuffle = reach_back, doubles, shuffle
-        self.asks = []
+        self.spans = []
 
     def answer(self, window: Window) -> list[datetime]:
-        self.asks.append(window)
+        self.spans.append(window)
         start, stop = window.start - self.widen[0] * HOUR, window.stop + self.widen[1] * HOUR
         below = [at(h) for h in self.hours if at(h) < stop]
         inside = [t for t in below if t >= start]
@@ -42,16 +42,16 @@ class Exchange:
 
 def collected(paging, exchange, window, step=HOUR, limit=10_000) -> list[datetime]:
     """What the walk brought, inside the window, without doubles."""
-    walker, got = walk(paging, window, step), []
-    ask = next(walker)
+    walker, times = walk(paging, window, step), []
+    request = next(walker)
     for _ in range(limit):
-        rows = exchange.answer(ask[0])
-        got += rows
+        rows = exchange.answer(request[0])
+        times += rows
         try:
-            ask = walker.send(Page(rows))
+            request = walker.send(Page(rows))
         except StopIteration:
-            return sorted({t for t in got if window.start <= t < window.stop})
-        assert window.start <= ask[0].start < ask[0].stop <= window.stop
+            return sorted({t for t in times if window.start <= t < window.stop})
+        assert window.start <= request[0].start < request[0].stop <= window.stop
     raise AssertionError("the walk does not end")
 
 
@@ -97,13 +97,13 @@ def test_no_hour_is_lost_and_none_invented_and_the_walk_ends(case):
     want = [at(h) for h in exchange.hours if window.start <= at(h) < window.stop]
     try:
         assert collected(paging, exchange, window) == want
-    except WalkNotProven:  # a full page of which nothing was asked for
-        asked = exchange.asks[-1]
-        rows = exchange.answer(asked)
+    except WalkNotProven:  # a full page of which nothing was last_span for
+        last_span = exchange.spans[-1]
+        rows = exchange.answer(last_span)
         assert len(rows) >= paging.cap
-        assert not any(asked.start <= t < asked.stop for t in rows)
+        assert not any(last_span.start <= t < last_span.stop for t in rows)
     spans_of = window.hours / getattr(paging, "hours", 1000)
-    assert len(exchange.asks) <= window.hours + spans_of + 3
+    assert len(exchange.spans) <= window.hours + spans_of + 3
 
 
 @given(
@@ -125,7 +125,7 @@ def test_a_widened_span_with_room_for_its_margin_is_always_proven(
 
 
 @pytest.mark.parametrize(
-    ("paging", "cap", "asks"),
+    ("paging", "cap", "spans"),
     [
         (Backward(1000), 1000, 3),
         (Forward(500), 500, 5),
@@ -135,10 +135,10 @@ def test_a_widened_span_with_room_for_its_margin_is_always_proven(
         (Backward(2160), 2160, 1),
     ],
 )
-def test_2160_full_hours_take_the_least_asks(paging, cap, asks):
+def test_2160_full_hours_take_the_least_asks(paging, cap, spans):
     exchange = Exchange(range(-10, 2200), cap, forward=isinstance(paging, Forward))
     assert len(collected(paging, exchange, Window(at(0), at(2160)))) == 2160
-    assert len(exchange.asks) == asks
+    assert len(exchange.spans) == spans
 
 
 def test_a_walk_that_stops_at_a_short_page_would_lose_rows():
@@ -153,7 +153,7 @@ def test_an_eight_hour_market_needs_no_proving_ask():
     for forward, paging in ((True, Forward(100)), (False, Backward(100))):
         exchange = Exchange(range(0, 48, 8), 100, forward=forward)
         assert len(collected(paging, exchange, Window(at(0), at(47)), 8 * HOUR)) == 6
-        assert len(exchange.asks) == 1
+        assert len(exchange.spans) == 1
 
 
 def test_hourly_rows_of_a_market_declared_as_eight_hours_are_not_lost():
@@ -162,7 +162,7 @@ def test_hourly_rows_of_a_market_declared_as_eight_hours_are_not_lost():
         assert len(collected(paging, exchange, Window(at(0), at(20)), 8 * HOUR)) == 20
 
 
-def test_a_page_full_by_the_declared_cap_that_ends_where_the_interval_changed_is_asked_on():
+def test_a_page_full_by_the_declared_cap_that_ends_where_the_interval_changed_is_followed_by_another():
     exchange = Exchange([*range(8), *range(8, 88, 8)], 10, forward=False)
     assert len(collected(Backward(10), exchange, Window(at(1), at(88)), 8 * HOUR)) == 17
 
@@ -175,16 +175,16 @@ def test_full_hours_of_every_length_lose_nothing_at_either_edge(cap, forward):
         window = Window(at(0), at(length))
         paging = Forward(1000) if forward else Backward(1000)
         assert collected(paging, exchange, window) == [at(h) for h in range(length)]
-        assert len(exchange.asks) == -(-length // cap)
+        assert len(exchange.spans) == -(-length // cap)
 
 
 def test_an_empty_answer_proves_the_rest():
     exchange = Exchange([], 5, forward=False)
     assert collected(Backward(5), exchange, Window(at(0), at(50))) == []
-    assert len(exchange.asks) == 1
+    assert len(exchange.spans) == 1
 
 
-def test_an_exchange_that_always_gives_its_newest_rows_is_not_believed():
+def test_an_exchange_that_always_returns_its_newest_rows_is_refused():
     newest = [at(h) for h in range(900, 1000)]
     walker = walk(Backward(1000), Window(at(0), at(1000)), HOUR)
     next(walker)
@@ -197,6 +197,22 @@ def test_a_full_page_outside_the_window_is_refused():
     next(walker)
     with pytest.raises(WalkNotProven, match="full page of 3 rows, none of them inside"):
         walker.send(Page([at(-1), at(-2), at(-3)]))
+
+
+@pytest.mark.parametrize(
+    ("paging", "hours", "hint"),
+    [
+        (Backward(3), [-3, -2, -1], r"takes no lower bound: Backward\(3, open_start=True\)"),
+        (Forward(3), [7, 8, 9], r"no upper bound: Offset\(\) or Cursor\(newest_first=True\)"),
+        (Backward(3), [10, 11, 12], r"or Forward\(3\) where its pages begin at the lower bound"),
+    ],
+)
+def test_a_wrong_kind_of_paging_is_refused_with_the_kind_to_try(paging, hours, hint):
+    """The window 0..5 is requested; the exchange pages in another way than the fetcher declares."""
+    walker = walk(paging, Window(at(0), at(5)), HOUR)
+    next(walker)
+    with pytest.raises(WalkNotProven, match=hint):
+        walker.send(Page([at(h) for h in hours]))
 
 
 def test_more_settlements_than_fit_are_refused():
@@ -255,7 +271,7 @@ def test_a_seam_costs_a_page_at_most_and_no_row(forward, monkeypatch):
         found = pieces(paging, window, step * HOUR)
         rows = [t for piece in found for t in collected(paging, exchange, piece, step * HOUR)]
         assert rows == [at(hour) for hour in range(0, 1500, step)]
-        assert len(exchange.asks) <= -(-1500 // step // 100) + len(found)
+        assert len(exchange.spans) <= -(-1500 // step // 100) + len(found)
 
 
 def test_a_source_that_pages_from_its_newest_row_is_walked_in_one_go():

@@ -28,8 +28,8 @@ def rounds(exchange, reply):
     return asyncio.run(both())
 
 
-def by_symbol(got, *columns):
-    return {row["symbol"]: tuple(row[c] for c in columns) for row in got.frame.iter_rows(named=True)}
+def by_symbol(result, *columns):
+    return {row["symbol"]: tuple(row[c] for c in columns) for row in result.frame.iter_rows(named=True)}
 
 
 @pytest.fixture
