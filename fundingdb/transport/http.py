@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from fundingdb.errors import (
     RetryLater,
     Unreachable,
 )
+from fundingdb.fetchers.contract import plain_path
 from fundingdb.settings import own_url, url_variable, version
 from fundingdb.transport.backoff import REQUEST, Backoff, retry_after
 from fundingdb.transport.budget import Limiter
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"fundingdb/{version()} (+https://pypi.org/project/fundingdb)"
 MAX_BODY = 256 * 2**20
-_PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
-_DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
@@ -184,7 +182,7 @@ class Engine:
 
     def _prepare(self, fetcher: Fetcher, request: Request) -> httpx.Request:
         path = request.path
-        if not _PATH.fullmatch(path) or "//" in path or _DOTS.search(path):
+        if not plain_path(path):
             raise BadCall(
                 f"{fetcher.exchange} {request.endpoint}: {path!r} is not a plain path; percent-encode the symbol"
             )

@@ -171,20 +171,19 @@ def _by_offset(window: Window) -> Generator[tuple[Window, str | None], Page, Non
     """Each page begins at the last row of the page before: rows that came in meanwhile move it, none is stepped over."""
     page = yield window, None
     count = 0
-    before: set[datetime] = set()
     while page.times:
         oldest = min(page.times)
         if oldest < window.start:
             return
         count += len(page.times) - 1
-        before = set(page.times)
+        previous = set(page.times)
         page = yield window, str(count)
         if oldest not in page.times:
             why = f"the page from row {count} does not join the one before; Offset() counts rows from the newest"
             raise WalkNotProven(_text(window, why))
-        if len(before) > 1 and before == set(page.times):
+        if len(previous) > 1 and previous == set(page.times):
             why = f"the page from row {count} repeats the one before: the count has no effect"
-            raise WalkNotProven(_text(window, why, page, len(before)))
+            raise WalkNotProven(_text(window, why, page, len(previous)))
         if min(page.times) == oldest:
             page = yield window, str(count + len(page.times))
             if page.times and min(page.times) < oldest:
@@ -275,12 +274,13 @@ def _next_month(at: datetime) -> datetime:
 
 def fitting_kinds(window: Window, times: Sequence[datetime], cap: int) -> str:
     """What a page of settlements at `times` for `window` says of the exchange, and the kinds of paging that fit; "" for none."""
-    older = sum(t < window.start for t in times) > _MARGIN
-    newer = sum(t >= window.stop for t in times) > _MARGIN
+    margin = _MARGIN if any(window.start <= t < window.stop for t in times) else 0
+    older = sum(t < window.start for t in times) > margin
+    newer = sum(t >= window.stop for t in times) > margin
     if newer:
         return (
-            "the page has rows newer than the window, as where an exchange takes no upper bound: "
-            "Offset() or Cursor(newest_first=True)"
+            "the page has rows newer than the window, as where an exchange takes no upper bound: Offset() or "
+            f"Cursor(newest_first=True), or Forward({cap}) where its pages begin at the lower bound"
         )
     if older:
         return (

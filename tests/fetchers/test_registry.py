@@ -140,8 +140,8 @@ def package(tmp_path, monkeypatch):
         ("capacity=60", "capacity=0", "capacity, per_seconds and concurrent of budget are positive"),
         ("markets=Sweep(", "markets=tuple(", "it can be imported (TypeError"),
         (
-            "current=Sweep(ask_current",
-            "current=Sweep([]",
+            "current=Sweep(lambda _markets: [",
+            "current=Sweep([], *[",
             "requests, parse, combine and next_page of current",
         ),
         ("Backward(100, open_start=True)", "100", "history.paging is one of Forward, Backward, Fixed"),

@@ -202,9 +202,9 @@ def test_a_full_page_outside_the_window_is_refused():
 @pytest.mark.parametrize(
     ("paging", "hours", "hint"),
     [
-        (Backward(3), [-3, -2, -1], r"takes only an upper bound, .* is Backward\(cap, open_start=True\)"),
-        (Forward(3), [7, 8, 9], "returns the newest rows first is Backward or Cursor"),
-        (Backward(3), [10, 11, 12], "returns the oldest rows first is Forward"),
+        (Backward(3), [-3, -2, -1], r"takes no lower bound: Backward\(3, open_start=True\)"),
+        (Forward(3), [7, 8, 9], r"no upper bound: Offset\(\) or Cursor\(newest_first=True\)"),
+        (Backward(3), [10, 11, 12], r"or Forward\(3\) where its pages begin at the lower bound"),
     ],
 )
 def test_a_wrong_kind_of_paging_is_refused_with_the_kind_to_try(paging, hours, hint):
