@@ -247,3 +247,16 @@ def test_the_recorded_responses_are_read(shared):
     with pytest.raises(BadPayload, match="marketType"):
         current(DRIFT, recorded("stats_fundingRates.json"))
     assert history(DRIFT, json.loads(recorded("errors.json"))[1]["body_shape"], "SOL-PERP") == []
+
+
+def test_responses_that_name_no_market_are_refused():
+    with pytest.raises(BadPayload, match="symbol: is no market name"):
+        history(DRIFT, page(paid(symbol="-PERP")))
+    contract = CONTRACTS["contracts"][0] | {"ticker_id": "-PERP"}
+    with pytest.raises(BadPayload, match="symbol: is no market name"):
+        current(DRIFT, {"contracts": [contract]})
+
+
+def test_a_percent_of_any_exponent_is_a_number():
+    tiny = {"long": "1e-99999999999999999999", "short": "0"}
+    assert current(DRIFT, listed(stats("SOL", "USDC", fundingRate=tiny)))["SOL-PERP"]["funding_rate"] == 0.0

@@ -202,6 +202,7 @@ def test_a_summary_that_is_not_as_described_spoils_the_answer(fields, problem):
         {"funding_period_hours": 28800},
         {"funding_period_hours": "8"},
         {"max_funding_rate": "-0.02"},
+        {"max_funding_rate": "2"},  # percent
         {"settlement_currency": ""},
         {"tags": "RWA"},
         {"asset_kind": None},
