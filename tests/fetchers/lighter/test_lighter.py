@@ -42,8 +42,8 @@ def history(body, market=ETH):
 
 
 def current(body, markets=()):
-    asked = ResponseContext(AT, markets={m.symbol: m for m in markets})
-    return SNAPSHOTS.check(FETCHER.current.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, markets={m.symbol: m for m in markets})
+    return SNAPSHOTS.check(FETCHER.current.parse(text(body), context)).to_dicts()
 
 
 def markets(body):

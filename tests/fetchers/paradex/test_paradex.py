@@ -116,7 +116,7 @@ def test_the_hours_follow_each_other_without_a_seam():
 
 
 def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on():
-    """An answerer with the exchange's bounds, order and cap; listed 9.5 hours before END, silent around 4 hours before it."""
+    """A server with the exchange's bounds, order and cap; listed 9.5 hours before END, silent around 4 hours before it."""
     there = samples(every=5.0, start=-8.5 * 3600)["results"]
     silent = range(END_MS - 4 * 3_600_000 - 200_000, END_MS - 4 * 3_600_000 + 60_000)
     there = [s for s in there if s["created_at"] not in silent]
@@ -128,7 +128,7 @@ def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on(
         return text({"results": held[: int(bounds["page_size"])], "next": None})
 
     rows = walked(FETCHER, BTC, serve, Window(END - 12 * HOUR, END + HOUR))
-    # the first hour after the listing, and the two that the silence cuts, can't be told
+    # the first hour after the listing, and the two that the silence cuts, have no row
     assert rows["funding_time"].to_list() == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
     assert rows["native_rate"].sum() == pytest.approx(7 * 6.294 / 8, rel=2e-3)
 
