@@ -32,7 +32,7 @@ def get(simulator, exchange, path, params=(), **more):
 
 
 def shape(value, at="", found=None):
-    """Where -> which kinds of values stand there; a number as text is another kind than text."""
+    """Where -> which kinds of values are there; a number as text is another kind than text."""
     found = {} if found is None else found
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -51,11 +51,11 @@ def shape(value, at="", found=None):
 
 def same_shape(recorded, simulated, more=(), free=()):
     """`more` may be there beyond the recorded (trimmed) answer, `free` may be of any kind."""
-    want, got = shape(recorded), shape(simulated)
-    assert set(want) <= set(got), set(want) - set(got)
-    assert {where for where in got if where not in want} <= set(more)
+    want, have = shape(recorded), shape(simulated)
+    assert set(want) <= set(have), set(want) - set(have)
+    assert {where for where in have if where not in want} <= set(more)
     for where in want:
-        assert where in free or got[where] <= want[where] | {"NoneType"}, (where, want[where], got[where])
+        assert where in free or have[where] <= want[where] | {"NoneType"}, (where, want[where], have[where])
 
 
 def recorded(shared, name):

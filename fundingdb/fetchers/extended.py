@@ -254,6 +254,8 @@ def _perpetuals(data: Any) -> list[_ExtendedListing]:
     for row in listings:
         if row.type not in ("PERPETUAL", "SPOT"):
             raise reader.bad("type", f"of {row.name} is neither PERPETUAL nor SPOT", row.type)
+        if not row.asset_name:
+            raise reader.bad("assetName", f"of {row.name} is empty")
         if row.status not in _STATUS:
             raise reader.bad("status", f"of {row.name} is not one of {', '.join(_STATUS)}", row.status)
     return [row for row in listings if row.type == "PERPETUAL"]
@@ -263,6 +265,8 @@ def _market_of(row: _ExtendedListing) -> Market:
     reader = Reader(NAME, "/info/markets")
     what = row.identity()
     percent = reader.finite("hourlyFundingRateCap", row.trading_config.hourly_funding_rate_cap)
+    if percent > _ABSURD * 100:
+        raise reader.bad("hourlyFundingRateCap", f"of {row.name} is beyond {_ABSURD:.0%} an hour", percent)
     return Market(
         exchange=NAME,
         symbol=row.name,

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -160,7 +161,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
         rows = shaped(value, list[_HyperliquidPayment], NAME, "fundingHistory")
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, context, ("coin", [row.coin for row in rows]), symbol_market)
+    market = the_market(reader, context, ("coin", [row.coin for row in rows]), partial(_of_coin, reader))
     stamps = [row.time for row in rows]
     times = _on_the_grid(reader, stamps)
     decimals(reader, "premium", [row.premium for row in rows if row.premium is not None])
@@ -256,6 +257,13 @@ def _market(meta: _HyperliquidMeta, position: int) -> Market:
         interval_hours=1.0,
         rate_cap=RATE_CAP,
     )
+
+
+def _of_coin(reader: Reader, coin: str) -> Market:
+    """The market that a response names; raises BadPayload for an empty name."""
+    if not coin:
+        raise reader.bad("coin", "is empty")
+    return symbol_market(coin)
 
 
 def symbol_market(symbol: str) -> Market:
@@ -381,7 +389,7 @@ def _of_forecasts(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
                 "rate_step": RATE_STEP,
                 "next_funding_time": next_hour(context.at),
             }
-            market = context.markets.get(coin) or symbol_market(coin)
+            market = context.markets.get(coin) or _of_coin(reader, coin)
             if market.status != "delisted":
                 rows.append(snapshot_row(market, context.at, known))
     return rows
@@ -407,7 +415,7 @@ def _named(channel: str, data: Any, context: ResponseContext) -> list[tuple[Mark
     if channel == "activeAssetCtx":
         coin = reader.get(data, "coin", str)
         read = shaped(reader.get(data, "ctx", dict), _Context, NAME, reader.endpoint, "ctx")
-        return [(context.markets.get(coin) or symbol_market(coin), read)]
+        return [(context.markets.get(coin) or _of_coin(reader, coin), read)]
     if channel == "allDexsAssetCtxs":
         dexes = shaped(reader.items(data, "ctxs"), list[tuple[str, list[_Context]]], NAME, reader.endpoint)
     elif channel == "assetCtxs":

@@ -281,7 +281,7 @@ def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
         raise reader.bad("exchange", "is never 'lighter': the response has no row of this exchange")
     rows: list[dict[str, Any]] = []
     for row in ours:
-        market = context.markets.get(row.symbol) or symbol_market(row.symbol)
+        market = context.markets.get(row.symbol) or _named(reader, row.symbol)
         if market.status != "active":
             continue
         _check_cap(reader, "rate", row.rate / 8, market)
@@ -305,6 +305,7 @@ def _perps(books: Sequence[_B]) -> list[_B]:
     """The perpetuals among them; every kind and status must be a documented one."""
     reader = Reader(NAME, "/orderBookDetails")
     for book in books:
+        _named(reader, book.symbol)
         if book.market_type not in ("perp", "spot"):
             raise reader.bad("market_type", f"of {book.symbol} is neither perp nor spot", book.market_type)
         if book.status not in ("active", "inactive"):
@@ -341,7 +342,9 @@ def _of_frames(values: Sequence[Any], context: ResponseContext) -> list[dict[str
             raise reader.bad("type", "is no frame of market_stats", kind)
         at = from_ms(reader.ms(frame, "timestamp")) if "timestamp" in frame else context.at
         for stats in _stats_of(reader, frame):
-            market = by_id.get(str(stats.market_id)) or (stats.symbol and symbol_market(stats.symbol))
+            market = by_id.get(str(stats.market_id)) or (
+                None if stats.symbol is None else _named(reader, stats.symbol)
+            )
             if not market:
                 nameless.add(stats.market_id)
             elif market.status == "active":
@@ -410,6 +413,14 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     return market_rows([_market_row(book, context) for book in _perps(books)])
 
 
+def _cap(reader: Reader, clamp: str) -> float:
+    """The cap per hour of a clamp in percent per 8 hours."""
+    cap = reader.finite("funding_clamp_big", clamp) / 800
+    if cap > 10 * RATE_CAP:
+        raise reader.bad("funding_clamp_big", f"is beyond ten times the usual cap, {RATE_CAP * 800:g}", clamp)
+    return cap
+
+
 def _market_row(book: _Book, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "/orderBookDetails")
     clamp, margin = book.funding_clamp_big, book.min_initial_margin_fraction
@@ -417,13 +428,20 @@ def _market_row(book: _Book, context: ResponseContext) -> dict[str, Any]:
         "native_id": str(book.market_id),
         "collateral": QUOTE,
         "status": book.status,
-        "rate_cap": RATE_CAP if clamp is None else reader.finite("funding_clamp_big", clamp) / 800,
+        "rate_cap": RATE_CAP if clamp is None else _cap(reader, clamp),
         "max_leverage": 10_000 / margin if margin else None,
     }
     if book.created_at is not None:
         created = int(reader.finite("created_at", book.created_at))
         known["listed_at"] = from_ms(reader.ms({"created_at": created}, "created_at"))
     return market_row(symbol_market(book.symbol), context, known)
+
+
+def _named(reader: Reader, symbol: str) -> Market:
+    """The market that a response names; raises BadPayload for an empty name."""
+    if not symbol:
+        raise reader.bad("symbol", "is empty")
+    return symbol_market(symbol)
 
 
 def symbol_market(symbol: str) -> Market:

@@ -315,8 +315,13 @@ def _listed(reader: Reader, row: _ParadexListing) -> Market:
         asset_class=what.asset_class,
         multiplier=what.multiplier,
         interval_hours=float(period) or None,
-        rate_cap=counted(reader, "max_funding_rate", row.max_funding_rate, row.symbol) or None,
+        rate_cap=_cap(reader, row) or None,
     )
+
+
+def _cap(reader: Reader, row: _ParadexListing) -> float:
+    cap = counted(reader, "max_funding_rate", row.max_funding_rate, row.symbol)
+    return bounded(reader, "max_funding_rate", cap, 1.0, row.symbol)
 
 
 def _identity(row: _ParadexListing) -> Identity:

@@ -221,7 +221,7 @@ def counted(reader: Reader, name: str, text: str, symbol: str) -> float:
 def hundredth(reader: Reader, name: str, text: str) -> tuple[float, float]:
     """(fraction, figure) of a percent written as text; the fraction is the float nearest to the exact hundredth."""
     figure = reader.finite(name, text)
-    exact = Decimal(text).scaleb(-2) if "e" in text.lower() else f"{text}e-2"
+    exact = Decimal(repr(figure)).scaleb(-2) if "e" in text.lower() else f"{text}e-2"
     return float(exact) + 0.0, figure  # no negative zero
 
 

@@ -113,7 +113,7 @@ def _snapshot(row: _VariationalListing, context: ResponseContext) -> dict[str, A
     market = _listed(row)
     yearly = reader.finite("funding_rate", row.funding_rate)
     share = Decimal(row.funding_interval_s) / _YEAR_S
-    rate = float(Decimal(row.funding_rate) * share)
+    rate = float(Decimal(repr(yearly)) * share)
     mark = counted(reader, "mark_price", row.mark_price, row.ticker)
     sides = row.open_interest
     known = {

@@ -140,14 +140,14 @@ def test_a_backfill_gives_the_world_row_by_row(tmp_path):
         report = collect(simulator, tmp_path, lambda c: c.backfill(sources(*BOOKS), Window(START, stop)))
     assert (report.failures, report.restated) == ([], 0)
     for name in BOOKS:
-        got = payments(tmp_path).filter(pl.col("exchange") == name)
+        stored = payments(tmp_path).filter(pl.col("exchange") == name)
         frames = [truth.settled(name, symbol, START, stop) for symbol in truth.symbols(name)]
         want = pl.concat(f for f in frames if f.height).sort("symbol", "funding_time")
-        assert got.select(want.columns).drop("interval_hours").equals(want.drop("interval_hours"))
-        told = got["interval_hours"].is_not_null()
-        assert got.filter(told)["interval_hours"].equals(want.filter(told)["interval_hours"])
-        # where no row tells it, the first payment of a window has no neighbour before it
-        assert (~told).sum() == (0 if name == "dydx" else want["symbol"].n_unique())
+        assert stored.select(want.columns).drop("interval_hours").equals(want.drop("interval_hours"))
+        stated = stored["interval_hours"].is_not_null()
+        assert stored.filter(stated)["interval_hours"].equals(want.filter(stated)["interval_hours"])
+        # where no row states it, the first payment of a window has no neighbour before it
+        assert (~stated).sum() == (0 if name == "dydx" else want["symbol"].n_unique())
 
 
 @pytest.mark.parametrize("name", BOOKS)
@@ -157,16 +157,16 @@ def test_the_current_figures_are_the_worlds(name, simulator, tmp_path):
         markets = await collector.refresh_markets(fetcher(name))
         return (await source.current(markets)).frame
 
-    got = collect(simulator, tmp_path, rounds).sort("symbol")
+    stored = collect(simulator, tmp_path, rounds).sort("symbol")
     want = simulator.world.current(name).sort("symbol")
-    assert got.height == want.height > 2
-    assert got["base"].to_list() == [simulator.world.listing(name, s).base for s in want["symbol"]]
+    assert stored.height == want.height > 2
+    assert stored["base"].to_list() == [simulator.world.listing(name, s).base for s in want["symbol"]]
     for column in ("symbol", "interval_hours", "next_funding_time"):
-        assert got[column].to_list() == want[column].to_list(), column
+        assert stored[column].to_list() == want[column].to_list(), column
     columns = {"binance": ["mark_price", "index_price"], "dydx": ["index_price", "open_interest"]}
     both = ["mark_price", "index_price", "open_interest"]
     for column in ["funding_rate", *columns.get(name, both)]:
-        assert got[column].to_list() == pytest.approx(want[column].to_list(), rel=1e-4), column
+        assert stored[column].to_list() == pytest.approx(want[column].to_list(), rel=1e-4), column
 
 
 def test_a_change_of_interval_is_in_history_current_figures_and_truth(tmp_path):

@@ -88,7 +88,7 @@ def test_multiples_are_in_the_name_and_prices_are_of_one_token():
     assert VELOCITY.market("1INCH-PERP").base == "1INCH"
 
 
-# --- days as pages, against an answerer of whole UTC days
+# --- days as pages, against a server of whole UTC days
 
 
 def test_the_cursor_of_a_day_is_its_next_page():
@@ -96,8 +96,8 @@ def test_the_cursor_of_a_day_is_its_next_page():
     assert DRIFT.history.next_cursor(text(EMPTY_DAY)) is None
 
 
-def times_of(answerer, window):
-    return walked(VELOCITY, VELOCITY.market("SOL-PERP"), answerer.answer, window)["funding_time"].to_list()
+def times_of(server, window):
+    return walked(VELOCITY, VELOCITY.market("SOL-PERP"), server.answer, window)["funding_time"].to_list()
 
 
 class Days24:
@@ -129,10 +129,10 @@ def test_every_payment_of_a_window_is_found_whatever_the_page(newest, oldest, ca
 
 def test_missing_hours_and_empty_days_hide_nothing_behind_them():
     there = [t for n, t in enumerate(THERE) if n not in (3, 4) and not 30 <= n < 90]
-    answerer = Days24(there)
+    server = Days24(there)
     window = Window(FULL - 150 * HOUR, FULL + HOUR)
-    assert times_of(answerer, window) == sorted(t for t in there if t >= window.start)
-    assert sorted(set(answerer.requested)) == [f"2026/09/{d:02d}" for d in range(7, 14)]
+    assert times_of(server, window) == sorted(t for t in there if t >= window.start)
+    assert sorted(set(server.requested)) == [f"2026/09/{d:02d}" for d in range(7, 14)]
 
 
 def test_a_day_is_requested_by_its_own_date_even_for_one_hour():
@@ -162,9 +162,9 @@ def test_a_cursor_that_leads_on_into_the_day_before_ends_the_day():
 
     window = Window(FULL - 60 * HOUR, FULL + HOUR)
     for cap in (24, 20, 7):
-        answerer = Flowing(THERE, cap)
-        assert times_of(answerer, window) == sorted(t for t in THERE if t >= window.start)
-        assert len(answerer.requested) <= 3 * (24 // cap + 1)
+        server = Flowing(THERE, cap)
+        assert times_of(server, window) == sorted(t for t in THERE if t >= window.start)
+        assert len(server.requested) <= 3 * (24 // cap + 1)
 
 
 # --- corruption
@@ -247,3 +247,16 @@ def test_the_recorded_responses_are_read(shared):
     with pytest.raises(BadPayload, match="marketType"):
         current(DRIFT, recorded("stats_fundingRates.json"))
     assert history(DRIFT, json.loads(recorded("errors.json"))[1]["body_shape"], "SOL-PERP") == []
+
+
+def test_responses_that_name_no_market_are_refused():
+    with pytest.raises(BadPayload, match="symbol: is no market name"):
+        history(DRIFT, page(paid(symbol="-PERP")))
+    contract = CONTRACTS["contracts"][0] | {"ticker_id": "-PERP"}
+    with pytest.raises(BadPayload, match="symbol: is no market name"):
+        current(DRIFT, {"contracts": [contract]})
+
+
+def test_a_percent_of_any_exponent_is_a_number():
+    tiny = {"long": "1e-99999999999999999999", "short": "0"}
+    assert current(DRIFT, listed(stats("SOL", "USDC", fundingRate=tiny)))["SOL-PERP"]["funding_rate"] == 0.0

@@ -84,8 +84,8 @@ def test_a_frame_right_after_the_hour_does_not_say_which_payment_it_means():
     [
         (answer([paid(f="0.003")]), "BTC-USD: 0.003 per hour is beyond the market's cap 0.0025"),
         (answer([paid(f="-0.0026")]), "beyond the market's cap"),
-        (answer([paid(m="ETH-USD")]), "'ETH-USD', asked was 'BTC-USD'"),
-        (answer([paid(m="")]), "m: is '', asked was 'BTC-USD'"),
+        (answer([paid(m="ETH-USD")]), "m: is 'ETH-USD'"),
+        (answer([paid(m="")]), "m: is ''"),
         (answer([paid(t=1789336801)]), "not a time in Unix milliseconds"),
         (answer([paid(t=1789336799990)]), "just before an hour"),
         (answer([paid(f="NaN")]), "not a finite decimal"),
@@ -136,6 +136,8 @@ def test_a_cap_whose_unit_is_unproven_is_unknown():
         ({"status": "PAUSED"}, "status: of BTC-USD is not one of"),
         ({"type": "perpetual"}, "neither PERPETUAL nor SPOT"),
         ({"cap": "NaN"}, "hourlyFundingRateCap"),
+        ({"cap": "25"}, "hourlyFundingRateCap: of BTC-USD is beyond 5% an hour"),
+        ({"assetName": ""}, "assetName: of BTC-USD is empty"),
     ],
 )
 def test_a_list_of_markets_with_one_bad_field_gives_nothing(change, message):
@@ -264,3 +266,12 @@ def test_the_recorded_responses_are_read(shared):
         assert FETCHER.refusal(example["http_status"], text(example["body"])) is not None
     with pytest.raises(BadPayload):
         markets((shared / "data/raw/extended/info_markets_BTC-USD_2024-05-07.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["", "BTC", "-USD"])
+def test_a_frame_that_names_no_market_is_refused(name):
+    frame = {"ts": 1701563440000, "data": {"m": name, "T": 1701563440000, "f": "0.001"}, "seq": 2}
+    with pytest.raises(BadPayload, match="m: is no market name"):
+        current(frame)
+    with pytest.raises(BadPayload, match="m: is no market name"):
+        history(answer([paid(m=name)]), market=None)

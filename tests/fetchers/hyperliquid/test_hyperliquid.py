@@ -346,3 +346,12 @@ def test_the_recorded_series_are_on_their_grids_and_fit_the_formula(shared):
         premium = pl.col("premium")
         due = (premium + (0.0001 - premium).clip(-0.0005, 0.0005)) / 8
         assert rates.select((pl.col("rate") - due.clip(-RATE_CAP, RATE_CAP)).abs().max()).item() < 1e-8
+
+
+def test_responses_with_an_empty_name_are_refused():
+    forecast = {"fundingRate": "0.0001", "nextFundingTime": 1759489200000, "fundingIntervalHours": 1}
+    for body in ([["", [["HlPerp", forecast]]]], frame("")):
+        with pytest.raises(BadPayload, match="coin: is empty"):
+            current(body)
+    with pytest.raises(BadPayload, match="coin: is empty"):
+        history([paid(coin="")])

@@ -42,8 +42,8 @@ def history(body, market=ETH):
 
 
 def current(body, markets=()):
-    asked = ResponseContext(AT, markets={m.symbol: m for m in markets})
-    return SNAPSHOTS.check(FETCHER.current.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, markets={m.symbol: m for m in markets})
+    return SNAPSHOTS.check(FETCHER.current.parse(text(body), context)).to_dicts()
 
 
 def markets(body):
@@ -222,6 +222,7 @@ def test_a_frame_with_one_bad_field_gives_nothing(field, value, message):
         ({"market_type": "future"}, "neither perp nor spot"),
         ({"market_id": None}, "market_id"),
         ({"open_interest": "2092"}, "open_interest"),
+        ({"symbol": ""}, "symbol: is empty"),
     ],
 )
 def test_a_listing_with_one_bad_field_gives_nothing(change, message):
@@ -306,3 +307,17 @@ def test_the_recorded_responses_are_read(shared):
     limited, bad, _ = json.loads(recorded("errors.json"))
     assert type(FETCHER.refusal(limited["http_status"], text(limited["body"]))).__name__ == "RateLimited"
     assert type(FETCHER.refusal(bad["http_status"], text(bad["body"]))).__name__ == "Refused"
+
+
+def test_a_cap_in_another_unit_is_refused():
+    with pytest.raises(BadPayload, match="beyond ten times the usual cap, 4"):
+        markets({"code": 200, "order_book_details": [book("BTC", 1, funding_clamp_big="40000")]})
+
+
+def test_rates_and_frames_with_an_empty_name_are_refused():
+    with pytest.raises(BadPayload, match="symbol: is empty"):
+        current({"code": 200, "funding_rates": [rate(0, "lighter", "", 0.0001)]})
+    nameless = copy.deepcopy(FRAME)
+    nameless["market_stats"]["symbol"] = ""
+    with pytest.raises(BadPayload, match="symbol: is empty"):
+        current(nameless)

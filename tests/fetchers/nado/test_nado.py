@@ -68,16 +68,16 @@ def test_markets_come_from_the_gateway_and_rates_from_the_archive():
     assert [(method, url) for method, url, _ in requested] == [
         ("GET", "https://gateway.prod.nado.xyz/v1/query?type=symbols"),
         ("GET", "https://archive.prod.nado.xyz/v2/contracts?edge=false"),
-        ("GET", "http://127.0.0.1:9/v1/query?type=symbols"),  # one address stands for both
+        ("GET", "http://127.0.0.1:9/v1/query?type=symbols"),  # one address for both
         ("GET", "http://127.0.0.1:9/v2/contracts?edge=false"),
     ]
     assert all("gzip" in encodings for _, _, encodings in requested)  # 403 without
 
 
-# --- paging against an answerer with the exchange's order, cap and bounds
+# --- paging against a server with the exchange's order, cap and bounds
 
 
-class Answerer:
+class Server:
     """Oldest first within the bounds, at most `cap` rows."""
 
     def __init__(self, times, cap=1000):
@@ -101,14 +101,14 @@ THERE = [LAST - n * HOUR for n in range(2300) if n not in (5, 6, 7)]
 def test_every_payment_of_a_window_is_found_whatever_the_cap(newest, oldest, cap):
     window = Window(LAST - oldest * HOUR, LAST - newest * HOUR + HOUR)
     want = sorted(t for t in THERE if window.start <= t < window.stop)
-    assert walked(FETCHER, BTC, Answerer(THERE, cap).answer, window)["funding_time"].to_list() == want
+    assert walked(FETCHER, BTC, Server(THERE, cap).answer, window)["funding_time"].to_list() == want
 
 
 def test_a_window_without_payments_is_proven_empty():
-    answerer = Answerer(THERE)
+    server = Server(THERE)
     window = Window(LAST - 3000 * HOUR, LAST - 2400 * HOUR)
-    assert walked(FETCHER, BTC, answerer.answer, window).is_empty()
-    assert answerer.requests == 1
+    assert walked(FETCHER, BTC, server.answer, window).is_empty()
+    assert server.requests == 1
 
 
 # --- corruption
@@ -180,6 +180,8 @@ def test_the_recorded_responses_are_read(shared):
         return (shared / "venues/payloads/nado" / name).read_bytes()
 
     listed = {s: market_of(row) for s, row in markets(recorded("symbols.json")).items()}
+    pepe = current(json.loads(recorded("contracts.json")), listed)["kPEPE-PERP_USDT0"]
+    assert pepe["open_interest_usd"] == pytest.approx(58108000.0 * 0.003353724999999999)  # contract_price
     assert {s: (m.native_id, m.status) for s, m in listed.items()} == {
         s: (m.native_id, m.status) for s, m in KNOWN.items()
     }

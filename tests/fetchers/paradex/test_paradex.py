@@ -116,7 +116,7 @@ def test_the_hours_follow_each_other_without_a_seam():
 
 
 def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on():
-    """An answerer with the exchange's bounds, order and cap; listed 9.5 hours before END, silent around 4 hours before it."""
+    """A server with the exchange's bounds, order and cap; listed 9.5 hours before END, silent around 4 hours before it."""
     there = samples(every=5.0, start=-8.5 * 3600)["results"]
     silent = range(END_MS - 4 * 3_600_000 - 200_000, END_MS - 4 * 3_600_000 + 60_000)
     there = [s for s in there if s["created_at"] not in silent]
@@ -128,7 +128,7 @@ def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on(
         return text({"results": held[: int(bounds["page_size"])], "next": None})
 
     rows = walked(FETCHER, BTC, serve, Window(END - 12 * HOUR, END + HOUR))
-    # the first hour after the listing, and the two that the silence cuts, can't be told
+    # the first hour after the listing, and the two that the silence cuts, have no row
     assert rows["funding_time"].to_list() == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
     assert rows["native_rate"].sum() == pytest.approx(7 * 6.294 / 8, rel=2e-3)
 
@@ -165,7 +165,7 @@ def test_an_hour_whose_ends_no_sample_speaks_for_has_no_row():
     assert [r["funding_rate"] for r in history(samples(premium=lambda _h: 0.0))] == [0.0]
 
 
-def test_an_answer_that_is_incomplete_within_the_hour_is_refused():
+def test_a_response_that_is_incomplete_within_the_hour_is_refused():
     with pytest.raises(BadPayload, match="end within the hour and a cursor names more"):
         history(samples(start=200.0) | {"next": "abc"})
 
@@ -202,6 +202,7 @@ def test_a_summary_that_is_not_as_described_spoils_the_answer(fields, problem):
         {"funding_period_hours": 28800},
         {"funding_period_hours": "8"},
         {"max_funding_rate": "-0.02"},
+        {"max_funding_rate": "2"},  # percent
         {"settlement_currency": ""},
         {"tags": "RWA"},
         {"asset_kind": None},

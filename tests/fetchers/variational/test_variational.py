@@ -82,3 +82,8 @@ def test_the_recorded_response_is_read(shared):
         "CAT": (0.0, 8.0),
     }
     assert set(markets(body)) == {"BTC", "HYPER", "STORJ", "1000PEPE", "CAT"}
+
+
+def test_a_rate_of_any_exponent_is_a_number():
+    tiny = {"listings": [listing("BTC", "1e-99999999999999999999", 28800, "77229.36")]}
+    assert current(tiny)["BTC"]["funding_rate"] == 0.0
