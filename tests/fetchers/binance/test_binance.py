@@ -106,6 +106,7 @@ def test_a_mark_is_per_one_token_and_blank_on_old_rows():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment("0.1_0"), "finite"),
         (payment(0.0001), "fundingRate"),
@@ -485,6 +486,9 @@ def test_caps_are_text_on_binance_numbers_on_aster_and_may_be_absent():
     for row in old:
         row |= {"fundingFeeCap": None, "fundingFeeFloor": None}
     assert listed(written("aster", "exchangeInfo"), old, fetcher=ASTER)["BTCUSDT"]["rate_cap"] is None
+    for figure in ("2", "1e30"):
+        with pytest.raises(BadPayload, match="unit"):
+            listed(written("binance", "exchangeInfo"), [body[0] | {"adjustedFundingRateCap": figure}])
     for hours in (0, 25, 8.5, "8", None):
         bad = copy.deepcopy(body)
         bad[0]["fundingIntervalHours"] = hours

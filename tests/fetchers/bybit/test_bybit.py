@@ -137,6 +137,7 @@ def test_a_list_of_markets_goes_on_where_it_names_a_cursor():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "fundingRate"),
         (payment("0.11"), "beyond 0.1"),
@@ -175,6 +176,8 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"nextFundingTime": ""}, "milliseconds"),
         ({"openInterest": "-1"}, "negative"),
         ({"fundingIntervalHour": "-8"}, "negative"),
+        ({"fundingIntervalHour": "25"}, "beyond 24"),
+        ({"fundingCap": "1e30", "fundingRate": "0.11"}, "beyond the cap 0.1"),
         ({"markPrice": 1.0}, "markPrice"),
     ],
 )
@@ -196,6 +199,8 @@ def test_one_bad_ticker_spoils_the_response(change, words):
         ),
         ({"fundingInterval": 90}, "full hours"),
         ({"fundingInterval": -60}, "full hours"),
+        ({"fundingInterval": 25 * 60}, "full hours"),
+        ({"upperFundingRate": "2"}, "unit"),
         ({"baseCoin": ""}, "is empty"),
         ({"upperFundingRate": "x"}, "upperFundingRate"),
         ({"launchTime": "1584230400"}, "milliseconds"),

@@ -135,6 +135,7 @@ def test_a_stamp_belongs_to_the_hour_within_a_minute(hour, off):
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "field"),
         (payment("0.11"), "beyond 0.1"),
@@ -171,6 +172,9 @@ def test_two_rates_of_one_instant_are_refused_and_a_list_without_rows_gives_none
         ({"funding_next_apply": 1789171201}, "full hour"),
         ({"funding_interval": 0}, "full hours"),
         ({"funding_interval": 480}, "full hours"),
+        ({"funding_interval": 25 * 3600}, "full hours"),
+        ({"funding_rate_limit": "2"}, "unit"),
+        ({"funding_rate_limit": "0.9", "funding_rate": "0.11"}, "beyond 0.1"),
         ({"mark_price": "-1"}, "negative"),
         ({"position_size": -1}, "negative"),
         ({"quanto_multiplier": "x"}, "finite"),

@@ -145,6 +145,7 @@ def test_what_does_not_trade_is_left_out():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "realizedRate"),
         (payment("0.11"), "beyond 0.1"),
@@ -186,6 +187,8 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"nextFundingTime": ""}, "milliseconds"),
         ({"prevFundingTime": "1789171200000"}, "1 to 24 full hours"),
         ({"maxFundingRate": "x"}, "maxFundingRate"),
+        ({"maxFundingRate": "1e30"}, "unit"),
+        ({"maxFundingRate": "0.9", "fundingRate": "0.11"}, "beyond the cap 0.1"),
     ],
 )
 def test_one_bad_rate_spoils_the_response(change, words):
