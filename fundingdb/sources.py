@@ -17,16 +17,17 @@ import polars as pl
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall, FundingdbError, UnknownName
 from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest import guard
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.intervals import observed
 from fundingdb.ingest.ledger import due
-from fundingdb.ingest.listing import choose, market_of, named, of_tokens
+from fundingdb.ingest.listing import market_of, select_markets, select_rows, token_filter
 from fundingdb.lake import Lake, Upserted
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.settings import default_warehouse
 from fundingdb.transport.http import Engine
 from fundingdb.transport.schedule import Schedule, run_rounds
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window, floor_hour, instant
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class BaseFundingDataSource:
 
     async def get_available_markets(self) -> pl.DataFrame:
         """What the source lists: MARKETS rows, delisted ones included."""
-        frame = (await Source(self.fetcher, self.engine).markets()).frame
+        frame = (await SourceReader(self.fetcher, self.engine, guard.admitted).markets()).frame
         self._markets = {row["symbol"]: market_of(row) for row in frame.iter_rows(named=True)}
         return frame
 
@@ -98,7 +99,7 @@ class BaseFundingDataSource:
     ) -> pl.DataFrame:
         """As `get_funding_rates`, for several exchanges at one moment."""
         markets = {} if self.fetcher.history is None else await self._known()
-        frame = (await Source(self.fetcher, self.engine).current(markets)).frame
+        frame = (await SourceReader(self.fetcher, self.engine, guard.admitted).current(markets)).frame
         covered = frame["exchange"].unique().to_list() or [self.name]
         for exchange in exchanges or []:
             if exchange not in covered:
@@ -107,7 +108,7 @@ class BaseFundingDataSource:
             frame = frame.filter(pl.col("exchange").is_in(list(exchanges)))
         if tokens is None:
             return frame
-        return named(frame, tokens)
+        return select_rows(frame, tokens)
 
     async def get_historical_funding_rates(
         self, token: str, start: float | str | datetime, end: float | str | datetime | None = None
@@ -148,7 +149,7 @@ class BaseFundingDataSource:
             & pl.col("funding_time").is_between(window.start, window.stop, closed="left")
         )
         rows = lake.scan("funding").filter(mine).collect()
-        return rows.filter(of_tokens(tokens)).sort("symbol", "funding_time")
+        return rows.filter(token_filter(tokens)).sort("symbol", "funding_time")
 
     @staticmethod
     def calculate_spreads(rates: pl.DataFrame) -> pl.DataFrame:
@@ -196,8 +197,8 @@ class BaseFundingDataSource:
             raise BadCall(f"{self.name} has no funding history: collect its snapshots instead")
         newest = due(datetime.now(UTC), self.fetcher.settle_delay)
         window = Window(start, newest if end is None else min(end, newest))
-        markets = choose({self.name: await self._known()}, tokens)[self.name]
-        source = Source(self.fetcher, self.engine)
+        markets = select_markets({self.name: await self._known()}, tokens)[self.name]
+        source = SourceReader(self.fetcher, self.engine, guard.admitted)
         got = await asyncio.gather(*(source.history(m, window) for m in markets))
         frames = [observed(g.frame) for g in got]
         return pl.concat([FUNDING.empty(), *frames]).sort("symbol", "funding_time")
@@ -262,8 +263,12 @@ class FundingRateCollector:
         return await self.data_source.get_funding_rates_multi_exchange(exchanges, self.tokens)
 
     def save_snapshot(self, snapshot: pl.DataFrame) -> Upserted:
-        """Keep a snapshot; the same one twice is kept once. Raises SchemaError for a frame that does not fit."""
-        saved = self.lake.upsert(SNAPSHOTS.name, snapshot)
+        """Keep a snapshot; the same one twice is kept once.
+
+        Raises SchemaError for a frame that is no snapshot, or not one of this collector's source.
+        """
+        rows = guard.checked(self.data_source.fetcher, SNAPSHOTS, snapshot)
+        saved = self.lake.upsert(SNAPSHOTS.name, rows)
         catalog.rebuild(self.warehouse)
         return saved
 

@@ -13,16 +13,16 @@ NOTHING_NOW = Sweep(lambda _known: [], lambda _body, _context: SNAPSHOTS.empty()
 def refusal(
     source: str, status: int, _body: bytes, *, missing: tuple[int, ...], lacking: str
 ) -> FundingdbError | None:
-    """What a status of the archive `source` means; None: an answer, or one to ask again.
+    """The error of an HTTP status of the archive `source`; None for 200, and for 5xx, which the engine repeats.
 
-    The statuses in `missing` say that there is no such file, and no reason: `lacking` names the file and the likely ones.
+    The statuses in `missing` mean that there is no such file, for no stated reason; `lacking` names the file and likely reasons.
     """
     if status == 200 or status >= 500:
         return None
     if status in missing:
         return BadCall(
             f"the archive has no such {lacking.format(status=status)}; it does not say which. "
-            "The exchange itself may know: leave out --source archive"
+            "The exchange itself may have the rates: leave out --source archive"
         )
     if status == 429:
         return RateLimited(f"{source} answers 429: too many requests from this address")

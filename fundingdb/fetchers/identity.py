@@ -4,12 +4,12 @@ evidence.
 (asset_class, base) is the identity across exchanges: the coin STX is Stacks, the equity STX is Seagate.
 Rules, in order:
 
-1. A HIP-3 prefix (`xyz:XYZ100`) is taken off; the dex says what it lists. A dex that is not in DEXES keeps
-   its prefix in `base` unless the ticker stands in TICKERS, so that an asset nobody has classed is joined
-   with nothing.
+1. A HIP-3 prefix (`xyz:XYZ100`) is removed; the dex decides what it lists. A dex that is not in DEXES keeps
+   its prefix in `base` unless the ticker is in TICKERS, so that an asset without a class is joined with
+   nothing.
 2. The exchange's own statement of the class wins; then NAMES (one exchange's names), TICKERS (names that no
-   recorded coin bears), the dex; what is left on a coin exchange is `crypto`. A ticker that is also a coin
-   (CAT, QNT, BB, ON) is the coin unless the exchange or the dex says otherwise.
+   recorded coin has), the dex; what is left on a coin exchange is `crypto`. A ticker that is also a coin
+   (CAT, QNT, BB, ON) is the coin unless the exchange or the dex states otherwise.
 3. Multiples exist for crypto only: `k` before capitals, a power of ten from 1000 up before letters.
    `KAITO`, `KAS`, `1INCH`, `4`, `0G`, `2Z` and trailing digits (`SPX500`, `JP225`) are names.
 4. Gold the metal (commodity, XAU) and gold tokens (crypto, PAXG, XAUT) are different things.
@@ -54,7 +54,7 @@ _CAPITAL_K = {"grvt": {"KPEPE": "PEPE", "KBONK": "BONK", "KSHIB": "SHIB"}}
 # Backpack: shares and fund shares end in .US (rwaMarketType STOCK, INDEX; capture of 2026-09-13).
 _SUFFIXES = {"extended": {"_24_5": "equity"}, "backpack": {".US": "equity"}}
 
-# One exchange's names that mean something else than they say: (class, base).
+# One exchange's names that mean something else than elsewhere: (class, base).
 # extended, captures of 2026-01-03 (prices) and 2026-09-13 (/info/markets): SPX500m at 6,862 is the S&P 500
 # (uiName SPX-USD) while SPX-USD at 0.61 is the coin SPX6900; TECH100m at 25,260 is the Nasdaq-100; EUR-USD
 # at 1.17 is the euro in dollars; STXX is "Seagate Technology".
@@ -100,7 +100,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
-# What a HIP-3 dex lists where no table says otherwise. xyz (docs.trade.xyz), km, cash, flx: shares first,
+# What a HIP-3 dex lists where no table states otherwise. xyz (docs.trade.xyz), km, cash, flx: shares first,
 # commodities, fx and indices by table; vntl: baskets and private companies; hyna: coins (frame of 2026-05:
 # BTC, ETH, kPEPE ... quoted in USDE).
 DEXES: dict[str, str] = {
@@ -121,7 +121,7 @@ _ALIASES = {
     ("commodity", "PALLADIUM"): "XPD",
 }
 
-# Tickers that no coin of the recorded lists bears (a test holds that). Sources: Lighter's market lists of
+# Tickers that no coin of the recorded lists has (a test proves that). Sources: Lighter's market lists of
 # 2026-01-03 and 2026-02-03 (NVDA, SPY, XAU, EURUSD ...; prices of 2026-01-03: AAPL 271.03, XAU 4333, USDKRW
 # 1443); Aster's of 2026-01-03; docs.trade.xyz specification index (2026); Extended /info/markets of
 # 2026-09-13 (category RWA).
@@ -160,7 +160,7 @@ def identify(exchange: str, name: str, *, asset_class: str | None = None) -> Ide
     """
     if asset_class is not None and asset_class not in ASSET_CLASSES:
         raise BadCall(
-            f"asset class {asset_class!r} of {exchange} {name!r}: known are {', '.join(ASSET_CLASSES)}"
+            f"asset class {asset_class!r} of {exchange} {name!r}: use one of {', '.join(ASSET_CLASSES)}"
         )
     *prefixes, bare = name.split(":")
     if not bare:
@@ -170,13 +170,13 @@ def identify(exchange: str, name: str, *, asset_class: str | None = None) -> Ide
     named = NAMES.get(dex or exchange, {}).get(bare)
     if named and asset_class in (None, named[0]):
         return Identity(named[1], 1.0, named[0])
-    known = asset_class or hinted or TICKERS.get(bare)
-    if known is None and dex is not None:
+    stated = asset_class or hinted or TICKERS.get(bare)
+    if stated is None and dex is not None:
         if dex not in DEXES:
             return Identity(name, 1.0, "crypto")
-        known = DEXES[dex]
-    if known not in (None, "crypto"):
-        return Identity(_ALIASES.get((known, bare), bare), 1.0, known)
+        stated = DEXES[dex]
+    if stated not in (None, "crypto"):
+        return Identity(_ALIASES.get((stated, bare), bare), 1.0, stated)
     base, multiplier = _multiple(exchange, bare)
     return Identity(base, multiplier, "crypto")
 

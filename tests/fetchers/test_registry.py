@@ -140,8 +140,8 @@ def package(tmp_path, monkeypatch):
         ("capacity=60", "capacity=0", "capacity, per_seconds and concurrent of budget are positive"),
         ("markets=Sweep(", "markets=tuple(", "it can be imported (TypeError"),
         (
-            "current=Sweep(ask_current",
-            "current=Sweep([]",
+            "current=Sweep(lambda _markets: [",
+            "current=Sweep([], *[",
             "requests, parse, combine and next_page of current",
         ),
         ("Backward(100, open_start=True)", "100", "history.paging is one of Forward, Backward, Fixed"),
@@ -173,7 +173,7 @@ ROWS = "return funding_rows(context.market, context, values, hours=1.0)"
     ("old", "new", "rule"),
     [
         (ROWS, f"{ROWS}.to_dicts()", "history.parse returns a Polars frame (returned list)"),
-        (ROWS, f'{ROWS}.drop("base")', "table funding refuses the frame:\n  column base is missing"),
+        (ROWS, f'{ROWS}.drop("base")', "the frame does not fit table funding:\n  column base is missing"),
         (ROWS, f'{ROWS}.cast({{"funding_rate": str}})', "column funding_rate is String, must be Float64"),
         (
             ROWS,

@@ -1,4 +1,4 @@
-"""The ccxt bridge: exchanges on an allowlist, asked through ccxt, as fetchers whose rows have source `ccxt`."""
+"""The ccxt bridge: exchanges on an allowlist, requested through ccxt, as fetchers whose rows have source `ccxt`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOAD = 12.0  # load_markets makes up to 11 requests
 
 
 def names() -> tuple[str, ...]:
-    """The exchanges that are taken through ccxt."""
+    """The exchanges on the list, which ccxt may be used for."""
     return tuple(VENUES)
 
 
@@ -47,7 +47,7 @@ def bridged(name: str) -> Fetcher:
         market=_unlisted(name),
         refusal=lambda _status, _body: None,
         unit=f"{rules.past.rate} of the raw row, times {rules.past.scale:g} a fraction",
-        interval="from the row where it says one",
+        interval="from the row where it states one",
         checked="2026-11-22",
         evidence=rules.evidence,
         source=SOURCE,
@@ -74,7 +74,7 @@ def _markets(name: str, rules: Venue) -> Sweep:
     def parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
         return reading.markets(name, rules, body, context)
 
-    return Sweep(lambda _known: [Request(MARKETS, "/", json={}, cost=_LOAD)], parse)
+    return Sweep(lambda _markets: [Request(MARKETS, "/", json={}, cost=_LOAD)], parse)
 
 
 def _current(name: str, venue_rules: Venue, rules: Now | None) -> Sweep:
@@ -89,7 +89,7 @@ def _current(name: str, venue_rules: Venue, rules: Now | None) -> Sweep:
 
     def parse(body: bytes, context: ResponseContext) -> pl.DataFrame:
         if rules is None:
-            raise BadCall(f"{name}: no current rate is taken through ccxt")
+            raise BadCall(f"{name}: no current rate is read through ccxt")
         return reading.current(name, rules, venue_rules, body, context)
 
     def combine(rows: pl.DataFrame) -> pl.DataFrame:

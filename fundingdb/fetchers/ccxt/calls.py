@@ -1,6 +1,6 @@
-"""Ask ccxt: the only place that imports it, and only when it is used. Network, one call at a time for each venue.
+"""Calls of ccxt, which is imported here alone and only when used. Network, one call at a time for each venue.
 
-The answer is one JSON envelope: `ccxt` (version), `venue`, `rows` (ccxt's structures, raw rows in `info`), `next` (cursor).
+The response is one JSON envelope: `ccxt` (version), `venue`, `rows` (ccxt's structures, raw rows in `info`), `next` (cursor).
 """
 
 from __future__ import annotations
@@ -51,24 +51,24 @@ _TIMEOUT_MS = 30_000
 def tested_version() -> str:
     """The version of the installed ccxt, without importing it; raises MissingExtra, BadCall outside the tested range."""
     try:
-        found = version("ccxt")
+        installed = version("ccxt")
     except PackageNotFoundError:
         raise MissingExtra(
             "the source ccxt needs an optional package: pip install 'fundingdb[ccxt]'"
         ) from None
-    numbers = tuple(int(n) for n in re.findall(r"\d+", found)[:3])
+    numbers = tuple(int(n) for n in re.findall(r"\d+", installed)[:3])
     low, high = (tuple(map(int, end.split("."))) for end in TESTED)
     if not low <= numbers <= high:
         span = TESTED[0] if low == high else f"{TESTED[0]} to {TESTED[1]}"
         raise BadCall(
-            f"ccxt {found} is not verified: its figures are proven for {span} only, and ccxt changes units within"
+            f"ccxt {installed} is not verified: its figures are proven for {span} only, and ccxt changes units within"
             f" minor releases; pip install 'ccxt=={TESTED[1]}'"
         )
-    return found
+    return installed
 
 
 def offered(name: str) -> str | None:
-    """What ccxt lacks for an exchange that is not on the list, None where it knows none of that name; "" without ccxt."""
+    """What ccxt lacks for an exchange that is not on the list, None where ccxt has no exchange of that name; "" without ccxt."""
     try:
         ccxt = _ccxt()
     except BadCall:
@@ -106,10 +106,10 @@ class Caller:
                 rows, raw = self._rows(exchange, call, query)
             except FundingdbError:
                 raise
-            except Exception as error:  # noqa: BLE001 - ccxt raises many kinds, a changed answer even TypeError
+            except Exception as error:  # noqa: BLE001 - ccxt raises many kinds, for a changed response even TypeError
                 raise meaning(ccxt, self._name, call, error) from None
         if not rows and call == HISTORY and has_rows(raw):
-            bad = BadPayload(self._name, call, "rows", "ccxt shows none of the rows that the answer has")
+            bad = BadPayload(self._name, call, "rows", "ccxt returns none of the rows that the response has")
             bad.body = msgspec.json.encode(raw)
             raise bad
         follow = self._venue.past.follow if call == HISTORY else ""
@@ -135,20 +135,20 @@ class Caller:
     @staticmethod
     def _rows(exchange: Any, call: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], Any]:
         if call == MARKETS:
-            found = exchange.load_markets(True)  # noqa: FBT003 - ccxt's own name for "ask again"
-            return [{k: m.get(k) for k in _MARKET} for m in found.values()], None
+            listed = exchange.load_markets(True)  # noqa: FBT003 - reload; the argument has no name in ccxt
+            return [{k: m.get(k) for k in _MARKET} for m in listed.values()], None
         if not exchange.markets:
             exchange.load_markets()
         params = query.get("params", {})
         if call == HISTORY:
-            found = exchange.fetch_funding_rate_history(
+            rows = exchange.fetch_funding_rate_history(
                 query["symbol"], query["since"], query["limit"], params
             )
         elif call == "fetch_funding_rate":
-            found = [exchange.fetch_funding_rate(query["symbol"], params)]
+            rows = [exchange.fetch_funding_rate(query["symbol"], params)]
         else:
-            found = list(getattr(exchange, call)(None, params).values())
-        return [{k: row.get(k) for k in _ROW} for row in found], exchange.last_json_response
+            rows = list(getattr(exchange, call)(None, params).values())
+        return [{k: row.get(k) for k in _ROW} for row in rows], exchange.last_json_response
 
 
 @cache  # the version is looked up in files
@@ -166,36 +166,36 @@ def _next(follow: str, rows: list[dict[str, Any]], query: dict[str, Any]) -> str
         return str(int(page) + 1)
     if follow == "oldest":
         return str(min(row["timestamp"] for row in rows) - 1)
-    tellers = [row["info"] for row in rows if row["info"].get(follow)]  # oldest first, as ccxt sorts them
-    if not tellers or tellers[0].get("has_more") in (False, "false"):
+    named = [row["info"] for row in rows if row["info"].get(follow)]  # oldest first, as ccxt sorts them
+    if not named or named[0].get("has_more") in (False, "false"):
         return None
-    return str(tellers[0][follow])
+    return str(named[0][follow])
 
 
-def has_rows(answer: Any) -> bool:
-    """Whether a raw answer holds a list of objects anywhere."""
-    if isinstance(answer, dict):
-        return any(has_rows(v) for v in answer.values())
-    return isinstance(answer, list) and any(isinstance(v, dict) for v in answer)
+def has_rows(response: Any) -> bool:
+    """Whether a raw response has a list of objects anywhere."""
+    if isinstance(response, dict):
+        return any(has_rows(v) for v in response.values())
+    return isinstance(response, list) and any(isinstance(v, dict) for v in response)
 
 
 def meaning(ccxt: Any, name: str, call: str, error: Exception) -> FundingdbError:
-    """The error of our tree for one of ccxt's; its text names kind and status and holds no address."""
+    """The error of our tree for one of ccxt's; its text names kind and status, and no address."""
     text = str(error)
     status = re.search(r"https?://\S+ (\d{3})\b", text)
     code = int(status[1]) if status else None
     body = re.sub(r"\S*://\S+", "(address)", text)
     body = " ".join(body.split())[:160]
     where = f"{name} {call}: ccxt's {type(error).__name__}"
-    said = f"{where}{f' (status {code})' if code else ''}: {body}"
+    problem = f"{where}{f' (status {code})' if code else ''}: {body}"
     if code in (401, 403, 451) or (code != 429 and re.search(r"<!doctype|<html", text, re.IGNORECASE)):
-        return Refused(f"{said}; blocked by place or firewall: not asked again")
+        return Refused(f"{problem}; blocked by region or firewall: not repeated")
     if isinstance(error, (ccxt.DDoSProtection, ccxt.RateLimitExceeded)) or code == 429:
-        return RateLimited(said)
+        return RateLimited(problem)
     if isinstance(error, ccxt.NetworkError):
-        return Unreachable(said)
+        return Unreachable(problem)
     if isinstance(error, (ccxt.NotSupported, ccxt.BadRequest, ccxt.ArgumentsRequired)):
-        return BadCall(said)
+        return BadCall(problem)
     if isinstance(error, ccxt.ExchangeError):
-        return Refused(said)
+        return Refused(problem)
     return BadPayload(name, call, "(answer)", f"ccxt can't read it: {type(error).__name__}")

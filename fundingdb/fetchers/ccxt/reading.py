@@ -1,4 +1,4 @@
-"""From ccxt's answer (one JSON envelope, see `calls`) to rows of the tables. Pure."""
+"""From a response of ccxt (one JSON envelope, see `calls`) to rows of the tables. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SOURCE = "ccxt"
 TOLERANCE = 1e-12  # between the raw figure, scaled, and ccxt's
 _HOUR_MS = 3_600_000
-_OFF_MS = 60_000  # a stamp may stand this far from its full hour
+_OFF_MS = 60_000  # the most that a stamp may be off its full hour
 _HOURS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 _ABSURD = 0.25  # fraction per payment: beyond it the unit is another one than the list says
 
@@ -30,10 +30,10 @@ def history(name: str, rules: Past, body: bytes, context: ResponseContext) -> pl
     reader, rows, _ = opened(name, "fetch_funding_rate_history", body)
     market = context.market
     if market is None:
-        raise reader.bad("market", "must be known to read a history through ccxt")
+        raise reader.bad("market", "must be stated to read a history through ccxt")
     now = to_ms(context.at)
     paid = (_payment(reader, rules, row, market) for row in rows)
-    kept = [known for known in paid if known is not None and known["reported_time"] <= now]
+    kept = [row for row in paid if row is not None and row["reported_time"] <= now]
     if not kept:
         return FUNDING.empty().drop("month")
     measured = {column: [row[column] for row in kept] for column in kept[0]}
@@ -44,10 +44,10 @@ def history(name: str, rules: Past, body: bytes, context: ResponseContext) -> pl
 def _payment(reader: Reader, rules: Past, row: dict[str, Any], market: Market) -> dict[str, Any] | None:
     info = reader.get(row, "info", dict)
     if reader.get(row, "symbol", str) != market.native_id:
-        raise reader.bad("symbol", f"is not {market.native_id!r}, which was asked", row["symbol"])
+        raise reader.bad("symbol", f"is not {market.native_id!r}, which was requested", row["symbol"])
     stamp = reader.ms(row, "timestamp")
     rate, native = _rate(reader, info, rules.rate, row, rules.scale)
-    if rules.payment is not None:  # ccxt reads a longer basis; the payment stands beside it
+    if rules.payment is not None:  # ccxt reads a longer basis; the payment is another field
         rate = native = _figure(reader, info, rules.payment)
     if abs(rate) > _ABSURD:
         raise reader.bad(rules.rate, f"{market.symbol}: {rate:g} as a fraction is beyond {_ABSURD:g}")
@@ -92,11 +92,11 @@ def _rate(  # noqa: PLR0917 - one figure, its field, ccxt's row and the two ways
         if divisor <= 0:
             raise reader.bad(over, "must be above 0", divisor)
         rate /= divisor
-    said = reader.number(row, "fundingRate", text=False)
-    if abs(rate - said) > TOLERANCE * max(1.0, abs(rate), abs(said)):
+    theirs = reader.number(row, "fundingRate", text=False)
+    if abs(rate - theirs) > TOLERANCE * max(1.0, abs(rate), abs(theirs)):
         raise reader.bad(
             name,
-            f"the unit changed upstream: {native!r} scaled is {rate!r}, ccxt {row.get('ccxt', '')} says {said!r}",
+            f"the unit changed upstream: {native!r} scaled is {rate!r}, ccxt {row.get('ccxt', '')} reads {theirs!r}",
         )
     return rate, native
 
@@ -110,8 +110,8 @@ def _period(
 ) -> tuple[float | None, str]:
     """(hours, evidence); 0 is a sample between payments. Raises BadPayload for hours off the grid of settlements."""
     if rules.hours is not None:
-        known = stamp is None or stamp >= rules.since
-        return (rules.hours, "declared") if known else (None, "unknown")
+        valid = stamp is None or stamp >= rules.since
+        return (rules.hours, "declared") if valid else (None, "unknown")
     if rules.name is None or (rules.optional and info.get(rules.name) in (None, "")):
         return None, "unknown"
     figure = _figure(reader, info, rules.name)
@@ -137,29 +137,29 @@ def current(name: str, rules: Now, venue: Venue, body: bytes, context: ResponseC
     """SNAPSHOTS rows of the active markets of `context.markets`; rows of others, and without a rate, are left out."""
     call = context.request.endpoint if context.request else "fetch_funding_rates"
     reader, rows, _ = opened(name, call, body)
-    known = {m.native_id: m for m in context.markets.values() if m.status == "active"}
-    found: list[dict[str, Any]] = []
+    active = {m.native_id: m for m in context.markets.values() if m.status == "active"}
+    snapshots: list[dict[str, Any]] = []
     for row in rows:
-        market = known.get(reader.get(row, "symbol", str))
+        market = active.get(reader.get(row, "symbol", str))
         if market is None or (venue.linear_now and not _linear(market)):
             continue
         info = reader.get(row, "info", dict)
-        given: dict[str, Any] = {"source": SOURCE}
+        values: dict[str, Any] = {"source": SOURCE}
         raw = info.get(rules.rate)
         hours, _ = _period(reader, rules.period, info, row.get("timestamp"))
-        given["interval_hours"] = hours or None
+        values["interval_hours"] = hours or None
         if raw not in (None, "") and row.get("fundingRate") is not None:
             rate, native = _rate(reader, info, rules.rate, row, 1.0, rules.over)
             if abs(rate) > _ABSURD:
                 raise reader.bad(rules.rate, f"{market.symbol}: {rate:g} is beyond {_ABSURD:g}", raw)
-            given |= {"funding_rate": rate + 0.0, "native_rate": native}
+            values |= {"funding_rate": rate + 0.0, "native_rate": native}
             for ours, theirs in (("mark_price", "markPrice"), ("index_price", "indexPrice")):
                 price = reader.number_or_null(row, theirs, text=False)
-                given[ours] = price / market.multiplier if price and price > 0 else None
+                values[ours] = price / market.multiplier if price and price > 0 else None
             if rules.due is not None and row.get(rules.due) is not None:
-                given["next_funding_time"] = from_ms(reader.ms(row, rules.due))
-        found.append(snapshot_row(market, context.at, given))
-    return snapshot_rows(found) if found else SNAPSHOTS.empty().drop("month")
+                values["next_funding_time"] = from_ms(reader.ms(row, rules.due))
+        snapshots.append(snapshot_row(market, context.at, values))
+    return snapshot_rows(snapshots) if snapshots else SNAPSHOTS.empty().drop("month")
 
 
 def _linear(market: Market) -> bool:
@@ -168,9 +168,9 @@ def _linear(market: Market) -> bool:
 
 
 def markets(name: str, venue: Venue, body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """MARKETS rows of all perpetuals that the rules of the venue hold for; `native_id` is ccxt's symbol."""
+    """MARKETS rows of all perpetuals that the rules of the venue cover; `native_id` is ccxt's symbol."""
     reader, rows, _ = opened(name, "load_markets", body)
-    found = []
+    listed = []
     for row in rows:
         if row.get("swap") is not True or (venue.only and row.get(venue.only) is not True):
             continue
@@ -187,19 +187,19 @@ def markets(name: str, venue: Venue, body: bytes, context: ResponseContext) -> p
             asset_class=what.asset_class,
             multiplier=what.multiplier,
             native_id=reader.get(row, "symbol", str),
-            status="inactive" if active is False else "active",  # null: it is listed, more is not told
+            status="inactive" if active is False else "active",  # null: it is listed, no more is stated
         )
-        found.append(market_row(market, context, {"collateral": row.get("settle")}))
-    if not found:
-        raise reader.bad("markets", "names no perpetual that the list holds for")
-    seen: dict[str, str] = {}
-    for row in found:
-        twin = seen.setdefault(row["symbol"], row["native_id"])
+        listed.append(market_row(market, context, {"collateral": row.get("settle")}))
+    if not listed:
+        raise reader.bad("markets", "names no perpetual that the rules cover")
+    ids: dict[str, str] = {}
+    for row in listed:
+        twin = ids.setdefault(row["symbol"], row["native_id"])
         if twin != row["native_id"]:
             raise reader.bad(
                 "id", f"two markets ({twin}, {row['native_id']}) share one symbol", row["symbol"]
             )
-    return market_rows(found)
+    return market_rows(listed)
 
 
 def opened(name: str, call: str, body: bytes) -> tuple[Reader, list[dict[str, Any]], str | None]:
@@ -213,7 +213,7 @@ def opened(name: str, call: str, body: bytes) -> tuple[Reader, list[dict[str, An
     rows = reader.items(envelope, "rows")
     for row in rows:
         if not isinstance(row, dict):
-            raise reader.bad("rows", "holds something that is no object", row)
+            raise reader.bad("rows", "has an entry that is no object", row)
         row["ccxt"] = version
     return reader, rows, envelope.get("next")
 

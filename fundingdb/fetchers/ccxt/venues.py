@@ -1,11 +1,11 @@
-"""The venues that ccxt may be asked for, each with what its figures mean. Anything that does not stand here is refused.
+"""The venues that ccxt may be used for, each with what its figures mean. Any other venue is refused.
 
 Source: ../shared/venues/ccxt.md (read 2026-11-22, for ccxt 4.5.90) and the 54 recorded pairs beside it; `evidence` is "recorded"
 where a pair of the venue pins the rule, "documented" where only that page does.
 
 Unit      `rate` is the field of the raw row (ccxt's `info`) that is read; times `scale` it must equal ccxt's own figure, else
-          ccxt has changed its meaning and nothing is taken. Positive: longs pay shorts, on every venue here.
-Interval  `hours` where the venue always pays so often, else what the row itself says, else unknown: ccxt's own `interval` is a
+          ccxt has changed its meaning and the row is refused. Positive: longs pay shorts, on every venue here.
+Interval  `hours` where the venue always pays so often, else what the row itself states, else unknown: ccxt's own `interval` is a
           guess on too many venues (hibachi 8h for 1h, nado the basis) and is never read.
 Clock     ccxt's `timestamp` is the settlement; it must lie within a minute of a full hour (Pacifica stamps late: floored).
 Paging    ours, by `fundingdb.transport.paging`; ccxt's `paginate` loses rows without an error and is never used.
@@ -324,20 +324,20 @@ VENUES: dict[str, Venue] = {
             "fundingRate",
             IntervalField(
                 name="collectionInternal", times=1 / 3600
-            ),  # seconds here, hours in the current answer
+            ),  # seconds here, hours in the current response
             follow="id",
         ),
     ),
 }
 
-# What stands between a venue and the list, where it is known; and what would prove it.
+# Why a venue is not on the list, and what would prove its figures.
 _LACKS: dict[str, tuple[str, str]] = {
     "bitfinex": (
         "its history in ccxt is samples, not settlements",
-        "settled payments, which no answer of it holds",
+        "settled payments, which no response of it has",
     ),
     "paradex": (
-        "its history in ccxt is samples, and the basis (funding_period_hours) does not stand beside the rate",
+        "its history in ccxt is samples, and the basis (funding_period_hours) is not beside the rate",
         "settled payments, which it does not publish: funding accrues all the time",
     ),
     "nado": (
@@ -346,38 +346,38 @@ _LACKS: dict[str, tuple[str, str]] = {
     ),
     "delta": (
         "ccxt gives no history and no interval",
-        "recorded settled payments, and where the interval of a payment stands",
+        "recorded settled payments, and the field with the interval of a payment",
     ),
     "lbank": ("ccxt gives no history", "recorded settled payments"),
     "phemex": (
         "each row's symbol has to be proven to be the product's fundingRate8hSymbol",
-        "a recorded answer of history beside that product in the list of markets",
+        "a recorded response of history beside that product in the list of markets",
     ),
     "blofin": (
-        "the interval of a payment stands nowhere in the answer, and no history is recorded",
-        "a recorded answer of history of more than one page, for its order, cap and intervals",
+        "no field states the interval of a payment, and no history is recorded",
+        "a recorded response of history of more than one page, for its order, cap and intervals",
     ),
     "btse": (
         "order and reach of its history (period=7D) are not recorded",
-        "recorded answers of history that show order, cap and how to ask for older rows",
+        "recorded responses of history that show order, cap and how to request older rows",
     ),
     "hashkey": (
         "order and cap of its history are not recorded",
-        "a recorded answer of history of more than one page",
+        "a recorded response of history of more than one page",
     ),
     "weex": (
-        "two rates (last, forecast) stand beside each other; which one is paid is not proven",
-        "a recorded current answer with the payment that followed, and a page of history for order and cap",
+        "it publishes two rates (last, forecast); which one is paid is not proven",
+        "a recorded current response with the payment that followed, and a page of history for order and cap",
     ),
 }
-_NEEDED = "a recorded answer with ccxt's reading of it, the unit, the interval's field, the walk (fetchers/ccxt/venues.py)"
+_NEEDED = "a recorded response with ccxt's reading of it, the unit, the interval's field, the walk (fetchers/ccxt/venues.py)"
 
 
 def venue(name: str, offered: Callable[[str], str | None] = lambda _name: "") -> Venue:
     """The rules of that exchange; raises BadCall for one that is not on the list, with what would be needed.
 
-    `offered` tells of an exchange that is nowhere named here what ccxt has of it, None where ccxt does not know it: then
-    UnknownName has the near matches.
+    `offered`: what ccxt lacks for an exchange that is not named here, None where ccxt does not have it: then UnknownName
+    has the near matches.
     """
     if name in VENUES:
         return VENUES[name]
@@ -385,16 +385,16 @@ def venue(name: str, offered: Callable[[str], str | None] = lambda _name: "") ->
         if rules.kind == name:
             raise BadCall(f"ccxt's {name} is called {ours!r} here")
     own = "; it has a fetcher of its own: leave out --source ccxt" if name in BUILT_IN else ""
-    refused = f"{name} is not taken through ccxt"
+    refused = f"{name} is not read through ccxt"
     if name in _LACKS:
         why, needed = _LACKS[name]
         raise BadCall(f"{refused}: {why}; needed: {needed}{own}")
     if own:
         raise BadCall(f"{refused}{own}")
-    said = offered(name)
-    if said:
-        raise BadCall(f"{refused}: {said}")
-    hint = f"(through ccxt only venues on the list are taken; to add one: {_NEEDED})"
+    lacks = offered(name)
+    if lacks:
+        raise BadCall(f"{refused}: {lacks}")
+    hint = f"(through ccxt only venues on the list are read; to add one: {_NEEDED})"
     raise UnknownName("exchange", name, VENUES, hint)
 
 
@@ -402,8 +402,8 @@ def lacking(*, funding: bool, history: bool, swaps: bool) -> str:
     """What an exchange lacks of which ccxt has these: calls for funding, for its history, perpetuals."""
     if not swaps or not funding:
         return (
-            "ccxt has no call for funding there" if swaps else "ccxt knows no perpetuals there, so no funding"
+            "ccxt has no call for funding there" if swaps else "ccxt has no perpetuals there, so no funding"
         )
     if not history:
         return f"ccxt has no call for its settled payments; needed: one, and then {_NEEDED}"
-    return f"nobody has proven what ccxt gives there; needed: {_NEEDED}"
+    return f"what ccxt returns there is not proven; needed: {_NEEDED}"

@@ -21,7 +21,7 @@ from fundingdb.fetchers.contract import (
 )
 from fundingdb.fetchers.testing.case import Case, error_text, newest_settlement, same_value
 from fundingdb.schema import FUNDING
-from fundingdb.transport.paging import Page, askable, fitting_kinds, walk
+from fundingdb.transport.paging import Page, fitting_kinds, requestable, walk
 from fundingdb.window import HOUR, Window
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def walked(
         raise BadCall(f"{fetcher.exchange} has no funding history")
     at = at or window.stop + HOUR
     frames = [FUNDING.empty()]
-    for span in askable(history.paging, window, at + timedelta(days=365)):
+    for span in requestable(history.paging, window, at + timedelta(days=365)):
         walker = walk(history.paging, span, timedelta(hours=market.interval_hours or 1))
         step = next(walker, None)
         while step is not None:

@@ -23,8 +23,8 @@ from fundingdb.fetchers.registry import ARCHIVES, BUILT_IN, archive
 from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
-from fundingdb.transport.http import Engine, _is_cut
-from fundingdb.transport.paging import Page, askable, walk
+from fundingdb.transport.http import Engine, _is_incomplete
+from fundingdb.transport.paging import Page, requestable, walk
 from fundingdb.window import HOUR, Window, from_ms, to_ms
 from tests.fetchers.binance.archive_case import (
     AT,
@@ -108,8 +108,8 @@ def test_what_is_packed_is_what_is_read(pairs):
     assert rows["funding_time"].to_list() == [from_ms(t) for t in times]
     assert rows["funding_rate"].to_list() == pytest.approx([wanted[t] for t in times], abs=1e-15)
     assert rows["interval_hours"].to_list() == [float(h) for h in hours]
-    assert not _is_cut(body)
-    assert not _is_cut(checksum(body)), "the engine takes neither for cut JSON"
+    assert not _is_incomplete(body)
+    assert not _is_incomplete(checksum(body)), "the engine takes neither for cut JSON"
 
 
 # --- what is refused
@@ -222,11 +222,11 @@ def test_only_whole_months_that_are_surely_published_are_requested():
     january, february = (
         Window(datetime(2020, m, 1, tzinfo=UTC), datetime(2020, m + 1, 1, tzinfo=UTC)) for m in (1, 2)
     )
-    assert askable(paging, window, datetime(2020, 3, 9, tzinfo=UTC)) == [january, february]
-    assert askable(paging, window, datetime(2020, 3, 8, 23, 59, tzinfo=UTC)) == [january]
-    assert askable(paging, window, AT, ended=datetime(2020, 1, 31, tzinfo=UTC)) == [january]
+    assert requestable(paging, window, datetime(2020, 3, 9, tzinfo=UTC)) == [january, february]
+    assert requestable(paging, window, datetime(2020, 3, 8, 23, 59, tzinfo=UTC)) == [january]
+    assert requestable(paging, window, AT, ended=datetime(2020, 1, 31, tzinfo=UTC)) == [january]
     december = Window(datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-    assert askable(paging, december, AT)[0].stop == datetime(2026, 1, 1, tzinfo=UTC)
+    assert requestable(paging, december, AT)[0].stop == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @given(st.integers(0, 40_000), st.integers(1, 5000))

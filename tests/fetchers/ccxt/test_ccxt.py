@@ -95,7 +95,7 @@ EXPECTED = {
     ("binance", 3): [{"symbol": "BLZUSDT", "funding_rate": None, "interval_hours": 4.0}],
     ("bitfinex", 0): (BadCall, "samples, not settlements"),
     ("bitfinex", 1): (BadCall, "samples, not settlements"),
-    ("blofin", 0): (BadCall, "interval of a payment stands nowhere"),
+    ("blofin", 0): (BadCall, "no field states the interval"),
     ("btse", 0): (BadCall, "not recorded"),
     ("btse", 1): (BadCall, "not recorded"),
     # ccxt says 8h here from the market list, which may be hours old: not read
@@ -276,14 +276,14 @@ def test_a_row_of_another_market_and_a_page_that_ccxt_shows_empty_are_refused():
             "list": [{"symbol": "OTHER", "fundingRate": "1", "fundingRateTimestamp": "1672041600000"}]
         },
     }
-    with pytest.raises(BadPayload, match="none of the rows that the answer has"):
+    with pytest.raises(BadPayload, match="none of the rows that the response has"):
         history("bybit", lambda *_: raw, "ETHPERP")
     body = {"ccxt": "4.5.90", "venue": "bybit", "next": None}
     body["rows"] = [
         {"info": {"fundingRate": "1"}, "symbol": "X", "timestamp": 1672041600000, "fundingRate": 1.0}
     ]
     market = listed("bybit", caller("bybit", lambda *_: {}))["ETHPERP"]
-    with pytest.raises(BadPayload, match="is not 'ETH/USDC:USDC', which was asked"):
+    with pytest.raises(BadPayload, match="is not 'ETH/USDC:USDC', which was requested"):
         bridged("bybit").history.parse(json.dumps(body).encode(), ResponseContext(AT, market))
 
 
@@ -312,12 +312,12 @@ def test_a_multiple_is_parsed_once_and_by_us():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("bitmart", "unknown exchange 'bitmart'.*to add one: a recorded answer"),  # ccxt dropped it
+        ("bitmart", "unknown exchange 'bitmart'.*to add one: a recorded response"),  # ccxt dropped it
         ("kraken", "no perpetuals there, so no funding"),
         ("coinbase", "no call for funding there"),
-        ("bitstamp", "nobody has proven what ccxt gives there; needed: a recorded answer"),
-        ("phemex", "fundingRate8hSymbol; needed: a recorded answer of history beside that product"),
-        ("hashkey", "order and cap.*needed: a recorded answer of history of more than one page"),
+        ("bitstamp", "what ccxt returns there is not proven; needed: a recorded response"),
+        ("phemex", "fundingRate8hSymbol; needed: a recorded response of history beside that product"),
+        ("hashkey", "order and cap.*needed: a recorded response of history of more than one page"),
         ("paradex", "samples.*needed: settled payments.*has a fetcher of its own"),
         ("binanceusdm", "called 'binance' here"),
         ("hyperliquid", "has a fetcher of its own: leave out --source ccxt"),

@@ -10,7 +10,7 @@ from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.drift_archive import DRIFT, SOURCE
 from fundingdb.fetchers.registry import archive
 from fundingdb.schema import FUNDING
-from fundingdb.transport.paging import Page, askable, walk
+from fundingdb.transport.paging import Page, requestable, walk
 from fundingdb.window import Window
 
 DAY = datetime(2024, 6, 3, tzinfo=UTC)
@@ -113,15 +113,15 @@ def test_a_file_that_names_no_market_needs_one():
 
 def test_each_day_is_asked_on_its_own_within_the_archives_days():
     assert archive("drift") is DRIFT
-    days = askable(DRIFT.history.paging, Window(DAY + 5 * HOUR, DAY + 49 * HOUR), DAY + 900 * HOUR)
+    days = requestable(DRIFT.history.paging, Window(DAY + 5 * HOUR, DAY + 49 * HOUR), DAY + 900 * HOUR)
     assert [d.start for d in days] == [DAY, DAY + 24 * HOUR, DAY + 48 * HOUR]
     assert {d.stop - d.start for d in days} == {24 * HOUR}
-    late = askable(
+    late = requestable(
         DRIFT.history.paging, Window(datetime(2025, 1, 7, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)), DAY
     )
     assert [f"{d.start:%m-%d}" for d in late] == ["01-07", "01-08"]
     assert (
-        askable(
+        requestable(
             DRIFT.history.paging,
             Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
             DAY,

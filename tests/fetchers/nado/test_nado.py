@@ -142,7 +142,7 @@ def test_markets_are_asked_of_the_gateway_and_rates_of_the_archive(payloads, kno
     async def both(env):
         async with Engine(transport=httpx.MockTransport(answer), env=env) as engine:
             for side in (FETCHER.markets, FETCHER.current):
-                await engine.ask(FETCHER, side.requests([])[0])
+                await engine.fetch(FETCHER, side.requests([])[0])
 
     asyncio.run(both({}))
     asyncio.run(both({"FUNDINGDB_NADO_URL": "http://127.0.0.1:9"}))

@@ -231,7 +231,7 @@ def test_an_hour_whose_ends_no_sample_speaks_for_has_no_row():
     assert [r["funding_rate"] for r in history(samples(premium=lambda _h: 0.0))] == [0.0]
 
 
-def test_an_answer_that_is_cut_within_the_hour_is_refused(shared):
+def test_an_answer_that_is_incomplete_within_the_hour_is_refused(shared):
     with pytest.raises(BadPayload, match="end within the hour and a cursor names more"):
         history(samples(start=200.0) | {"next": "abc"})
     page = (shared / "data/raw/paradex/funding_data_BTC-USD-PERP_2026-09-04.json").read_bytes()

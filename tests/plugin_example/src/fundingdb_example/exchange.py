@@ -38,8 +38,6 @@ from fundingdb.fetchers.rows import (
 from fundingdb.window import from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
     from fundingdb.errors import FundingdbError
     from fundingdb.window import Window
@@ -73,10 +71,6 @@ def parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     return funding_rows(context.market, context, values, hours=1.0)
 
 
-def ask_current(_markets: Sequence[Market]) -> list[Request]:
-    return [Request("/tickers", "/tickers")]
-
-
 def parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     read = Reader("example", "/tickers")
     rows = []
@@ -91,10 +85,6 @@ def parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         one = named_market(read, "symbol", read.get(row, "symbol", str), market)
         rows.append(snapshot_row(one, context.at, values))
     return snapshot_rows(rows)
-
-
-def ask_markets(_markets: Sequence[Market]) -> list[Request]:
-    return [Request("/markets", "/markets")]
 
 
 def parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
@@ -113,8 +103,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.example.com",
     budget=Budget("example", capacity=60, per_seconds=60),
-    markets=Sweep(ask_markets, parse_markets),
-    current=Sweep(ask_current, parse_current),
+    markets=Sweep(lambda _markets: [Request("/markets", "/markets")], parse_markets),
+    current=Sweep(lambda _markets: [Request("/tickers", "/tickers")], parse_current),
     history=History(Backward(100, open_start=True), ask_history, parse_history, depth="since listing"),
     market=market,
     refusal=refusal,
