@@ -1,4 +1,4 @@
-"""Bybit, linear perpetuals (USDT, USDC): how its API is read (the datasheet), and the pure functions that read it.
+"""Bybit, linear perpetuals (USDT, USDC): the datasheet of its API, and pure functions that read it.
 
 Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded responses
           of September 2026. The inverse book is not read.

@@ -1,4 +1,4 @@
-"""GRVT (perpetuals, margined in USDT): how its API is read (the datasheet), and the pure functions that read it.
+"""GRVT (perpetuals, margined in USDT): the datasheet of its API, and pure functions that read it.
 
 Sources   api-docs.grvt.io/market_data_api (all_instruments, ticker, funding); responses recorded 2026-09-13. Read
           2026-11-22.

@@ -15,7 +15,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.gate.case import AT, BTC, RESPONSES, payment, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import capped, played, text
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -237,7 +237,7 @@ def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, end
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
     due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
     venue, _ = played(serve, after_start(*hours), cap=cap)
-    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    rows = walked(capped(FETCHER, cap), replace(BTC, interval_hours=float(step)), venue, window)
     assert rows["funding_time"].to_list() == due
 
 
