@@ -1,4 +1,4 @@
-"""Backpack (perpetuals): the datasheet, and pure functions over it.
+"""Backpack (perpetuals): the datasheet of its API, and pure functions that read it.
 
 Sources   docs.backpack.exchange (REST: markets, markPrices, fundingRates); responses recorded 2026-09-13. Read
           2026-11-22.

@@ -1,10 +1,10 @@
-"""Bybit, linear perpetuals (USDT, USDC): the datasheet, and pure functions over it.
+"""Bybit, linear perpetuals (USDT, USDC): the datasheet of its API, and pure functions that read it.
 
 Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded responses
           of September 2026. The inverse book is not read.
 Request   GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
 Envelope  {"retCode": 0, "retMsg", "result": {"list": [...]}}: `retCode` counts, errors come with HTTP 200 too.
-Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is ours,
+Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is read,
           LinearFutures is dated. Delisted markets are not listed; what is about to trade is.
 Unit      fraction of notional per interval, text, at most 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
 Interval  ticker `fundingIntervalHour` (hours, text), instrument `fundingInterval` (minutes; 0 on dated ones). History

@@ -1,4 +1,4 @@
-"""dYdX v4 (perpetuals on its own chain, read through the indexer): the datasheet, and pure functions over it.
+"""dYdX v4 (perpetuals on its own chain, read through the indexer): the datasheet of its API, and pure functions that read it.
 
 Sources   docs.dydx.xyz, indexer API (perpetualMarkets, historicalFunding); responses recorded 2026-09-11 and
           2026-09-13. Read 2026-11-22.

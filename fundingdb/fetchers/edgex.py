@@ -1,4 +1,4 @@
-"""edgeX V2 (perpetuals): the datasheet, and pure functions over it.
+"""edgeX V2 (perpetuals): the datasheet of its API, and pure functions that read it.
 
 Sources   edgex-1.gitbook.io/edgeX-documentation/api (public API: metadata, funding), the venue's Go SDK; responses recorded
           2026-09-13. Read 2026-11-22. V1 (pro.edgex.exchange) responds with empty lists: it is another host, not read.

@@ -1,4 +1,4 @@
-"""Gate, perpetuals settled in USDT: the datasheet, and pure functions over it.
+"""Gate, perpetuals settled in USDT: the datasheet of its API, and pure functions that read it.
 
 Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), 2026-11-22. Recorded responses
           of September 2026. The coin-settled book (/futures/btc) is not read.

@@ -1,4 +1,4 @@
-"""GRVT (perpetuals, margined in USDT): the datasheet, and pure functions over it.
+"""GRVT (perpetuals, margined in USDT): the datasheet of its API, and pure functions that read it.
 
 Sources   api-docs.grvt.io/market_data_api (all_instruments, ticker, funding); responses recorded 2026-09-13. Read
           2026-11-22.

@@ -1,4 +1,4 @@
-"""OKX perpetual swaps, linear and inverse: the datasheet, and pure functions over it.
+"""OKX perpetual swaps, linear and inverse: the datasheet of its API, and pure functions that read it.
 
 Pages     www.okx.com/docs-v5 public data (funding rate, funding rate history, instruments, mark price), 2026-11-22. Recorded
           responses of September 2026.

@@ -1,4 +1,4 @@
-"""Pacifica (perpetuals on Solana): the datasheet, and pure functions over it.
+"""Pacifica (perpetuals on Solana): the datasheet of its API, and pure functions that read it.
 
 Sources   docs.pacifica.fi (REST: info, info/prices, funding_rate/history); responses recorded 2026-09-13. Read
           2026-11-22.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HOUR_MS = 3_600_000
 _EARLY_MS = 60_000
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _PLAIN = frozenset("0123456789+-.eE")
 _MS = re.compile(r"[0-9]{1,16}")
 _NS = re.compile(r"[0-9]{19}")

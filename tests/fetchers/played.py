@@ -1,6 +1,7 @@
 """A venue played by the test: its responses as bytes, and the requests made to it."""
 
 import json
+from dataclasses import replace
 
 
 def text(body):
@@ -17,3 +18,9 @@ def played(serve, times, *, rate=0.0001, **how):
         return serve(request, world, **how)
 
     return answer, requests
+
+
+def capped(fetcher, cap):
+    """The fetcher of a venue that gives at most `cap` rows a page, and declares it."""
+    history = replace(fetcher.history, paging=replace(fetcher.history.paging, cap=cap))
+    return replace(fetcher, history=history)

@@ -206,6 +206,7 @@ def test_many_rows_of_the_future_are_a_wrong_clock():
         {"orderBookState": "Asleep"},
         {"fundingInterval": 3600},
         {"fundingInterval": 0},
+        {"fundingInterval": 25 * 3_600_000},
         {"rwaMarketType": "BOND"},
         {"baseSymbol": ""},
     ],

@@ -27,7 +27,7 @@ from tests.fetchers.binance.case import (
     serve,
     written,
 )
-from tests.fetchers.played import played, text
+from tests.fetchers.played import capped, played, text
 from tests.fetchers.walking import walked
 
 BY_NAME = {"binance": USD_M, "binance-coinm": COIN_M, "aster": ASTER}
@@ -106,6 +106,7 @@ def test_a_mark_is_per_one_token_and_blank_on_old_rows():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment("0.1_0"), "finite"),
         (payment(0.0001), "fundingRate"),
@@ -178,10 +179,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 BTC = USD_M.market("BTCUSDT")
 
 
-def stepping(hours, cap=1000):
-    """The market with payments each so many hours, and the fetcher of a venue that gives at most `cap` rows."""
-    history = replace(USD_M.history, paging=replace(USD_M.history.paging, cap=cap))
-    return replace(BTC, interval_hours=float(hours)), replace(USD_M, history=history)
+def stepping(hours):
+    """The market with payments each so many hours."""
+    return replace(BTC, interval_hours=float(hours))
 
 
 @example(hours=[0, 33, 399], late=0, cap=5, ends=(0, 400), step=1)
@@ -195,10 +195,9 @@ def stepping(hours, cap=1000):
 @settings(max_examples=60)
 def test_a_walk_finds_every_payment_of_a_window_specials_too(hours, late, cap, ends, step):
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    market, fetcher = stepping(step, cap)
     specials = {START + hour * HOUR for hour in hours if hour % 3 == 0}
     venue, _ = played(serve, [START + h * HOUR for h in hours], cap=cap, late=late, specials=specials)
-    rows = walked(fetcher, market, venue, window)
+    rows = walked(capped(USD_M, cap), stepping(step), venue, window)
     due = {(START + h * HOUR, "regular") for h in hours} | {(at, "special") for at in specials}
     assert set(rows.select("funding_time", "rate_type").rows()) == {
         (at, kind) for at, kind in due if window.start <= at < window.stop
@@ -210,7 +209,7 @@ def test_a_year_of_hours_takes_nine_pages_and_a_quarter_of_eights_one():
     assert walked(USD_M, BTC, venue, Window(START, START + 8760 * HOUR)).height == 8760
     assert len(requests) == 9
     venue, requests = played(serve, [START + n * HOUR for n in range(0, 8760, 8)])
-    assert walked(USD_M, stepping(8)[0], venue, Window(START, START + 2160 * HOUR)).height == 270
+    assert walked(USD_M, stepping(8), venue, Window(START, START + 2160 * HOUR)).height == 270
     assert len(requests) == 1
     params = dict(requests[0].params)
     assert params["startTime"] == str(to_ms(START) - 3_600_000)
@@ -485,6 +484,9 @@ def test_caps_are_text_on_binance_numbers_on_aster_and_may_be_absent():
     for row in old:
         row |= {"fundingFeeCap": None, "fundingFeeFloor": None}
     assert listed(written("aster", "exchangeInfo"), old, fetcher=ASTER)["BTCUSDT"]["rate_cap"] is None
+    for figure in ("2", "1e30"):
+        with pytest.raises(BadPayload, match="unit"):
+            listed(written("binance", "exchangeInfo"), [body[0] | {"adjustedFundingRateCap": figure}])
     for hours in (0, 25, 8.5, "8", None):
         bad = copy.deepcopy(body)
         bad[0]["fundingIntervalHours"] = hours

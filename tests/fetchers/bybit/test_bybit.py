@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, SchemaError
@@ -15,7 +15,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.bybit.case import AT, BTC, RESPONSES, payment, response, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import capped, played, text
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -137,6 +137,7 @@ def test_a_list_of_markets_goes_on_where_it_names_a_cursor():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "fundingRate"),
         (payment("0.11"), "beyond 0.1"),
@@ -175,6 +176,8 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"nextFundingTime": ""}, "milliseconds"),
         ({"openInterest": "-1"}, "negative"),
         ({"fundingIntervalHour": "-8"}, "negative"),
+        ({"fundingIntervalHour": "25"}, "beyond 24"),
+        ({"fundingCap": "1e30", "fundingRate": "0.11"}, "beyond the cap 0.1"),
         ({"markPrice": 1.0}, "markPrice"),
     ],
 )
@@ -196,6 +199,8 @@ def test_one_bad_ticker_spoils_the_response(change, words):
         ),
         ({"fundingInterval": 90}, "full hours"),
         ({"fundingInterval": -60}, "full hours"),
+        ({"fundingInterval": 25 * 60}, "full hours"),
+        ({"upperFundingRate": "2"}, "unit"),
         ({"baseCoin": ""}, "is empty"),
         ({"upperFundingRate": "x"}, "upperFundingRate"),
         ({"launchTime": "1584230400"}, "milliseconds"),
@@ -228,6 +233,7 @@ def after_start(*hours):
     return [START + h * HOUR for h in hours]
 
 
+@example(hours=[0, 1, 3, 5], cap=3, ends=(0, 201), step=4)
 @given(
     hours=st.lists(st.integers(0, 500), max_size=80, unique=True),
     cap=st.sampled_from([3, 50, 200]),
@@ -239,7 +245,7 @@ def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, end
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
     due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
     venue, _ = played(serve, after_start(*hours), cap=cap)
-    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    rows = walked(capped(FETCHER, cap), replace(BTC, interval_hours=float(step)), venue, window)
     assert rows["funding_time"].to_list() == due
 
 

@@ -198,6 +198,7 @@ def test_a_row_that_is_not_as_described_spoils_the_response(fields, words):
         {"contractId": "x"},
         {"contractName": ""},
         {"fundingMaxRate": ""},
+        {"fundingMaxRate": "2"},
         {"fundingRateIntervalMin": "0"},
         {"isFx": "false"},
     ],

@@ -15,7 +15,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.gate.case import AT, BTC, RESPONSES, payment, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import capped, played, text
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,6 +135,7 @@ def test_a_stamp_belongs_to_the_hour_within_a_minute(hour, off):
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "field"),
         (payment("0.11"), "beyond 0.1"),
@@ -171,6 +172,9 @@ def test_two_rates_of_one_instant_are_refused_and_a_list_without_rows_gives_none
         ({"funding_next_apply": 1789171201}, "full hour"),
         ({"funding_interval": 0}, "full hours"),
         ({"funding_interval": 480}, "full hours"),
+        ({"funding_interval": 25 * 3600}, "full hours"),
+        ({"funding_rate_limit": "2"}, "unit"),
+        ({"funding_rate_limit": "0.9", "funding_rate": "0.11"}, "beyond 0.1"),
         ({"mark_price": "-1"}, "negative"),
         ({"position_size": -1}, "negative"),
         ({"quanto_multiplier": "x"}, "finite"),
@@ -233,7 +237,7 @@ def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, end
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
     due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
     venue, _ = played(serve, after_start(*hours), cap=cap)
-    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    rows = walked(capped(FETCHER, cap), replace(BTC, interval_hours=float(step)), venue, window)
     assert rows["funding_time"].to_list() == due
 
 

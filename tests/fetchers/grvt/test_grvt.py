@@ -187,6 +187,7 @@ def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
         {"funding_interval_hours": 0},
         {"base": "ETH"},
         {"adjusted_funding_rate_cap": ""},
+        {"adjusted_funding_rate_cap": "101.0"},
         {"adjusted_funding_rate_floor": 1},
     ],
 )

@@ -16,7 +16,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.okx.case import AT, BTC, RESPONSES, payment, response, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import capped, played, text
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -145,6 +145,7 @@ def test_what_does_not_trade_is_left_out():
     ("row", "words"),
     [
         (payment("NaN"), "finite"),
+        (payment("\u0661"), "finite"),
         (payment(""), "finite"),
         (payment(0.0001), "realizedRate"),
         (payment("0.11"), "beyond 0.1"),
@@ -186,6 +187,8 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"nextFundingTime": ""}, "milliseconds"),
         ({"prevFundingTime": "1789171200000"}, "1 to 24 full hours"),
         ({"maxFundingRate": "x"}, "maxFundingRate"),
+        ({"maxFundingRate": "1e30"}, "unit"),
+        ({"maxFundingRate": "0.9", "fundingRate": "0.11"}, "beyond the cap 0.1"),
     ],
 )
 def test_one_bad_rate_spoils_the_response(change, words):
@@ -246,7 +249,7 @@ def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, end
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
     due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
     venue, _ = played(serve, after_start(*hours), cap=cap)
-    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    rows = walked(capped(FETCHER, cap), replace(BTC, interval_hours=float(step)), venue, window)
     assert rows["funding_time"].to_list() == due
 
 

@@ -150,6 +150,7 @@ def test_bodies_that_are_no_response_are_refused():
         {"instrument_type": "option"},
         {"base_asset": "ETH"},
         {"max_leverage": 0},
+        {"max_leverage": 1001},
         {"created_at": 1},
     ):
         bent = {**spoiled, "data": [{**spoiled["data"][0], **change}]}
