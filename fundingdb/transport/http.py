@@ -75,7 +75,7 @@ class Engine:
     """Asks exchanges, inside `async with`; one for all sources of an event loop.
 
     `clock` (monotonic seconds), `sleep`, `now` and `jitter` (0..1) are arguments so that tests take no time; `env` gives
-    base addresses (FUNDINGDB_<EXCHANGE>_URL) and keys.
+    base addresses (FUNDINGDB_<EXCHANGE>_URL) and keys; `user_agent` is the header of that name.
     """
 
     def __init__(
