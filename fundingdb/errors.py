@@ -2,22 +2,22 @@
 
 FundingdbError
 |-- RetryLater          the same call may succeed later
-|   |-- RateLimited     a budget of the exchange is used up; `retry_after` seconds if it said so
+|   |-- RateLimited     a budget of the exchange is used up; `retry_after` seconds, where the exchange states them
 |   `-- Unreachable     connection lost, time-out, 5xx
 |-- BadCall             fix the call
 |   |-- UnknownName     exchange, token, symbol, table, endpoint, view; with near matches
-|   |-- BadWindow       dates that don't exist, reversed or future windows, wrong clock unit
+|   |-- BadWindow       dates that don't exist, reversed or future windows, a wrong unit of time
 |   |-- MissingExtra    an optional package is not installed
-|   `-- BadPlugin       another package's fetcher breaks its contract
+|   `-- BadPlugin       the fetcher of another package breaks the contract
 |-- BadData             fix the data
 |   |-- SchemaError     a frame does not fit its table; every reason is named
 |   `-- LakeError       the warehouse can't be used
-|       |-- LakeConflict    other writers kept winning; repeat
+|       |-- LakeConflict    other writers always committed first; repeat
 |       `-- VersionGone     the pinned version does not exist (any more)
 `-- ExchangeChanged     report it: the exchange is not what its datasheet says
-    |-- BadPayload      an answer is not as described; nothing of it was stored
-    |-- Refused         the exchange refuses us (401, 403, 4xx)
-    `-- WalkNotProven   the pages of a window don't add up to a whole
+    |-- BadPayload      a response is not as described; nothing of it was stored
+    |-- Refused         the exchange refuses the request (401, 403, 4xx)
+    `-- WalkNotProven   the pages of a window may be incomplete
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 
 class FundingdbError(Exception):
-    """The root; `exit_code` is what the command line ends with."""
+    """The root of the tree; `exit_code` is that of the command line."""
 
     exit_code = 1
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Crosses processes whole, though the constructors take other arguments than the message."""
-        return _again, (type(self), self.args), self.__dict__
+        """Pickles every error, though the constructors take other arguments than the message."""
+        return _unpickled, (type(self), self.args), self.__dict__
 
 
-def _again(kind: type[FundingdbError], args: tuple[object, ...]) -> FundingdbError:
+def _unpickled(kind: type[FundingdbError], args: tuple[object, ...]) -> FundingdbError:
     error = kind.__new__(kind)
     error.args = args
     return error
@@ -58,7 +58,7 @@ class RateLimited(RetryLater):
 
 
 class Unreachable(RetryLater):
-    """No answer: connection lost, time-out, 5xx."""
+    """No response: connection lost, time-out, 5xx."""
 
 
 class BadCall(FundingdbError):
@@ -68,24 +68,24 @@ class BadCall(FundingdbError):
 
 
 class UnknownName(BadCall):
-    """A name nobody knows, told with its near matches."""
+    """A name that does not exist; the message has near names, else the existing ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        names = sorted(set(known))
-        folded = {n.casefold(): n for n in names}
+    def __init__(self, kind: str, name: str, names: Iterable[str], hint: str = "") -> None:
+        existing = sorted(set(names))
+        folded = {n.casefold(): n for n in existing}
         near = [folded[n] for n in get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
         if near:
             rest = f"did you mean {', '.join(near)}?"
-        elif not names:
-            rest = "none is known yet."
+        elif not existing:
+            rest = "there is none yet."
         else:
-            rest = f"known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
+            rest = f"choose from {', '.join(existing[:12])}{', ...' if len(existing) > 12 else ''}."
         super().__init__(f"unknown {kind} {name!r}: {rest}{' ' + hint if hint else ''}")
         self.kind, self.name, self.near = kind, name, tuple(near)
 
 
 class BadWindow(BadCall):
-    """A span of time that can't be asked for."""
+    """An instant or a span of time that can't be requested."""
 
 
 class MissingExtra(BadCall):
@@ -93,7 +93,7 @@ class MissingExtra(BadCall):
 
 
 class BadPlugin(BadCall):
-    """Another package's fetcher breaks its contract; names the package and the rule."""
+    """The fetcher of another package breaks the contract; names the package and the rule."""
 
     def __init__(self, package: str, rule: str) -> None:
         super().__init__(f"plugin {package}: breaks the rule: {rule}; repair it, or pip uninstall it")
@@ -108,7 +108,7 @@ class SchemaError(BadData):
     """A frame does not fit its table; `reasons` names column, row and value of each misfit."""
 
     def __init__(self, table: str, reasons: list[str]) -> None:
-        super().__init__(f"table {table} refuses the frame:\n  " + "\n  ".join(reasons))
+        super().__init__(f"the frame does not fit table {table}:\n  " + "\n  ".join(reasons))
         self.table, self.reasons = table, reasons
 
 
@@ -117,7 +117,7 @@ class LakeError(BadData):
 
 
 class LakeConflict(LakeError):
-    """Other writers kept winning; nothing was written, repeat the call."""
+    """Other writers always committed first; nothing was written, repeat the call."""
 
 
 class VersionGone(LakeError):
@@ -129,9 +129,9 @@ class ExchangeChanged(FundingdbError):
 
 
 class BadPayload(ExchangeChanged):
-    """An answer is not as described; nothing of it was stored.
+    """A response is not as described; nothing of it was stored.
 
-    `excerpt` is a short piece of the answer, safe to print; `body` the whole answer where it was at hand.
+    `excerpt` is a short piece of the response, safe to print; `body` the whole response, where it was at hand.
     """
 
     body: bytes = b""
@@ -150,8 +150,8 @@ class BadPayload(ExchangeChanged):
 
 
 class Refused(ExchangeChanged):
-    """The exchange refuses us."""
+    """The exchange refuses the request."""
 
 
 class WalkNotProven(ExchangeChanged):
-    """The pages of a window don't add up to a whole; the window does not count as covered."""
+    """The pages of a window may be incomplete; the window does not count as covered."""

@@ -16,19 +16,20 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadWindow, FundingdbError, UnknownName
 from fundingdb.fetchers.registry import archive, fetcher
+from fundingdb.ingest import guard
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.downloads import LOG, Downloads, MarketDownload, chosen
 from fundingdb.ingest.intervals import observed
 from fundingdb.ingest.ledger import due
-from fundingdb.ingest.listing import choose, market_of, named
+from fundingdb.ingest.listing import market_of, select_markets, select_rows
 from fundingdb.ingest.names import exchange_names, names
 from fundingdb.ingest.rate_collector import FundingRateCollector
 from fundingdb.lake import Lake
 from fundingdb.provider.pairs import pairs
 from fundingdb.schema import FUNDING
 from fundingdb.transport.http import USER_AGENT, Engine
-from fundingdb.transport.paging import askable
-from fundingdb.transport.walk import Source
+from fundingdb.transport.paging import requestable
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window, floor_hour, instant
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ class BaseFundingDataSource:
 
     async def markets(self) -> pl.DataFrame:
         """All perpetuals that the source lists: MARKETS rows, delisted ones included."""
-        frame = (await Source(self.fetcher.listed_by or self.fetcher, self.engine).markets()).frame
+        frame = (
+            await SourceReader(self.fetcher.listed_by or self.fetcher, self.engine, guard.admitted).markets()
+        ).frame
         self._markets = {row["symbol"]: market_of(row) for row in frame.iter_rows(named=True)}
         return frame
 
@@ -155,14 +158,14 @@ class BaseFundingDataSource:
             raise BadCall(
                 f"{self.fetcher.source} has no rates of now for {self.name}: read its history instead"
             )
-        frame = (await Source(self.fetcher, self.engine).current(listed)).frame
+        frame = (await SourceReader(self.fetcher, self.engine, guard.admitted).current(listed)).frame
         covered = frame["exchange"].unique().to_list() or [self.name]
         for exchange in wanted or []:
             if exchange not in covered:
                 raise UnknownName("exchange", exchange, covered, f"(source: {self.name})")
         if wanted is not None:
             frame = frame.filter(pl.col("exchange").is_in(wanted))
-        return frame if tokens is None else named(frame, tokens)
+        return frame if tokens is None else select_rows(frame, tokens)
 
     async def get_historical_funding_rates(
         self,
@@ -192,7 +195,9 @@ class BaseFundingDataSource:
             instant(begin, "start_time"), None if stop is None else instant(stop, "end_time")
         )
         listed = {self.name: await self._listed()}
-        frames = await asyncio.gather(*(self._history(m, window) for m in choose(listed, [name])[self.name]))
+        frames = await asyncio.gather(
+            *(self._history(m, window) for m in select_markets(listed, [name])[self.name])
+        )
         rows = pl.concat([FUNDING.empty(), *frames]).sort("funding_time", "symbol")
         if limit is not None and rows.height > limit:
             LOG.warning("%s %s: %s of %s rows are left out, the oldest: limit=%s", self.name, name,
@@ -250,9 +255,11 @@ class BaseFundingDataSource:
 
     async def _history(self, market: Market, window: Window) -> pl.DataFrame:
         """The rows of one market in order of time; of an archive, those of its published files."""
-        source, history = Source(self.fetcher, self.engine), self.fetcher.history
+        source, history = SourceReader(self.fetcher, self.engine, guard.admitted), self.fetcher.history
         parts = (
-            askable(history.paging, window, datetime.now(UTC), ended=market.delisted_at) if history else []
+            requestable(history.paging, window, datetime.now(UTC), ended=market.delisted_at)
+            if history
+            else []
         )
         frames = [(await source.history(market, part)).frame for part in parts]
         inside = pl.col("funding_time").is_between(window.start, window.stop, closed="left")

@@ -27,8 +27,8 @@ class Window:
         if self.start.tzinfo is None or self.stop.tzinfo is None:
             raise BadWindow(f"window [{self.start}, {self.stop}) has no time zone: use aware UTC datetimes")
         if self.start >= self.stop:
-            told = f"window [{self.start}, {self.stop})"
-            raise BadWindow(f"{told} is reversed or empty: start must be before stop")
+            span = f"window [{self.start}, {self.stop})"
+            raise BadWindow(f"{span} is reversed or empty: start must be before stop")
         object.__setattr__(self, "start", self.start.astimezone(UTC))
         object.__setattr__(self, "stop", self.stop.astimezone(UTC))
 
@@ -75,12 +75,13 @@ def next_hour(at: datetime) -> datetime:
 def instant(value: float | str | date | datetime, what: str = "instant") -> datetime:
     """A UTC instant from Unix seconds, an aware datetime, a date or ISO text (a bare date is 00:00 UTC).
 
-    Raises BadWindow for milliseconds, naive datetimes, days that don't exist and what is no time at all.
+    Raises BadWindow for milliseconds, datetimes without time zone, days that don't exist and anything that is no time.
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            told = f"{what} {value.isoformat()}: naive datetime"
-            raise BadWindow(f"{told}; give it a time zone, e.g. tzinfo=UTC")
+            raise BadWindow(
+                f"{what} {value.isoformat()}: naive datetime; give it a time zone, e.g. tzinfo=UTC"
+            )
         at = value.astimezone(UTC)
     elif isinstance(value, date):
         at = datetime(value.year, value.month, value.day, tzinfo=UTC)
@@ -102,9 +103,8 @@ def _from_text(text: str, what: str) -> datetime:
         return instant(float(text), what)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
-        told = f"{what} {text!r}: no such date ({error})"
-        raise BadWindow(f"{told}; write 2026-01-31 or 2026-01-31T08:00Z") from None
+    except ValueError:
+        raise BadWindow(f"{what} {text!r}: no such date; write 2026-01-31 or 2026-01-31T08:00Z") from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return at.astimezone(UTC)

@@ -1,5 +1,5 @@
 -- macro:     carry
--- reads:     funding
+-- reads:     funding, known_until
 -- parameter: base | - | canonical token, e.g. 'BTC'
 -- parameter: long | - | exchange of the long leg, or exchange/symbol where it lists the token more than once
 -- parameter: short | - | exchange of the short leg, or exchange/symbol
@@ -22,8 +22,8 @@
 -- check:     mark_ratio is null or mark_ratio > 0
 -- why:       What the pair earned, settlement by settlement. Money moves only at settlements after entry, each leg at its
 --            own times. A leg holds the quantity it entered with, so that it pays on its worth at the settlement: entry's
---            mark price is the last one of the leg's own regular settlements at or before start, not older than its interval
---            and a quarter. It fails where an exchange stands for several symbols: their payments would be counted twice.
+--            mark price is that of the leg's own payment known at start. It fails where an exchange lists the token under
+--            several symbols: their payments would be counted twice.
 --
 -- start and stop pass through text because a plain cast reads them in the session's time zone.
 with spoken as (
@@ -51,32 +51,30 @@ legs as (
     union all
     select 'short' as leg, short as place
 ),
-near as (
+settled as (
     select
         f.funding_time, f.exchange, f.symbol, legs.leg, legs.place, f.rate_type, f.interval_hours, f.funding_rate,
-        f.mark_price, bounds.entry_time
+        f.mark_price, bounds.entry_time,
+        lead(f.funding_time) over (
+            partition by f.exchange, f.symbol, legs.leg, f.rate_type order by f.funding_time
+        ) as next_time
     from funding as f
     inner join legs on legs.place = f.exchange or legs.place = f.exchange || '/' || f.symbol
     cross join bounds
     where f.base = bounds.token
       and f.asset_class = bounds.token_class
       and f.funding_time <= bounds.exit_time
-      and (
-        f.funding_time > bounds.entry_time
-        or f.funding_time + 1.25 * f.interval_hours * interval '1 hour' > bounds.entry_time
-    )
 ),
 paid as (
     select funding_time, exchange, symbol, leg, place, rate_type, interval_hours, funding_rate, mark_price
-    from near
+    from settled
     where funding_time > entry_time
 ),
 entered as (
-    select
-        exchange, symbol, leg, mark_price,
-        row_number() over (partition by exchange, symbol, leg order by funding_time desc) as place
-    from near
-    where funding_time <= entry_time and rate_type = 'regular' and mark_price is not null
+    select exchange, symbol, leg, mark_price
+    from settled
+    where rate_type = 'regular' and funding_time <= entry_time
+      and known_until(funding_time, next_time, interval_hours) > entry_time
 ),
 counted as (
     select leg, min(symbol) as first_symbol, max(symbol) as last_symbol
@@ -96,4 +94,4 @@ select
 from paid
 inner join counted on counted.leg = paid.leg
 left join entered
-    on entered.exchange = paid.exchange and entered.symbol = paid.symbol and entered.leg = paid.leg and entered.place = 1
+    on entered.exchange = paid.exchange and entered.symbol = paid.symbol and entered.leg = paid.leg

@@ -1,5 +1,5 @@
 -- macro:     carry_net_with
--- reads:     funding, identity_checks, fees
+-- reads:     funding, identity_checks, fees, known_until
 -- parameter: at_time | null | instant at which both rates are known, a timestamp with time zone; null = each pair's newest full
 --            hour, at most a day before the newest of the lake
 -- parameter: horizon_hours | 168 | hours the position is held for net_apr
@@ -33,20 +33,18 @@ bounds as (
 ),
 paid as (
     select
-        f.asset_class, f.base, f.exchange, f.symbol, f.rate_1h, f.interval_hours, epoch(f.funding_time) as began,
-        lead(epoch(f.funding_time)) over (
+        f.asset_class, f.base, f.exchange, f.symbol, f.rate_1h, f.interval_hours, f.funding_time,
+        lead(f.funding_time) over (
             partition by f.exchange, f.asset_class, f.base, f.symbol order by f.funding_time
-        ) as next_began
+        ) as next_time
     from funding as f
     cross join bounds
     where f.rate_type = 'regular' and epoch(f.funding_time) >= bounds.since and epoch(f.funding_time) <= bounds.until
 ),
 ranges as (
     select
-        paid.asset_class, paid.base, paid.exchange, paid.symbol, paid.rate_1h, paid.began,
-        least(
-            coalesce(paid.next_began, paid.began + paid.interval_hours * 3600), paid.began + paid.interval_hours * 3600
-        ) as ended
+        paid.asset_class, paid.base, paid.exchange, paid.symbol, paid.rate_1h, epoch(paid.funding_time) as began,
+        epoch(known_until(paid.funding_time, paid.next_time, paid.interval_hours)) as ended
     from paid
     left join identity_checks as c
         on c.verdict = 'mismatch' and c.asset_class = paid.asset_class and c.base = paid.base

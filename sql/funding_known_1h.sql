@@ -25,7 +25,7 @@ from (
         exchange, symbol, base, quote, asset_class, funding_time, interval_hours, funding_rate, rate_1h,
         unnest(range(
             cast(ceil(epoch(known_from) / 3600) as bigint),
-            cast(ceil(epoch(least(known_until, known_from + interval_hours * interval '1 hour', lake_as_of())) / 3600) as bigint)
+            cast(ceil(epoch(least(known_until, lake_as_of())) / 3600) as bigint)
         )) as hour
     from funding_ranges
 ) as known

@@ -1,5 +1,5 @@
 -- view:      funding_ranges
--- reads:     funding
+-- reads:     funding, known_until
 -- grain:     exchange, symbol, known_from
 -- column:    exchange       | varchar                  | where the perpetual trades
 -- column:    source         | varchar                  | who told us
@@ -13,21 +13,20 @@
 -- column:    rate_1h        | double                   | fraction of notional per hour
 -- column:    known_from     | timestamp with time zone | first instant at which it is the last settled rate, UTC
 -- column:    known_until    | timestamp with time zone | first instant at which it no longer counts, UTC: the next settlement, or
---                                                        its own interval and a quarter later, whichever is first
+--                                                        the end of its own interval after this one, whichever is earlier
 -- check:     known_from = funding_time
 -- check:     known_until > known_from
--- check:     known_until <= known_from + 1.25 * interval_hours * interval '1 hour'
+-- check:     epoch(known_until) <= epoch(known_from) + 3600 * interval_hours + 0.000002
 -- why:       The rate known at t is the row with known_from <= t < known_until: never from the future, never older than
---            its own interval allows. The quarter covers late publication. Special payments and unknown intervals have
---            no rate; a payment of unknown interval still ends the range before it.
+--            its own interval. Special payments and unknown intervals have no rate; a payment of unknown interval still
+--            ends the range before it.
 select
     exchange, source, symbol, base, quote, asset_class, funding_time, interval_hours, funding_rate, rate_1h,
     funding_time as known_from,
-    least(coalesce(next_time, last_time), last_time) as known_until
+    known_until(funding_time, next_time, interval_hours) as known_until
 from (
     select
         exchange, source, symbol, base, quote, asset_class, funding_time, interval_hours, funding_rate, rate_1h,
-        funding_time + 1.25 * interval_hours * interval '1 hour' as last_time,
         lead(funding_time) over (
             partition by exchange, asset_class, base, symbol order by funding_time
         ) as next_time

@@ -1,6 +1,7 @@
 """Payments in memory and in small lakes, for the tests of the provider."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import duckdb
 import polars as pl
@@ -15,7 +16,9 @@ from fundingdb.window import Window
 
 T0 = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-_VIEWS = [view for view in headers.views() if view.name in ("funding", "funding_ranges", "carry")]
+_VIEWS = [
+    view for view in headers.views() if view.name in ("known_until", "funding", "funding_ranges", "carry")
+]
 
 
 def at(*day: int) -> datetime:
@@ -58,12 +61,7 @@ def over(
     con.sql("CREATE VIEW snapshots AS SELECT now() AS observed_at WHERE false")
     if known_by is not None:
         con.sql("; ".join(catalog.hidden(known_by)))
-    for view in _VIEWS:
-        if view.is_macro:
-            asked = ", ".join(n if value == "-" else f"{n} := {value}" for n, value, _ in view.parameters)
-            con.sql(f"CREATE MACRO {view.name}({asked}) AS TABLE {view.sql}")
-        else:
-            con.sql(f"CREATE VIEW {view.name} AS {view.sql}")
+    con.sql("; ".join(chain.from_iterable(map(catalog.created, _VIEWS))))
     provider = FundingRateBacktestDataProvider()
     limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))
     provider._rows = Loaded(LakeView({}, con=con), Window(start, stop), limits)

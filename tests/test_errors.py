@@ -32,17 +32,17 @@ def test_wrong_calls_end_with_2_and_the_rest_with_1():
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "told"),
+    ("name", "names", "text"),
     [
         ("extendd", ["extended", "lighter"], "unknown exchange 'extendd': did you mean extended?"),
         ("KPEPE", ["kPEPE", "BTC"], "did you mean kPEPE?"),
-        ("zzz", ["extended", "lighter"], "known: extended, lighter."),
-        ("zzz", [], "none is known yet."),
+        ("zzz", ["extended", "lighter"], "choose from extended, lighter."),
+        ("zzz", [], "there is none yet."),
         ("zzz", [f"n{i:02}" for i in range(20)], "n11, ..."),
     ],
 )
-def test_an_unknown_name_is_told_with_near_or_known_ones(name, known, told):
-    assert told in str(UnknownName("exchange", name, known))
+def test_an_unknown_name_comes_with_near_or_existing_ones(name, names, text):
+    assert text in str(UnknownName("exchange", name, names))
 
 
 def test_an_unknown_name_ends_with_its_hint():

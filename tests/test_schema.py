@@ -104,7 +104,7 @@ def test_a_bad_cell_is_refused_with_column_row_and_value(column, value, reason):
     message = refusal(put(funding(), 2, column, value))
     assert reason in message
     assert f"{column} = {shown(value)}" in message
-    assert "table funding refuses the frame" in message
+    assert "the frame does not fit table funding" in message
 
 
 def test_each_reason_is_named_not_only_the_first():
@@ -125,7 +125,7 @@ def test_many_bad_rows_are_counted_and_the_first_three_shown():
     ("change", "reason"),
     [
         (lambda f: f.drop("native_rate"), "column native_rate is missing (Float64; the figure as the source"),
-        (lambda f: f.with_columns(extra=1), "column extra is not of this table"),
+        (lambda f: f.with_columns(extra=1), "column extra is not in this table"),
         (
             lambda f: f.with_columns(pl.col("funding_rate").cast(pl.String)),
             "column funding_rate is String, must be Float64",
@@ -208,7 +208,7 @@ def test_a_null_in_a_key_still_counts_as_the_same_key():
 
 def test_counts_may_be_zero_but_multipliers_may_not():
     column = MARKETS.columns["multiplier"]
-    bad = dict(column.tests("multiplier"))["column multiplier is not positive"]
+    bad = dict(column.faults("multiplier"))["column multiplier is not positive"]
     assert pl.DataFrame({"multiplier": [0.0, 1000.0]}).select(bad).to_series().to_list() == [True, False]
 
 

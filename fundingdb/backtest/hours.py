@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
+from fundingdb.provider.known import HOUR_US, interval_us
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Numbers = NDArray[np.uint64]
 
-HOUR_US = 3_600_000_000
 _NEVER = -(2**62)
+
+
+_interval_us = njit(nogil=True)(interval_us)
 
 
 class Payments(NamedTuple):
@@ -117,7 +121,7 @@ def _mark(marks: _Marks, m: int, place: int, time: int, interval: float) -> None
     if np.isnan(interval):
         marks.until[m, place] = _NEVER
     else:
-        marks.until[m, place] = _ceil_hour(time + int(np.round(interval * HOUR_US)))
+        marks.until[m, place] = _ceil_hour(time + int(_interval_us(interval)))
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,9 @@
 """The files of sql/ as data: each states what it is, and tests and catalog read that.
 
-A file of sql/ is a header and a bare select. Header keys: `view` or `macro` (the file's name), `reads`, `grain`
-(columns that are unique together), `column: name | type | note`, `parameter: name | default or - | note` (macros),
-`check` (an expression true for every row), `why`; a line indented under its key continues it.
+A file of sql/ is a header and a bare select, or a bare expression (`function`). Header keys: `view`, `macro` (a select with
+parameters) or `function` (an expression with parameters) with the file's name, `reads`, `grain` (columns that are unique
+together), `column: name | type | note`, `parameter: name | default or - | note`, `check` (an expression true for every
+row), `why`; a line indented under its key continues it.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from fundingdb.errors import LakeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KEYS = ("view", "macro", "reads", "grain", "column", "parameter", "check", "why")
+KINDS = ("view", "macro", "function")
+_KEYS = (*KINDS, "reads", "grain", "column", "parameter", "check", "why")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One file of sql/: its header as data, and its select."""
+    """One file of sql/: its header as data, and its select (of a function: its expression)."""
 
     name: str
-    is_macro: bool
+    kind: str  # one of KINDS
     reads: tuple[str, ...]
     grain: tuple[str, ...]
     columns: tuple[tuple[str, str, str], ...]  # name, type, note with unit
@@ -40,12 +42,12 @@ class View:
     @property
     def comment(self) -> str:
         """What the catalog says about it."""
-        asked = "".join(f" {name}: {note}." for name, _, note in self.parameters)
-        return f"One row per {', '.join(self.grain)}. {self.why}{asked}"
+        rows = f"One row per {', '.join(self.grain)}. " if self.grain else ""
+        return rows + self.why + "".join(f" {name}: {note}." for name, _, note in self.parameters)
 
 
 def views() -> list[View]:
-    """All views and macros of sql/, each after those it reads."""
+    """All views, macros and functions of sql/, each after those it reads."""
     known = {view.name: view for view in map(parse, sql_files())}
     order = TopologicalSorter({v.name: [r for r in v.reads if r in known] for v in known.values()})
     return [known[name] for name in order.static_order()]
@@ -59,7 +61,7 @@ def sql_files() -> list[Path]:
 
 
 def parse(path: Path) -> View:
-    """The view or macro of one file; raises LakeError when its header is not as described."""
+    """The view, macro or function of one file; raises LakeError when its header is not as described."""
     lines = path.read_text(encoding="utf-8").splitlines()
     head: dict[str, list[str]] = {key: [] for key in _KEYS}
     key = ""
@@ -75,12 +77,12 @@ def parse(path: Path) -> View:
             head[key].append(named[2].strip())
         elif key and line.startswith("--   "):
             head[key][-1] += " " + line[2:].strip()
-    names = head["view"] + head["macro"]
-    if names != [path.stem]:
+    kinds = [kind for kind in KINDS if head[kind]]
+    if len(kinds) != 1 or head[kinds[0]] != [path.stem]:
         raise LakeError(f"{path.name}: its header must name it: view: {path.stem}")
     return View(
         name=path.stem,
-        is_macro=bool(head["macro"]),
+        kind=kinds[0],
         reads=_listed(head["reads"]),
         grain=_listed(head["grain"]),
         columns=tuple(_triple(path, c) for c in head["column"]),

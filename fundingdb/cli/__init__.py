@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     "demo",
+    "simulate",
     "exchanges",
     "markets",
     "backfill",
@@ -88,9 +89,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--warehouse",
             type=Path,
-            default=default_warehouse(),
             metavar="DIR",
-            help="the folder that holds lake/ and fundingdb.duckdb (FUNDINGDB_WAREHOUSE, else ./warehouse)",
+            help="the folder that holds lake/ and fundingdb.duckdb (default: FUNDINGDB_WAREHOUSE, else warehouse of the "
+            "nearest fundingdb.toml, else ./warehouse)",
         )
         one.add_argument("--json", action="store_true", help="one JSON object a row on stdout")
     return root
@@ -99,9 +100,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; give its exit code."""
     args = parser().parse_args(argv)
-    if args.verb in _READERS and not args.warehouse.exists():
-        sys.stderr.write(f"note: {args.warehouse} does not exist yet, so it is empty; see --warehouse\n")
     try:
+        args.warehouse = args.warehouse or default_warehouse()
+        if args.verb in _READERS and not args.warehouse.exists():
+            sys.stderr.write(f"note: {args.warehouse} does not exist yet, so it is empty; see --warehouse\n")
         return _module(args.verb).run(args)
     except FundingdbError as error:
         sys.stderr.write(f"fundingdb {args.verb}: {error}\n")

@@ -25,18 +25,19 @@ def run(args: Namespace) -> int:
 
     from fundingdb.cli.common.options import fetchers, words
     from fundingdb.cli.common.output import show
-    from fundingdb.ingest.listing import named
+    from fundingdb.ingest import guard
+    from fundingdb.ingest.listing import select_rows
     from fundingdb.transport.http import Engine
-    from fundingdb.transport.walk import Source
+    from fundingdb.transport.walk import SourceReader
 
     sources, tokens = fetchers(args.exchange), words(args.tokens)
 
     async def ask() -> list[pl.DataFrame]:
         async with Engine() as engine:
-            return [(await Source(f, engine).markets()).frame for f in sources]
+            return [(await SourceReader(f, engine, guard.admitted).markets()).frame for f in sources]
 
     rows = pl.concat(asyncio.run(ask()))
     if tokens:
-        rows = named(rows, tokens)
+        rows = select_rows(rows, tokens)
     show(rows.sort("asset_class", "base", "exchange"), json=args.json)
     return 0

@@ -1,26 +1,26 @@
 """Backpack (perpetuals): the datasheet, and pure functions over it.
 
-Sources   docs.backpack.exchange (REST: markets, markPrices, fundingRates); answers recorded 2026-09-13. Read
+Sources   docs.backpack.exchange (REST: markets, markPrices, fundingRates); responses recorded 2026-09-13. Read
           2026-11-22.
 Request   GET, no key. 2,000 requests a minute, of fundingRates 30 a minute.
 Markets   /markets, spot too: `marketType` PERP. `orderBookState` Open trades; Closed and PostOnly do not, and
-          /markPrices still shows rates of them: rows are taken only of markets known to be Open.
+          /markPrices still shows rates of them: only markets listed as Open give rows.
 Unit      fraction of notional per interval, text; 9 decimals in history, up to 28 in markPrices. Positive: longs
           pay shorts.
 Interval  `fundingInterval` of /markets, ms: 3600000 on every perpetual. Until 2025-08-20 rows were 8 hours apart;
-          the hour of the change is not told, so rows up to 2025-08-21 00:00 have no interval ("unknown").
+          the hour of the change is not published, so rows up to 2025-08-21 00:00 have no interval ("unknown").
 Clock     ISO text WITHOUT zone, UTC, on the full hour: the end of the interval. nextFundingTimestamp is ms.
 History   /fundingRates?symbol=&limit=&offset=: newest first, no bounds, 1,000 rows used (docs: 10,000). The first
           row is the hour still running: its rate moves (0.000000724 became 0.00000216). It is no payment: rows
           that end after the instant of receipt are dropped.
 Price     markPrice and indexPrice per contract unit: divided by the multiplier. PostOnly markets show the index
           as mark.
-Size      not in these answers (/openInterest is not read): null.
+Size      not in these responses (/openInterest is not read): null.
 Cap       fundingRateUpperBound "100", "150": its unit is not proven, so it is not used; a rate beyond 0.05 is
           refused as another unit.
 Symbol    baseSymbol, quote USDC. kPEPE, kBONK, kSHIB are 1000 tokens. Shares end in .US (MU.US).
 Class     rwaMarketType: null crypto, STOCK equity, INDEX of a .US name is a fund's share (QQQ, SPY, DRAM).
-Unknown   how an unknown symbol is answered; whether bounds are basis points.
+Unknown   the response to an unknown symbol; whether bounds are basis points.
 """
 
 from __future__ import annotations
@@ -31,28 +31,36 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, BadPayload
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, iso_ms, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Fetcher,
     History,
     Market,
     Offset,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import Identity, identify
-from fundingdb.fetchers.rows import (
+from fundingdb.fetchers.payload import (
+    HOUR_MS,
+    Reader,
+    bounded,
+    counted,
     decimals,
+    decode,
+    hour_of,
+    iso_ms,
+    refused,
+    shaped,
+)
+from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
     market_rows,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, to_ms
@@ -108,7 +116,7 @@ class _BackpackListing(msgspec.Struct, rename="camel"):
 # --- history
 
 
-def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request:
+def _history_request(market: Market, _window: Window, cursor: str | None) -> Request:
     params = (("symbol", market.symbol), ("limit", str(LIMIT)), ("offset", cursor or "0"))
     return Request(_HISTORY, _HISTORY, params=params, cost=2000 / 30)
 
@@ -125,9 +133,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     every, ends = _payments(body)
     if not every:
         return FUNDING.empty().drop("month")
-    market = context.market or symbol_market(every[0].symbol)
-    if others := {row.symbol for row in every} - {market.symbol}:
-        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+    market = the_market(reader, context, ("symbol", [row.symbol for row in every]), symbol_market)
     rates = [
         bounded(reader, "fundingRate", r, _ABSURD, market.symbol)
         for r in decimals(reader, "fundingRate", [row.funding_rate for row in every])
@@ -136,10 +142,10 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     now = to_ms(context.at)
     settled = [i for i, t in enumerate(ends) if t <= now]
     if len(every) - len(settled) > _RUNNING:
-        told = (
+        problem = (
             "lies after the instant of receipt in more than the running hour; is this machine's clock right?"
         )
-        raise reader.bad("intervalEndTimestamp", told, every[0].interval_end_timestamp)
+        raise reader.bad("intervalEndTimestamp", problem, every[0].interval_end_timestamp)
     declared = [market.interval_hours == 1.0 and ends[i] > _HOURLY_AFTER_MS for i in settled]
     measured = {
         "funding_time": [hours[i] for i in settled],
@@ -147,14 +153,14 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
         "funding_rate": [rates[i] for i in settled],
         "native_rate": [rates[i] for i in settled],
         "mark_price": [None] * len(settled),
-        "interval_hours": [1.0 if known else None for known in declared],
-        "interval_from": ["declared" if known else "unknown" for known in declared],
+        "interval_hours": [1.0 if hourly else None for hourly in declared],
+        "interval_from": ["declared" if hourly else "unknown" for hourly in declared],
     }
     return funding_rows(market, context, measured, hours=1.0)
 
 
-def _told_at(body: bytes) -> datetime | None:
-    """Just before the newest interval ends: the first row of an answer is the running one."""
+def _just_before_the_newest_end(body: bytes) -> datetime | None:
+    """Just before the newest interval ends: the first row of a response is the running one."""
     try:
         ends = _payments(body)[1]
     except BadPayload:
@@ -165,7 +171,7 @@ def _told_at(body: bytes) -> datetime | None:
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
@@ -185,11 +191,11 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 def _listed(reader: Reader, row: _BackpackListing) -> Market:
     if row.order_book_state not in _STATUS:
-        told = f"of {row.symbol} is not one of {', '.join(_STATUS)}"
-        raise reader.bad("orderBookState", told, row.order_book_state)
+        problem = f"of {row.symbol} is not one of {', '.join(_STATUS)}"
+        raise reader.bad("orderBookState", problem, row.order_book_state)
     every = row.funding_interval
-    if every is not None and (every <= 0 or every % HOUR_MS):
-        raise reader.bad("fundingInterval", f"of {row.symbol} is no whole number of hours in ms", every)
+    if every is not None and (not HOUR_MS <= every <= 24 * HOUR_MS or every % HOUR_MS):
+        raise reader.bad("fundingInterval", f"of {row.symbol} is not 1 to 24 full hours in ms", every)
     what = _identity(reader, row)
     return Market(
         exchange=NAME,
@@ -217,14 +223,14 @@ def _identity(reader: Reader, row: _BackpackListing) -> Identity:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT)]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `context.markets` knows as Open: the estimate of the running hour.
+    """SNAPSHOTS rows of the markets that are active in `context.markets`: the estimate of the running hour.
 
-    Raises BadCall without known markets: the answer does not tell which of them trade.
+    Raises BadCall without markets: the response does not state which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
     marks = shaped(decode(body, NAME, _CURRENT), list[_BackpackMark], NAME, _CURRENT)
@@ -232,14 +238,14 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("(body)", "is an empty list: no market at all")
     if not context.markets:
         raise BadCall(
-            "backpack: markPrices does not tell which markets trade; the answer of /markets is needed"
+            "backpack: markPrices does not state which markets trade; the response of /markets is needed"
             " (parse ... --markets FILE)"
         )
     rows = [(mark, _read(reader, mark), context.markets.get(mark.symbol)) for mark in marks]
     return snapshot_rows(
         [
-            _snapshot(market, known, context)
-            for _, known, market in rows
+            _snapshot(market, values, context)
+            for _, values, market in rows
             if market is not None and market.status == "active"
         ]
     )
@@ -259,13 +265,13 @@ def _read(reader: Reader, mark: _BackpackMark) -> dict[str, Any]:
     }
 
 
-def _snapshot(market: Market, known: dict[str, Any], context: ResponseContext) -> dict[str, Any]:
-    prices = {name: known[name] / market.multiplier or None for name in ("mark_price", "index_price")}
-    return snapshot_row(market, context.at, {**known, **prices, "interval_hours": market.interval_hours})
+def _snapshot(market: Market, values: dict[str, Any], context: ResponseContext) -> dict[str, Any]:
+    prices = {name: values[name] / market.multiplier or None for name in ("mark_price", "index_price")}
+    return snapshot_row(market, context.at, {**values, **prices, "interval_hours": market.interval_hours})
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers; raises BadCall for a name that is not BASE_QUOTE_PERP."""
+    """The market of a symbol alone, for saved responses; raises BadCall for a name that is not BASE_QUOTE_PERP."""
     asset, _, money = symbol.removesuffix(_SUFFIX).rpartition("_")
     if not symbol.endswith(_SUFFIX) or not asset or not money:
         raise BadCall(
@@ -284,19 +290,19 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.backpack.exchange/api/v1",
     budget=Budget(scope=NAME, capacity=2000, per_seconds=60, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Offset(cap=LIMIT),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the market's listing (2025-01); rows up to 2025-08-21 00:00Z come without interval",
     ),
     market=symbol_market,
     refusal=_refusal,
-    response_time=_told_at,
+    response_time=_just_before_the_newest_end,
     unit="fraction per interval",
-    interval="1 h (8 h before 2025-08-20, not told)",
+    interval="1 h (8 h before 2025-08-20, not stated)",
     checked="2026-11-22",
     evidence="recorded",
     settle_delay=timedelta(minutes=5),

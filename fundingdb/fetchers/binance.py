@@ -1,34 +1,33 @@
 """Binance USD-M (`binance`), Binance COIN-M (`binance-coinm`) and Aster (`aster`): one shape, three exchanges.
 
 Pages     developers.binance.com derivatives market data (Get-Funding-Rate-History and its neighbours, USD-M and COIN-M),
-          docs.asterdex.com; 2026-11-22. Recorded answers of September 2026; COIN-M is documented, never recorded.
+          docs.asterdex.com; 2026-11-22. Recorded responses of September 2026; COIN-M is documented, never recorded.
 Request   GET, no key. fundingRate and fundingInfo share 500 requests in 5 minutes and IP; the rest has 2,400 weight a
-          minute, which a round never nears. 451 from the US, 403 from some clouds, 418 is a ban after many 429.
+          minute, which a sweep never nears. 451 from the US, 403 from some clouds, 418 is a ban after many 429.
 Markets   /exchangeInfo (status; `contractStatus` on COIN-M) and /fundingInfo (interval, caps). PERPETUAL and
           TRADIFI_PERPETUAL are perpetuals; dated contracts are none; PENDING_TRADING has contract type "". A symbol of
           fundingInfo that exchangeInfo does not list (Aster's GNSUSD) is no market.
 Unit      fraction of notional per interval, text, 8 decimals (rate_step 1e-8), "0" for zero on Aster. Positive: longs
           pay shorts. `lastFundingRate` is the running estimate for `nextFundingTime`, not the last rate;
           where that time is 0 (dated and delisted symbols) nothing is due and "0.00000000" is no rate.
-Interval  fundingInfo tells today's (1, 2, 4, 8 h) and history nothing: rows of history have none, interval_from is
+Interval  fundingInfo states today's (1, 2, 4, 8 h), history none: rows of history have none, interval_from is
           unknown. A market that fundingInfo does not list has none either; on COIN-M it lists nothing at all.
 Clock     ms. History stamps 0-9 ms after the hour: funding_time is the hour; more than a minute off is refused.
-History   /fundingRate: oldest first from startTime, at most 1,000, both bounds inclusive. It is asked from an hour
-          before the window, so that no page's end can part two payments of one instant. It is said to reach back to the
+History   /fundingRate: oldest first from startTime, at most 1,000, both bounds inclusive. Requests start an
+          hour before the window, so that no page's end can part two payments of one instant. Documented to reach back to the
           listing (BTCUSDT: rows from September 2019 exist). The archive of finished months: binance_archive.py.
 Special   a stock's dividend is a second payment at one instant: `rateType` Special on Binance (since August 2026),
           unmarked on Aster, where of two rows at one instant the later is the special one.
 Price     markPrice per contract unit ("" on old rows, none on Aster): divided by the multiplier.
 Cap       adjustedFundingRateCap and Floor (text), Aster fundingFeeCap and Floor (number, null in 2025): of now, so they
           bound the estimate; old rows only by 10 % an interval.
-Class     underlyingType on Binance; on Aster it is COIN on everything: symbolType 1 is no coin, underlyingSubType says
-          what. Baskets of coins (INDEX: BTCDOM, ALL) are crypto.
-Unknown   whether COIN-M has a cap or interval in any answer; open interest is in none of these answers.
+Class     underlyingType on Binance; on Aster it is COIN on everything: symbolType 1 is no coin, underlyingSubType names
+          the kind. Baskets of coins (INDEX: BTCDOM, ALL) are crypto.
+Unknown   whether COIN-M has a cap or interval in any response; open interest is in none of these responses.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -44,19 +43,17 @@ from fundingdb.fetchers.contract import (
     Forward,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, bounded, counted, decimals, decode, shaped
 from fundingdb.fetchers.rows import (
-    decimals,
     funding_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
     the_market,
@@ -74,7 +71,8 @@ CAP = 1000
 _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
-ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
+_ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
+_ABSURD_SPECIAL = 1000.0  # a split of nine new shares for one is -9
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",
@@ -175,7 +173,7 @@ _PAYMENTS = msgspec.json.Decoder(list[BinancePayment])
 # --- history
 
 
-def _ask_history(_venue: _BinanceVenue, market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(_venue: _BinanceVenue, market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.ms
     span = (("startTime", str(start - _HOUR_MS)), ("endTime", str(stop)))
     return Request(
@@ -184,14 +182,18 @@ def _ask_history(_venue: _BinanceVenue, market: Market, window: Window, _cursor:
 
 
 def _parse_history(venue: _BinanceVenue, body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; maybe none.
+    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; possibly none.
 
-    interval_hours is null. Two payments of one instant are two rows, told apart by rate_type.
+    interval_hours is null. Two payments of one instant are two rows of different rate_type.
     """
     reader = Reader(venue.name, "fundingRate")
     try:
         rows = _PAYMENTS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # slower, for an error that names the field
         rows = shaped(
             decode(body, venue.name, "fundingRate"), list[BinancePayment], venue.name, "fundingRate"
         )
@@ -208,9 +210,7 @@ def _parse_history(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
         raise reader.bad("fundingTime", "is not within a minute after a full hour", late[0])
     rates = decimals(reader, "fundingRate", [row.funding_rate for row in rows])
     types = rate_types(reader, rows)
-    regular = [r for r, kind in zip(rates, types, strict=True) if kind == "regular"]
-    if absurd := [r for r in regular if abs(r) > ABSURD]:
-        raise reader.bad("fundingRate", f"{market.symbol}: {absurd[0]:g} is beyond {ABSURD:g} per interval")
+    refuse_absurd(reader, "fundingRate", market, rates, types)
     measured = {
         "funding_time": [t - t % _HOUR_MS for t in stamps],
         "reported_time": stamps,
@@ -239,8 +239,8 @@ def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
         if len(mine) > 1:
             stamps = sorted(row.funding_time for row in mine)
             if len(mine) > 2 or stamps[0] == stamps[1]:
-                told = "payments at one instant, and nothing tells the regular one from the special one"
-                raise reader.bad("fundingTime", f"{len(mine)} {told}", stamps[0])
+                problem = "payments at one instant, and nothing marks the regular one"
+                raise reader.bad("fundingTime", f"{len(mine)} {problem}", stamps[0])
             later[hour] = stamps[1]
     return [
         _RATE_TYPES.get(row.rate_type)
@@ -249,20 +249,27 @@ def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
     ]
 
 
+def refuse_absurd(
+    reader: Reader, name: str, market: Market, rates: Sequence[float], types: Sequence[str]
+) -> None:
+    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 1,000: another unit, or damage."""
+    for rate, kind in zip(rates, types, strict=True):
+        most = _ABSURD_SPECIAL if kind == "special" else _ABSURD
+        if abs(rate) > most:
+            raise reader.bad(name, f"{market.symbol}: {rate:g} is beyond {most:g} per interval")
+
+
 def _price(reader: Reader, name: str, text: str, market: Market) -> float | None:
     """Quote per ONE base token; blank and zero are none."""
     if not text:
         return None
-    value = reader.finite(name, text)
-    if value < 0:
-        raise reader.bad(name, f"of {market.symbol} is negative", text)
-    return value / market.multiplier or None
+    return counted(reader, name, text, market.symbol) / market.multiplier or None
 
 
 # --- current
 
 
-def _ask_current(venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
+def _current_requests(venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
     rates = Request("premiumIndex", "/premiumIndex")
     return [rates, Request("fundingInfo", "/fundingInfo")] if venue.lists_intervals else [rates]
 
@@ -280,28 +287,28 @@ def _parse_current(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
     if isinstance(value[0], dict) and "fundingIntervalHours" in value[0]:
         infos = shaped(value, list[_Info], venue.name, "fundingInfo")
         hours = {info.symbol: _interval(reader, info) for info in infos}
-        live = [(m, hours[s]) for s in hours if (m := _trading(venue, s, context))]
+        live = [(m, hours[s]) for s in hours if (m := _trading(venue, reader, s, context))]
         return snapshot_rows([snapshot_row(m, context.at, {"interval_hours": h}) for m, h in live])
     rows = []
     for premium in shaped(value, list[_Premium], venue.name, endpoint):
-        market = _trading(venue, premium.symbol, context)
+        market = _trading(venue, reader, premium.symbol, context)
         reader.ms({"time": premium.time}, "time")
         if market is not None and (context.markets or premium.next_funding_time):
             rows.append(_snapshot(reader, premium, market, context))
     return snapshot_rows(rows)
 
 
-def _trading(venue: _BinanceVenue, symbol: str, context: ResponseContext) -> Market | None:
+def _trading(venue: _BinanceVenue, reader: Reader, symbol: str, context: ResponseContext) -> Market | None:
     if context.markets:
         market = context.markets.get(symbol)
         return market if market is not None and market.status == "active" else None
     if re.search(r"_\d{6}$", symbol):
         return None
-    return _symbol_market(venue, symbol)
+    return named_market(reader, "symbol", symbol, partial(_symbol_market, venue))
 
 
 def _snapshot(reader: Reader, premium: _Premium, market: Market, context: ResponseContext) -> dict[str, Any]:
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "rate_step": RATE_STEP,
         "mark_price": _price(reader, "markPrice", premium.mark_price, market),
         "index_price": _price(reader, "indexPrice", premium.index_price, market),
@@ -311,11 +318,12 @@ def _snapshot(reader: Reader, premium: _Premium, market: Market, context: Respon
         if due % _HOUR_MS:
             raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
         rate = reader.finite("lastFundingRate", premium.last_funding_rate)
-        if abs(rate) > (market.rate_cap or ABSURD):
-            told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or ABSURD:g} per interval"
-            raise reader.bad("lastFundingRate", told)
-        known |= {"funding_rate": rate, "native_rate": rate, "next_funding_time": from_ms(due)}
-    return snapshot_row(market, context.at, known)
+        most = min(_ABSURD, market.rate_cap or _ABSURD)
+        if abs(rate) > most:
+            problem = f"{market.symbol}: {rate:g} is beyond {most:g} per interval"
+            raise reader.bad("lastFundingRate", problem)
+        values |= {"funding_rate": rate, "native_rate": rate, "next_funding_time": from_ms(due)}
+    return snapshot_row(market, context.at, values)
 
 
 def _interval(reader: Reader, info: _Info) -> float:
@@ -329,12 +337,12 @@ def _interval(reader: Reader, info: _Info) -> float:
 # --- markets
 
 
-def _ask_markets(_venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_venue: _BinanceVenue, _markets: Sequence[Market]) -> list[Request]:
     return [Request("exchangeInfo", "/exchangeInfo"), Request("fundingInfo", "/fundingInfo")]
 
 
 def _parse_markets(venue: _BinanceVenue, body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """MARKETS rows of the perpetuals of exchangeInfo, or rows without quote that fundingInfo's intervals and caps stand in."""
+    """MARKETS rows of the perpetuals of exchangeInfo, or rows without quote that carry fundingInfo's intervals and caps."""
     endpoint = context.request.endpoint if context.request else "exchangeInfo"
     value = decode(body, venue.name, endpoint)
     reader = Reader(venue.name, endpoint)
@@ -355,7 +363,7 @@ def _parse_markets(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
 
 
 def _of_info(venue: _BinanceVenue, reader: Reader, info: _Info, context: ResponseContext) -> dict[str, Any]:
-    """What fundingInfo says of a symbol; without a quote, which marks that exchangeInfo has not spoken."""
+    """Interval and cap of a symbol from fundingInfo; a null quote marks that exchangeInfo has not listed it."""
     try:
         what = _symbol_market(venue, info.symbol)
     except BadCall:
@@ -364,29 +372,33 @@ def _of_info(venue: _BinanceVenue, reader: Reader, info: _Info, context: Respons
         ("adjustedFundingRateCap", info.adjusted_funding_rate_cap),
         ("adjustedFundingRateFloor", info.adjusted_funding_rate_floor),
     )
-    caps = [reader.finite(name, text) for name, text in texts if text is not None]
-    caps += [number for number in (info.funding_fee_cap, info.funding_fee_floor) if number is not None]
-    known = {
+    numbers = (("fundingFeeCap", info.funding_fee_cap), ("fundingFeeFloor", info.funding_fee_floor))
+    caps = [
+        bounded(reader, name, reader.finite(name, figure), 1.0, info.symbol)
+        for name, figure in (*texts, *numbers)
+        if figure is not None
+    ]
+    values = {
         "quote": None,
         "status": "inactive",
         "interval_hours": _interval(reader, info),
         "rate_cap": max(map(abs, caps), default=None) or None,
     }
-    return market_row(what, context, known)
+    return market_row(what, context, values)
 
 
 def _listed(rows: pl.DataFrame) -> pl.DataFrame:
-    """The merged rows of a round that exchangeInfo lists."""
+    """The merged rows of a sweep that exchangeInfo lists."""
     return rows.filter(pl.col("quote").is_not_null())
 
 
 def _of_listing(venue: _BinanceVenue, reader: Reader, row: _BinanceListing) -> Market | None:
     """The market of a listing; None: a dated contract."""
     name = "contractStatus" if venue.coin_margined else "status"
-    said = row.contract_status if venue.coin_margined else row.status
-    if said not in _STATUS:
-        raise reader.bad(name, f"of {row.symbol} is none of {', '.join(_STATUS)}", said)
-    status = _STATUS[said]
+    written = row.contract_status if venue.coin_margined else row.status
+    if written not in _STATUS:
+        raise reader.bad(name, f"of {row.symbol} is none of {', '.join(_STATUS)}", written)
+    status = _STATUS[written]
     if _DATED.fullmatch(row.contract_type):
         return None
     if row.contract_type not in _PERPETUAL and (row.contract_type or status == "active"):
@@ -415,32 +427,32 @@ def _of_listing(venue: _BinanceVenue, reader: Reader, row: _BinanceListing) -> M
 
 
 def _stated_class(venue: _BinanceVenue, reader: Reader, row: _BinanceListing, base: str) -> str | None:
-    """By the listing's own words, None where it says nothing; a kind that no table knows is refused."""
+    """The class that the listing states, None where it states none; an undocumented kind is refused."""
     if venue.name == "aster":
-        field, said = "underlyingSubType", row.underlying_sub_type if row.symbol_type is not None else None
+        field, kind_of = "underlyingSubType", row.underlying_sub_type if row.symbol_type is not None else None
         kinds = {_TAGS[tag.upper()] for tag in row.underlying_sub_type if tag.upper() in _TAGS}
         kinds = kinds if row.symbol_type else {"crypto"}
     else:
-        field, said = "underlyingType", row.underlying_type
-        region_less = "EQUITY" if (said or "").endswith("_EQUITY") else said
+        field, kind_of = "underlyingType", row.underlying_type
+        region_less = "EQUITY" if (kind_of or "").endswith("_EQUITY") else kind_of
         kinds = {(_TRADFI if row.contract_type == "TRADIFI_PERPETUAL" else _PLAIN).get(region_less or "")}
-    if said is None:
+    if kind_of is None:
         return None
     kind = kinds.pop() if len(kinds) == 1 else None
     by_name = kind or identify(venue.name, base).asset_class
     if kind is None and by_name == "crypto":
-        raise reader.bad(field, f"of {row.symbol} names no known kind of asset", said)
+        raise reader.bad(field, f"of {row.symbol} is none of the documented kinds of asset", kind_of)
     return by_name
 
 
 def _symbol_market(venue: _BinanceVenue, symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: quote by its ending, class by the tables.
+    """The market of a symbol alone, for saved responses: quote by its ending, class by the tables.
 
-    Raises BadCall for a name that ends with no known quote.
+    Raises BadCall for a name that ends with none of the quotes.
     """
     pair = symbol.removesuffix("_PERP") if venue.coin_margined else symbol
-    known = ("USD",) if venue.coin_margined else _QUOTES
-    quote = next((q for q in known if pair.endswith(q) and pair != q), None)
+    quotes = ("USD",) if venue.coin_margined else _QUOTES
+    quote = next((q for q in quotes if pair.endswith(q) and pair != q), None)
     if quote is None:
         raise BadCall(f"{venue.name}: {symbol!r} is no market name; names look like {venue.example}")
     what = identify(venue.name, pair.removesuffix(quote))
@@ -454,28 +466,28 @@ def _refusal(venue: _BinanceVenue, status: int, body: bytes) -> FundingdbError |
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None):
         return None
-    said = ", ".join(filter(None, (f"{venue.name} answers {status}", code and f"code {code}", message)))
+    refusal = ", ".join(filter(None, (f"{venue.name} answers {status}", code and f"code {code}", message)))
     if status in (418, 429) or code == "-1003":
-        return RateLimited(f"{said}: too many requests from this address")
+        return RateLimited(f"{refusal}: too many requests from this address")
     if status == 451:
-        return Refused(f"{said}: it does not serve this country")
+        return Refused(f"{refusal}: it does not serve this country")
     if status == 403:
-        return Refused(f"{said}: it refuses this address (some clouds are blocked)")
+        return Refused(f"{refusal}: it refuses this address (some clouds are blocked)")
     if code == "-1121":
-        return BadCall(f"{said}: it has no such market; see: fundingdb markets {venue.name}")
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/binance.py")
+        return BadCall(f"{refusal}: it has no such market; see: fundingdb markets {venue.name}")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/binance.py")
 
 
 def _error_of(body: bytes) -> tuple[str | None, str]:
     if body[:1] != b"{" or b'"code"' not in body[:4096]:
         return None, ""
     try:
-        answer = json.loads(body)
-    except ValueError:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
-    if "symbols" in answer or answer.get("code") in (None, 0, 200):
+    if "symbols" in error or error.get("code") in (None, 0, 200):
         return None, ""
-    return str(answer["code"]), str(answer.get("msg", ""))[:200]
+    return str(error["code"]), str(error.get("msg", ""))[:200]
 
 
 def _fetcher(venue: _BinanceVenue, evidence: str, archive: str = "") -> Fetcher:
@@ -484,18 +496,18 @@ def _fetcher(venue: _BinanceVenue, evidence: str, archive: str = "") -> Fetcher:
         version=1,
         base_url=venue.base_url,
         budget=Budget(scope=venue.name, capacity=500, per_seconds=300, concurrent=8),
-        markets=Sweep(partial(_ask_markets, venue), partial(_parse_markets, venue), combine=_listed),
-        current=Sweep(partial(_ask_current, venue), partial(_parse_current, venue)),
+        markets=Sweep(partial(_market_requests, venue), partial(_parse_markets, venue), combine=_listed),
+        current=Sweep(partial(_current_requests, venue), partial(_parse_current, venue)),
         history=History(
             paging=Forward(cap=CAP, doubled=True),
-            request=partial(_ask_history, venue),
+            request=partial(_history_request, venue),
             parse=partial(_parse_history, venue),
             depth=f"to the market's listing{archive}",
         ),
         market=partial(_symbol_market, venue),
         refusal=partial(_refusal, venue),
         unit="fraction per interval",
-        interval=f"1, 2, 4 or 8 h, moves by market; history does not tell it{', the archive does' if archive else ''}",
+        interval=f"1, 2, 4 or 8 h, moves by market; history does not state it{', the archive does' if archive else ''}",
         checked="2026-11-22",
         evidence=evidence,
     )

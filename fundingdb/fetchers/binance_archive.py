@@ -1,14 +1,14 @@
 """Binance's archive of finished months (source `binance-archive`), for USD-M and COIN-M. Datasheet and pure functions.
 
 Pages     github.com/binance/binance-public-data; public notes of 2023 to 2026 that list, hash and unpack its files. 2026-11-22.
-          No whole file was at hand: documented. Tests hold the first rows of three files as others have written them down
+          No whole file was at hand: documented. Tests have the first rows of three files as others published them
           (BTCUSDT 2024-01, BTCUSD_PERP 2023-06, SPYUSDT 2026-06); those of BTCUSDT are the API's own figures.
 Request   GET https://data.binance.vision/data/futures/{um|cm}/monthly/fundingRate/{S}/{S}-fundingRate-{YYYY-MM}.zip, no
           key, no published limit; 20 a second here. Beside each file lies {file}.CHECKSUM: "<sha256>  <file name>". It is
-          asked first, and what does not hash to it is refused. Some files of other kinds never had one.
+          requested first, and a file with another hash is refused. Some files of other kinds never had one.
 Form      a zip with one member {S}-fundingRate-{YYYY-MM}.csv, header calc_time,funding_interval_hours,last_funding_rate.
-          The rows do not name their market: the member's name is all that does, so it must be the one asked for. A file
-          without header is refused (none is known).
+          The rows do not name their market: only the member's name does, so it must be the requested one. A file
+          without header is refused (none was met).
 Unit      fraction of notional per interval, text. Positive: longs pay shorts. Equal to the API's fundingRate.
 Interval  funding_interval_hours: the one source that states it for past payments (`interval_from` row). Where the payment
           before it in the file is another number of hours away it is contradicted, and null: so the first payment after
@@ -19,9 +19,10 @@ Special   not marked: of two rows at one instant the later is the special paymen
           over no hours: null.
 Price     none.
 History   USD-M from 2020-01, COIN-M from 2022-07: earlier months are 404. Monthly files come on the first Monday of the next
-          month: a month is asked from its ninth day on. There are no daily files. The files of delisted markets stay.
-Missing   404 tells no reason: not published, or no payment in that month. It is a failure, never an empty month.
-Markets   listed by the API; a market that the API no longer lists is asked only while the lake remembers it.
+          month: a month is requested eight days after
+          its end. There are no daily files. The files of delisted markets stay.
+Missing   404 gives no reason: not published, or no payment in that month. It is a failure, never an empty month.
+Markets   listed by the API; one that the API no longer lists is requested only while the lake has it.
 """
 
 from __future__ import annotations
@@ -41,19 +42,18 @@ from urllib.parse import quote, unquote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.binance import ABSURD, BinancePayment, rate_types
-from fundingdb.fetchers.clocks import HOUR_MS, text_ms
+from fundingdb.fetchers.binance import BinancePayment, rate_types, refuse_absurd
 from fundingdb.fetchers.contract import (
     Budget,
     Fetcher,
     History,
     Market,
     Months,
-    Reader,
     Request,
     ResponseContext,
 )
-from fundingdb.fetchers.rows import decimals, funding_rows
+from fundingdb.fetchers.payload import HOUR_MS, Reader, decimals, text_ms
+from fundingdb.fetchers.rows import funding_rows
 from fundingdb.schema import FUNDING
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _BinanceArchiveRow:
     rate: str
 
 
-def _ask(kind: str, market: Market, window: Window, sha256: str | None) -> Request:
+def _request(kind: str, market: Market, window: Window, sha256: str | None) -> Request:
     symbol = quote(market.symbol, safe="")
     if not market.symbol.strip("."):
         raise BadCall(f"{market.exchange}: {market.symbol!r} is no market name")
@@ -110,22 +110,22 @@ def _parse(api: Fetcher, body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("(member)", f"is not the month of {wanted or 'a market'}", name)
     market = context.market or api.market(named[1])
     if named[1] != market.symbol:
-        raise reader.bad("(member)", f"asked was {market.symbol}", name)
+        raise reader.bad("(member)", f"is not of the requested {market.symbol}", name)
     return _rows(reader, market, context, _read(reader, text, named[2]))
 
 
 def _sum_of(reader: Reader, body: bytes) -> tuple[str, str]:
-    found = _CHECKSUM.fullmatch(body)
-    if found is None:
-        told = "is neither a zip archive nor a checksum"
-        raise reader.bad("(body)", told, body[:60].decode("utf-8", "replace"))
-    return found[1].decode(), found[2].decode("utf-8", "replace")
+    match = _CHECKSUM.fullmatch(body)
+    if match is None:
+        problem = "is neither a zip archive nor a checksum"
+        raise reader.bad("(body)", problem, body[:60].decode("utf-8", "replace"))
+    return match[1].decode(), match[2].decode("utf-8", "replace")
 
 
 def _next(body: bytes) -> str | None:
     """The checksum, which leads to the file; None behind the file itself."""
-    found = _CHECKSUM.fullmatch(body)
-    return found[1].decode() if found else None
+    match = _CHECKSUM.fullmatch(body)
+    return match[1].decode() if match else None
 
 
 def _member(reader: Reader, body: bytes) -> tuple[str, str]:
@@ -136,7 +136,7 @@ def _member(reader: Reader, body: bytes) -> tuple[str, str]:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             inside = archive.infolist()
             if len(inside) != 1:
-                raise reader.bad("(body)", f"holds {len(inside)} members, must be one")
+                raise reader.bad("(body)", f"has {len(inside)} members, must be one")
             (one,) = inside
             if one.flag_bits & 1 or one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise reader.bad("(member)", "is encrypted or packed in another way than deflate")
@@ -179,10 +179,7 @@ def _rows(
 ) -> pl.DataFrame:
     rates = decimals(reader, "last_funding_rate", [row.rate for row in rows])
     types = rate_types(reader, [BinancePayment(market.symbol, row.stamp, row.rate) for row in rows])
-    for rate, kind in zip(rates, types, strict=True):
-        if kind == "regular" and abs(rate) > ABSURD:
-            told = f"{market.symbol}: {rate:g} is beyond {ABSURD:g} per interval"
-            raise reader.bad("last_funding_rate", told)
+    refuse_absurd(reader, "last_funding_rate", market, rates, types)
     instants = [row.stamp - row.stamp % HOUR_MS for row in rows]
     stated = _stated(reader, market, instants, rows)
     hours = [h if kind == "regular" else None for h, kind in zip(stated, types, strict=True)]
@@ -203,7 +200,7 @@ def _rows(
 def _stated(
     reader: Reader, market: Market, instants: list[int], rows: Sequence[_BinanceArchiveRow]
 ) -> list[float | None]:
-    """The hours of each row, None where the distance to the instant before says otherwise."""
+    """The stated hours of each row, None where the distance to the instant before contradicts them."""
     distinct = sorted(set(instants))
     gaps = {b: (b - a) / HOUR_MS for a, b in pairwise(distinct)}
     hours = [
@@ -212,8 +209,10 @@ def _stated(
     ]
     wrong = hours.count(None)
     if len(rows) >= 4 and wrong > _CONTRADICTED * len(rows):
-        told = f"of {market.symbol} contradicts the distance of the payments in {wrong} of {len(rows)} rows"
-        raise reader.bad("funding_interval_hours", told)
+        problem = (
+            f"of {market.symbol} contradicts the distance of the payments in {wrong} of {len(rows)} rows"
+        )
+        raise reader.bad("funding_interval_hours", problem)
     return hours
 
 
@@ -236,7 +235,7 @@ def _archive(api: Fetcher, kind: str, first: datetime) -> Fetcher:
         current=NOTHING_NOW,
         history=History(
             paging=Months(first=first, published_after=timedelta(days=8)),
-            request=partial(_ask, kind),
+            request=partial(_request, kind),
             parse=partial(_parse, api),
             depth=f"finished months from {first:%Y-%m} on",
             next_cursor=_next,

@@ -1,21 +1,21 @@
 """Bybit, linear perpetuals (USDT, USDC): the datasheet, and pure functions over it.
 
-Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded answers
+Pages     bybit-exchange.github.io/docs/v5/market (instrument, tickers, history-fund-rate), 2026-11-22. Recorded responses
           of September 2026. The inverse book is not read.
 Request   GET, no key. 600 requests in 5 s and IP, here 400; past that 403 "access too frequent". The US is refused.
 Envelope  {"retCode": 0, "retMsg", "result": {"list": [...]}}: `retCode` counts, errors come with HTTP 200 too.
 Markets   /instruments-info?category=linear, 1,000 a page, `nextPageCursor` names the next. LinearPerpetual is ours,
-          LinearFutures is dated. Only what trades or is about to is listed: of the delisted nothing is told.
+          LinearFutures is dated. Delisted markets are not listed; what is about to trade is.
 Unit      fraction of notional per interval, text, at most 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
 Interval  ticker `fundingIntervalHour` (hours, text), instrument `fundingInterval` (minutes; 0 on dated ones). History
-          tells none: interval_from is unknown.
-Clock     ms as text. History stamps stand on the hour; more than a minute after it is refused.
+          states none: interval_from is unknown.
+Clock     ms as text. History stamps are on the hour; more than a minute after it is refused.
 History   /funding/history?category&symbol&startTime&endTime&limit: newest first; at most 200 rows, a wider window
           silently gives its newest 200. Both bounds are inclusive, startTime alone is refused.
-          It is said to reach back to the listing; nobody has measured it.
-Empty     fundingRate "" is no rate: dated contracts stand in the same tickers ("", "", nextFundingTime "0").
+          Documented to reach back to the listing; not measured.
+Empty     fundingRate "" is no rate: dated contracts are in the same tickers ("", "", nextFundingTime "0").
 Size      singleOpenInterest is one side, in contract units (coins; 1000BONK times 1000); openInterest counts both sides,
-          exactly twice that, and is halved where the other is missing. Values are in the quote coin, taken as dollars.
+          exactly twice that, and is halved where the other is missing. Values are in the quote coin, read as dollars.
 Cap       upperFundingRate and lowerFundingRate, ticker fundingCap: fractions per interval, of now.
 Class     symbolType: "" and innovation are coins (XAUT too), then stock, ETF, commodity, forex.
 Names     baseCoin and quoteCoin, never the symbol: 1000BONKPERP is 1000BONK in USDC. 0G is a name.
@@ -24,31 +24,28 @@ Unknown   how dividends of stock perpetuals are paid; two rates at one instant a
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.contract import (
     Backward,
     Budget,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, bounded, counted, decode, shaped, text_ms
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
     the_market,
@@ -67,6 +64,7 @@ NAME = "bybit"
 RATE_STEP = 1e-8
 CAP = 200
 _HOUR_MS = 3_600_000
+_DAY = 24  # hours; no interval is longer
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
 _STATUS = {
     "Trading": "active",
@@ -141,7 +139,7 @@ def _rows(body: bytes, endpoint: str) -> list[Any]:
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.ms
     span = (("startTime", str(start)), ("endTime", str(stop)), ("limit", str(CAP)))
     params = (("category", "linear"), ("symbol", market.symbol), *span)
@@ -149,7 +147,7 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; maybe none. No interval."""
+    """FUNDING rows by time, of `context.market` or else of the one symbol the rows name; possibly none. No interval."""
     endpoint = "funding/history"
     reader = Reader(NAME, endpoint)
     rows = shaped(_rows(body, endpoint), list[_BybitPayment], NAME, endpoint, "list")
@@ -171,7 +169,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request("tickers", "/tickers", params=(("category", "linear"),))]
 
 
@@ -190,7 +188,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         elif ticker.delivery_time not in ("", "0"):
             continue
         else:
-            market = symbol_market(ticker.symbol)
+            market = named_market(reader, "symbol", ticker.symbol, symbol_market)
         rows.append(_snapshot(reader, ticker, market, context))
     return snapshot_rows(rows)
 
@@ -198,18 +196,13 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
 def _snapshot(
     reader: Reader, ticker: _BybitTicker, market: Market, context: ResponseContext
 ) -> dict[str, Any]:
-    def counted(name: str, text: str) -> float | None:
-        if not text:
-            return None
-        value = reader.finite(name, text)
-        if value < 0:
-            raise reader.bad(name, f"of {market.symbol} is negative", text)
-        return value
+    def figure(name: str, text: str) -> float | None:
+        return counted(reader, name, text, market.symbol) if text else None
 
     def price(name: str, text: str) -> float | None:
-        return (counted(name, text) or 0) / market.multiplier or None
+        return (figure(name, text) or 0) / market.multiplier or None
 
-    cap = counted("fundingCap", ticker.funding_cap) or _ABSURD
+    cap = min(_ABSURD, figure("fundingCap", ticker.funding_cap) or _ABSURD)
     rate = reader.finite("fundingRate", ticker.funding_rate) if ticker.funding_rate else None
     if rate is not None and abs(rate) > cap:
         raise reader.bad("fundingRate", f"{market.symbol}: {rate:g} is beyond the cap {cap:g} per interval")
@@ -220,14 +213,16 @@ def _snapshot(
     )
     if due is not None and due % _HOUR_MS:
         raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
-    hours = counted("fundingIntervalHour", ticker.funding_interval_hour)
+    hours = figure("fundingIntervalHour", ticker.funding_interval_hour)
+    if hours is not None and hours > _DAY:
+        raise reader.bad("fundingIntervalHour", f"of {market.symbol} is beyond {_DAY}", hours)
     both, one = (
-        counted("openInterest", ticker.open_interest),
-        counted("singleOpenInterest", ticker.single_open_interest),
+        figure("openInterest", ticker.open_interest),
+        figure("singleOpenInterest", ticker.single_open_interest),
     )
     if one is None and both is not None:
         one = both / 2
-    known = {
+    values = {
         "funding_rate": rate,
         "native_rate": rate,
         "interval_hours": hours or None,
@@ -236,22 +231,23 @@ def _snapshot(
         "mark_price": price("markPrice", ticker.mark_price),
         "index_price": price("indexPrice", ticker.index_price),
         "open_interest": None if one is None else one * market.multiplier,
-        "open_interest_usd": counted("singleOpenInterestValue", ticker.single_open_interest_value),
-        "volume_24h_usd": counted("turnover24h", ticker.turnover24h),
+        "open_interest_usd": figure("singleOpenInterestValue", ticker.single_open_interest_value),
+        "volume_24h_usd": figure("turnover24h", ticker.turnover24h),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     params = (("category", "linear"), ("limit", "1000"))
     return [Request("instruments-info", "/instruments-info", params=params)]
 
 
 def _more_markets(request: Request, body: bytes) -> Request | None:
-    cursor = decode(body, NAME, request.endpoint)["result"].get("nextPageCursor")
+    result = Reader(NAME, request.endpoint).get(decode(body, NAME, request.endpoint), "result", dict)
+    cursor = result.get("nextPageCursor")
     if not cursor:
         return None
     params = (*(pair for pair in request.params if pair[0] != "cursor"), ("cursor", str(cursor)))
@@ -271,10 +267,12 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
             continue
         market = _of_instrument(reader, row)
         leverage = (
-            reader.finite("maxLeverage", row.leverage_filter.max_leverage) if row.leverage_filter else None
+            counted(reader, "maxLeverage", row.leverage_filter.max_leverage, row.symbol)
+            if row.leverage_filter
+            else None
         )
-        known = {"collateral": row.settle_coin or None, "max_leverage": leverage or None}
-        rows.append(market_row(market, context, known))
+        values = {"collateral": row.settle_coin or None, "max_leverage": leverage or None}
+        rows.append(market_row(market, context, values))
     return market_rows(rows)
 
 
@@ -287,15 +285,17 @@ def _of_instrument(reader: Reader, row: _BybitInstrument) -> Market:
         raise reader.bad("status", f"of {row.symbol} is none of {', '.join(_STATUS)}", row.status)
     if not row.base_coin or not row.quote_coin:
         raise reader.bad("baseCoin", f"or quoteCoin of {row.symbol} is empty")
-    if row.funding_interval < 0 or row.funding_interval % 60:
+    if not 0 <= row.funding_interval <= _DAY * 60 or row.funding_interval % 60:
         raise reader.bad(
-            "fundingInterval", f"of {row.symbol} is not full hours in minutes", row.funding_interval
+            "fundingInterval", f"of {row.symbol} is not 0 to 24 full hours in minutes", row.funding_interval
         )
     stated = None if row.symbol_type is None else _CLASSES.get(row.symbol_type, "")
     if stated == "":
         stated = identify(NAME, row.base_coin).asset_class
         if stated == "crypto":
-            raise reader.bad("symbolType", f"of {row.symbol} names no known kind of asset", row.symbol_type)
+            raise reader.bad(
+                "symbolType", f"of {row.symbol} is none of the documented kinds of asset", row.symbol_type
+            )
     what = identify(NAME, row.base_coin, asset_class=stated)
     caps = (("upperFundingRate", row.upper_funding_rate), ("lowerFundingRate", row.lower_funding_rate))
     return Market(
@@ -307,17 +307,21 @@ def _of_instrument(reader: Reader, row: _BybitInstrument) -> Market:
         multiplier=what.multiplier,
         status=_STATUS[row.status],
         interval_hours=row.funding_interval / 60 or None,
-        rate_cap=max((abs(reader.finite(n, text)) for n, text in caps if text), default=None) or None,
+        rate_cap=max((_cap(reader, n, text, row) for n, text in caps if text), default=None) or None,
         listed_at=None
         if row.launch_time in ("", "0")
         else from_ms(text_ms(reader, "launchTime", row.launch_time)),
     )
 
 
-def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: quote by its ending, class by the tables.
+def _cap(reader: Reader, name: str, text: str, row: _BybitInstrument) -> float:
+    return abs(bounded(reader, name, reader.finite(name, text), 1.0, row.symbol))
 
-    Raises BadCall for a name that ends with no known quote, dated ones among them.
+
+def symbol_market(symbol: str) -> Market:
+    """The market of a symbol alone, for saved responses: quote by its ending, class by the tables.
+
+    Raises BadCall for a name that ends with none of the quotes, dated ones among them.
     """
     ending = next((e for e in _ENDINGS if symbol.endswith(e) and symbol != e), None)
     if ending is None:
@@ -333,28 +337,28 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None):
         return None
-    said = ", ".join(filter(None, (f"bybit answers {status}", code and f"code {code}", message)))
+    refusal = ", ".join(filter(None, (f"bybit answers {status}", code and f"code {code}", message)))
     if status == 429 or code in ("10006", "10018") or b"too frequent" in body[:4096]:
-        return RateLimited(f"{said}: too many requests from this address")
+        return RateLimited(f"{refusal}: too many requests from this address")
     if code in ("10000", "10016"):
-        return Unreachable(f"{said}: its server failed; try again later")
+        return Unreachable(f"{refusal}: its server failed; try again later")
     if status == 403:
-        return Refused(f"{said}: it refuses this address (the US and some clouds are blocked)")
+        return Refused(f"{refusal}: it refuses this address (the US and some clouds are blocked)")
     if code == "10001" and "symbol" in message.lower():
-        return BadCall(f"{said}: it has no such market; see: fundingdb markets bybit")
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/bybit.py")
+        return BadCall(f"{refusal}: it has no such market; see: fundingdb markets bybit")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/bybit.py")
 
 
 def _error_of(body: bytes) -> tuple[str | None, str]:
     if b'"retCode"' not in body[:4096]:
         return None, ""
     try:
-        answer = json.loads(body)
-    except ValueError:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
-    if not isinstance(answer, dict) or answer.get("retCode") in (0, None):
+    if not isinstance(error, dict) or error.get("retCode") in (0, None):
         return None, ""
-    return str(answer["retCode"]), str(answer.get("retMsg", ""))[:200]
+    return str(error["retCode"]), str(error.get("retMsg", ""))[:200]
 
 
 FETCHER = Fetcher(
@@ -362,18 +366,18 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.bybit.com/v5/market",
     budget=Budget(scope=NAME, capacity=400, per_seconds=5, concurrent=8),
-    markets=Sweep(_ask_markets, _parse_markets, next_page=_more_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets, next_page=_more_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Backward(cap=CAP),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the market's listing",
     ),
     market=symbol_market,
     refusal=_refusal,
     unit="fraction per interval",
-    interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
+    interval="1, 2, 4 or 8 h, moves by market; history does not state it",
     checked="2026-11-22",
     evidence="recorded",
 )

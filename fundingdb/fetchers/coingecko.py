@@ -1,26 +1,26 @@
 """CoinGecko (derivatives endpoints): an aggregator of other exchanges; the datasheet, read November 2026.
 
-Request   GET /derivatives: every ticker of every exchange in one answer. /derivatives/exchanges/{id} with
-          include_tickers gives one exchange; both parse. 30 requests a minute (newest page: 100); each counts,
-          failed ones too. COINGECKO_API_KEY with COINGECKO_PLAN demo (default) or pro: a key's prefix does not tell
+Request   GET /derivatives: every ticker of every exchange in one response. /derivatives/exchanges/{id} with
+          include_tickers has one exchange; both parse. 30 requests a minute (newest page: 100); each counts,
+          failed ones too. COINGECKO_API_KEY with COINGECKO_PLAN demo (default) or pro: a key's prefix does not show
           the plan, and pro has another host and header. No history on any plan.
 Exchange  display name (/derivatives) or {id}; rows carry our id of that exchange and source coingecko. By explicit
           tables; rows of other exchanges are left out. Left out though listed: Kraken (dollars, no rate),
           "dYdX Perpetual" (v3, closed), Drift (id unproven).
 Unit      percent of notional per payment of the exchange itself; positive: longs pay shorts. Current value: predicted.
-Interval  not in the answer: 1 h for extended, hyperliquid, lighter, dydx, else null. Null rates stay null.
-Step      /derivatives 1e-8: Binance's figures keep six decimals of a percent in the recorded answer (its page says
+Interval  not in the response: 1 h for extended, hyperliquid, lighter, dydx, else null. Null rates stay null.
+Step      /derivatives 1e-8: Binance's figures keep six decimals of a percent in the recorded response (its page:
           "5-6"). /derivatives/exchanges/{id} 1e-5: rounded to three, 20 % off at the hourly baseline 0.00125 %.
 Clock     seconds of the last trade. Rows whose trade is over 2 h older than the receipt, or has no time, are stale and
           left out; a trade over 1 h after it means a wrong clock or unit. Observed at the receipt.
 Price     price, last are trades, no marks: mark_price is null. index 0 or null is none.
 Size      open_interest, open_interest_usd, volume_24h, converted_volume.usd: US dollars. h24_volume is base units and
-          not read. Sizes of wash-traded exchanges are absurd; they are kept as told.
+          not read. Sizes of wash-traded exchanges are absurd; they are kept as published.
 Names     symbol as CoinGecko spells it, which is not always the exchange's way (LIT-USD, HYNA:HYPE). The token is
-          index_id or base; a multiple that stands in the symbol alone (Deepcoin 1000SHIBUSDT, SHIB) counts.
-Doubles   (market, symbol) is not unique: in the recorded answer two instruments share one (Stormgain DASH-PERPUSDT at
+          index_id or base; a multiple in the symbol alone (Deepcoin 1000SHIBUSDT, SHIB) counts.
+Doubles   (market, symbol) is not unique: in the recorded response two instruments share one (Stormgain DASH-PERPUSDT at
           47.26 dollars and at 0.00279 bitcoin). Equal rows are kept once; of rows that differ none, since nothing
-          tells which is meant.
+          shows which is meant.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _PRO_HOST = "https://pro-api.coingecko.com/api/v3"
 _ALL = Request("/derivatives", "/derivatives")
 _ONE = "/derivatives/exchanges/{id}"
 
-# {id} -> ours: ids seen in use (page of November 2026); dYdX's chain has two in different notes.
+# {id} -> ours: ids in use (page of November 2026); dYdX's chain has two in different notes.
 IDS = {
     "hyperliquid": "hyperliquid",
     "lighter": "lighter",
@@ -75,7 +75,7 @@ IDS = {
     "dydx_v4": "dydx",
     "deepcoin_derivatives": "deepcoin",
 }
-# Display name -> ours: the page, the recorded /list, the recorded answer of 2023 (Bitget, OKX, Gate).
+# Display name -> ours: the page, the recorded /list, the recorded response of 2023 (Bitget, OKX, Gate).
 DISPLAY_NAMES = {
     "Hyperliquid (Futures)": "hyperliquid",
     "Lighter": "lighter",
@@ -143,8 +143,8 @@ class _Tickers(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """One perpetual of an exchange we know; `rate` in percent per payment."""
+class _Ticker:
+    """One perpetual of an exchange of the tables; `rate` in percent per payment."""
 
     market: Market
     rate: float | None
@@ -154,21 +154,21 @@ class _Seen:
     volume_usd: float | None
 
 
-def _ask(_markets: Sequence[Market]) -> list[Request]:
+def _requests(_markets: Sequence[Market]) -> list[Request]:
     return [_ALL]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows of the perpetuals that traded lately on exchanges we know; `exchange` is theirs."""
-    return snapshot_rows([_snapshot(one, context) for one in _seen(body, context)])
+    """SNAPSHOTS rows of the perpetuals that traded lately on exchanges of the tables; `exchange` is theirs."""
+    return snapshot_rows([_snapshot(one, context) for one in _tickers(body, context)])
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the same perpetuals, as CoinGecko spells them; `exchange` is theirs."""
-    return market_rows([market_row(one.market, context, {}) for one in _seen(body, context)])
+    return market_rows([market_row(one.market, context, {}) for one in _tickers(body, context)])
 
 
-def _snapshot(one: _Seen, context: ResponseContext) -> dict[str, Any]:
+def _snapshot(one: _Ticker, context: ResponseContext) -> dict[str, Any]:
     known = {
         "source": NAME,
         "funding_rate": None if one.rate is None else one.rate / 100,
@@ -182,32 +182,32 @@ def _snapshot(one: _Seen, context: ResponseContext) -> dict[str, Any]:
     return snapshot_row(one.market, context.at, known)
 
 
-def _seen(body: bytes, context: ResponseContext) -> list[_Seen]:
+def _tickers(body: bytes, context: ResponseContext) -> list[_Ticker]:
     value = decode(body, NAME, "/derivatives")
-    found = _of_tickers(value, context) if isinstance(value, dict) else _of_rows(value, context)
-    by_name: dict[tuple[str, str], list[_Seen]] = {}
-    for one in found:
+    tickers = _of_tickers(value, context) if isinstance(value, dict) else _of_rows(value, context)
+    by_name: dict[tuple[str, str], list[_Ticker]] = {}
+    for one in tickers:
         same = by_name.setdefault((one.market.exchange, one.market.symbol), [])
         if one not in same:
             same.append(one)
     return [same[0] for same in by_name.values() if len(same) == 1]
 
 
-def _of_rows(value: Any, context: ResponseContext) -> list[_Seen]:
+def _of_rows(value: Any, context: ResponseContext) -> list[_Ticker]:
     reader = Reader(NAME, "/derivatives")
     rows = shaped(value, list[_CoingeckoRow], NAME, "/derivatives")
     if not rows:
         raise reader.bad("(body)", "is an empty list: no ticker at all")
-    found = []
+    perpetuals = []
     for row in rows:
         exchange = DISPLAY_NAMES.get(row.market)
-        if exchange is None or not _taken(reader, row.contract_type, row.symbol):
+        if exchange is None or not _is_perpetual(reader, row.contract_type, row.symbol):
             continue
         if not _fresh(reader, "last_traded_at", row.last_traded_at, row.symbol, context.at):
             continue
         market = _market(exchange, row.symbol, row.index_id, _quote(row.symbol, row.index_id))
-        found.append(
-            _Seen(
+        perpetuals.append(
+            _Ticker(
                 market,
                 _percent(reader, row.funding_rate, row.symbol),
                 STEP,
@@ -216,28 +216,28 @@ def _of_rows(value: Any, context: ResponseContext) -> list[_Seen]:
                 _counted(reader, "volume_24h", row.volume_24h, row.symbol),
             )
         )
-    return found
+    return perpetuals
 
 
-def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Seen]:
+def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Ticker]:
     reader = Reader(NAME, _ONE)
     exchange = _exchange(reader, value, context)
     if "tickers" not in value:
         raise reader.bad("tickers", "is missing: the request lacked include_tickers=unexpired")
     tickers = reader.get(value, "tickers", list, dict)
-    if isinstance(tickers, dict):  # older answers nest it once more
+    if isinstance(tickers, dict):  # older responses nest it once more
         tickers = reader.items(tickers, "tickers")
-    found = []
+    perpetuals = []
     for row in shaped(tickers, list[_CoingeckoTicker], NAME, _ONE, "tickers"):
-        if not _taken(reader, row.contract_type, row.symbol):
+        if not _is_perpetual(reader, row.contract_type, row.symbol):
             continue
         if not _fresh(reader, "last_traded", row.last_traded, row.symbol, context.at):
             continue
         volume = None
         if row.converted_volume is not None:
             volume = reader.finite("converted_volume.usd", row.converted_volume.usd)
-        found.append(
-            _Seen(
+        perpetuals.append(
+            _Ticker(
                 _market(exchange, row.symbol, row.base, row.target or None),
                 _percent(reader, row.funding_rate, row.symbol),
                 COARSE_STEP,
@@ -246,23 +246,25 @@ def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Seen]:
                 _counted(reader, "converted_volume.usd", volume, row.symbol),
             )
         )
-    return found
+    return perpetuals
 
 
 def _exchange(reader: Reader, value: dict[str, Any], context: ResponseContext) -> str:
-    """Whose tickers these are: the id that was asked for, else the display name in the answer."""
+    """Our id of the exchange: by the id in the request, else by the display name in the response."""
     name = reader.get(value, "name", str)
     if context.request is not None and context.request.path.startswith("/derivatives/exchanges/"):
-        asked_id = context.request.path.rsplit("/", 1)[1]
-        if asked_id in IDS:
-            return IDS[asked_id]
-        raise BadCall(f"coingecko: exchange id {asked_id!r} is in no table; known: {', '.join(sorted(IDS))}")
+        exchange_id = context.request.path.rsplit("/", 1)[1]
+        if exchange_id in IDS:
+            return IDS[exchange_id]
+        raise BadCall(
+            f"coingecko: exchange id {exchange_id!r} is in no table; the table has {', '.join(sorted(IDS))}"
+        )
     if name in DISPLAY_NAMES:
         return DISPLAY_NAMES[name]
-    raise BadCall(f"coingecko: exchange {name!r} is in no table; known: {', '.join(sorted(DISPLAY_NAMES))}")
+    raise reader.bad("name", f"is in no table; the table has {', '.join(sorted(DISPLAY_NAMES))}", name)
 
 
-def _taken(reader: Reader, contract_type: str, symbol: str) -> bool:
+def _is_perpetual(reader: Reader, contract_type: str, symbol: str) -> bool:
     if contract_type not in ("perpetual", "futures"):
         raise reader.bad("contract_type", f"of {symbol} is neither perpetual nor futures", contract_type)
     return contract_type == "perpetual"
@@ -274,7 +276,7 @@ def _fresh(reader: Reader, field: str, traded: int | None, symbol: str, at: date
     when = from_ms(reader.seconds({field: traded}, field) * 1000)
     if when > at + _AHEAD:
         raise reader.bad(
-            field, f"of {symbol} lies after the receipt of the answer, {at:%Y-%m-%dT%H:%MZ}", traded
+            field, f"of {symbol} lies after the receipt of the response, {at:%Y-%m-%dT%H:%MZ}", traded
         )
     return at - when <= _STALE
 
@@ -295,8 +297,8 @@ def _counted(reader: Reader, field: str, value: float | None, symbol: str) -> fl
 
 def _quote(symbol: str, asset: str) -> str | None:
     """The quote where the symbol is plainly asset and quote, else None."""
-    found = re.fullmatch(f"{_MULTIPLE}?{re.escape(asset)}{_QUOTE.pattern}", symbol)
-    return found[1] if found else None
+    match = re.fullmatch(f"{_MULTIPLE}?{re.escape(asset)}{_QUOTE.pattern}", symbol)
+    return match[1] if match else None
 
 
 def _market(exchange: str, symbol: str, asset: str, quote: str | None) -> Market:
@@ -320,7 +322,7 @@ def _market(exchange: str, symbol: str, asset: str, quote: str | None) -> Market
 
 
 def response_time(body: bytes) -> datetime | None:
-    """The newest trade in an answer, which is nearly the time of the answer; None where it tells none."""
+    """The instant of the newest trade in a response, nearly the time of the response; None where it has none."""
     try:
         value = msgspec.json.decode(body, type=list[_Traded] | _Tickers)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -332,7 +334,7 @@ def response_time(body: bytes) -> datetime | None:
 
 
 def symbol_market(symbol: str) -> Market:
-    """Raises BadCall: the same symbol stands there for many exchanges."""
+    """Raises BadCall: many exchanges share a symbol."""
     raise BadCall(
         f"coingecko: {symbol!r} names no market, many exchanges share a symbol; name the exchange itself"
     )
@@ -349,7 +351,7 @@ def _plan(env: Mapping[str, str]) -> str:
 
 
 def headers(env: Mapping[str, str]) -> dict[str, str]:
-    """The key's header, by plan; none without COINGECKO_API_KEY (keyless asking works, slower).
+    """The key's header, by plan; none without COINGECKO_API_KEY (requests without a key work, slower).
 
     Raises BadCall for a plan that does not exist, for pro without a key, for a key no header can carry; the key is in
     no message.
@@ -360,7 +362,7 @@ def headers(env: Mapping[str, str]) -> dict[str, str]:
             raise BadCall("COINGECKO_PLAN is pro, but COINGECKO_API_KEY is not set")
         return {}
     if not re.fullmatch(r"[!-~]+", key):
-        raise BadCall("COINGECKO_API_KEY holds characters that no key has (blanks, line ends, non-ASCII)")
+        raise BadCall("COINGECKO_API_KEY has characters that no key has (blanks, line ends, non-ASCII)")
     return {f"x-cg-{plan}-api-key": key}
 
 
@@ -372,13 +374,13 @@ def base_for(env: Mapping[str, str]) -> str:
 # --- refusals
 
 _HINTS = {
-    10002: "it wants a key: set COINGECKO_API_KEY, and COINGECKO_PLAN to demo or pro",
+    10002: "a key is needed: set COINGECKO_API_KEY, and COINGECKO_PLAN to demo or pro",
     10005: "the plan does not include this",
     10010: "this is a pro key on the demo host: set COINGECKO_PLAN=pro",
     10011: "this is a demo key on the pro host: set COINGECKO_PLAN=demo",
 }
 _ENVELOPE = 8192  # no error is longer
-# By pattern, so that a body cut short still tells its code.
+# By pattern, so that a body cut short still shows its code.
 _CODE = re.compile(rb'"error_code"\s*:\s*(\d+)')
 _MESSAGE = re.compile(rb'"(?:error_message|error)"\s*:\s*"([^"]*)')
 
@@ -387,18 +389,20 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None and not message):
         return None
-    said = f"coingecko answers {status}" + (f", code {code}" if code is not None else "")
-    said += f": {message}" if message else ""
+    refusal = f"coingecko answers {status}" + (f", code {code}" if code is not None else "")
+    refusal += f": {message}" if message else ""
     if 429 in (status, code):
-        return RateLimited(f"{said} (more requests than the plan allows; without a key the limit is shared)")
+        return RateLimited(
+            f"{refusal} (more requests than the plan allows; without a key the limit is shared)"
+        )
     kind, why = Refused, "see the datasheet, fundingdb/fetchers/coingecko.py"
     if code in _HINTS or status == 401:
         why = _HINTS[code if code in _HINTS else 10002]
     elif body.lstrip()[:1] == b"<" or b"1020" in body[:64]:
-        why = "Cloudflare blocks this address; wait, or ask from another one"
+        why = "Cloudflare blocks this address; wait, or use another address"
     elif message and status in (400, 404, 422):
         kind, why = BadCall, "unknown id or parameter"
-    return kind(f"{said} - {why}")
+    return kind(f"{refusal} - {why}")
 
 
 def _error_of(body: bytes) -> tuple[int | None, str]:
@@ -415,8 +419,8 @@ FETCHER = Fetcher(
     version=1,
     base_url=_HOST,
     budget=Budget(scope=NAME, capacity=30, per_seconds=60, concurrent=2),
-    markets=Sweep(_ask, _parse_markets),
-    current=Sweep(_ask, _parse_current),
+    markets=Sweep(_requests, _parse_markets),
+    current=Sweep(_requests, _parse_current),
     history=None,
     market=symbol_market,
     refusal=_refusal,
@@ -424,7 +428,7 @@ FETCHER = Fetcher(
     base_for=base_for,
     response_time=response_time,
     unit="percent per payment of the exchange itself",
-    interval="the exchange's own, not told",
+    interval="the exchange's own, not in the response",
     checked="2026-11-22",
     evidence="documented; /derivatives recorded in 2023",
 )

@@ -1,36 +1,37 @@
-"""The contract between a fetcher (a datasheet and pure functions) and everything that uses it. No I/O.
+"""What a fetcher declares: its exchange, budget, requests, parse functions and paging. No I/O.
 
-A fetcher never touches network, disk or clock. `history.parse` gives FUNDING rows, `current.parse` SNAPSHOTS rows,
-`markets.parse` MARKETS rows (all without `month`), from the bytes of ONE answer; an answer that is not as described raises
-BadPayload and gives nothing.
+A fetcher is a datasheet and pure functions; it never touches network, disk or clock. `history.parse` returns FUNDING rows,
+`current.parse` SNAPSHOTS rows, `markets.parse` MARKETS rows (all without `month`), from the bytes of ONE response; a response
+that is not as the datasheet describes it raises BadPayload. `fundingdb.fetchers.testing` holds the tests of this contract.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from fundingdb.errors import BadPayload, FundingdbError
+from fundingdb.fetchers.payload import Reader, decode, decode_lines, shaped  # noqa: F401 - their old name, for the venue files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import polars as pl
 
+    from fundingdb.errors import FundingdbError
     from fundingdb.window import Window
 
-T = TypeVar("T")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
+_DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an exchange meters: at most `capacity` weight in any `per_seconds`, `concurrent` requests at once."""
+    """The rate limit of an exchange: at most `capacity` weight in any `per_seconds`, `concurrent` requests at once.
+
+    Fetchers with the same `scope` share one budget.
+    """
 
     scope: str
     capacity: float
@@ -54,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One perpetual as requests and parsing need it; `multiplier` = base tokens per contract unit."""
+    """One perpetual as requests and parsing need it; `multiplier`: base tokens per contract unit (1000 for kPEPE)."""
 
     exchange: str
     symbol: str
@@ -72,10 +73,10 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class ResponseContext:
-    """What parse may know beside the bytes.
+    """What parse knows of a response beside its bytes.
 
-    `at` is the instant of receipt (it becomes fetched_at / observed_at / first_seen), `market` the market that history was
-    asked for, `markets` the known markets of the exchange (symbol -> Market; empty when unknown), `request` what was sent.
+    `at` is the instant of receipt (it becomes fetched_at, observed_at, first_seen), `market` the market whose history was
+    requested, `markets` the exchange's listed markets (symbol -> Market; empty when unknown), `request` the request itself.
     """
 
     at: datetime
@@ -84,11 +85,14 @@ class ResponseContext:
     request: Request | None = None
 
 
+# --- kinds of paging: what the exchange does when a window holds more rows than one page
+
+
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Oldest rows first: a window wider than `cap` rows answers its OLDEST `cap`, silently.
+    """Takes both bounds; a page holds the OLDEST `cap` rows of the window, without saying that there are more.
 
-    `doubled`: one instant can carry two payments, so that a full page may end between them.
+    `doubled`: one instant can have two payments, so that a full page may end between them.
     """
 
     cap: int
@@ -97,10 +101,10 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """A window wider than `cap` rows answers its NEWEST `cap`, silently (in whatever order).
+    """Takes both bounds; a page holds the NEWEST `cap` rows of the window, in any order, without saying that there are more.
 
-    `open_start`: the exchange takes no lower bound and fills the page with older rows, so a page of nothing but rows
-    before the window proves the window empty.
+    `open_start`: takes only an upper bound and fills the page with older rows; a page with rows before the window alone
+    proves the window empty.
     """
 
     cap: int
@@ -109,7 +113,7 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Windows of at most `hours`, each then proven like Backward: what is missing at the old end is asked again."""
+    """Takes both bounds, at most `hours` apart; a page holds the NEWEST `cap` rows of them, as Backward's does."""
 
     hours: int
     cap: int
@@ -117,9 +121,9 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The answer names its next page; the walk ends where it names none.
+    """Names the next page in the response (`next_cursor` reads it); the last page names none.
 
-    `newest_first`: the pages go back in time without a lower bound, so the walk also ends at a row before the window.
+    `newest_first`: takes no lower bound and its pages go back in time, so the walk ends at a row before the window.
     """
 
     newest_first: bool = False
@@ -128,16 +132,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """No bounds at all: rows newest first, counted from the newest; the cursor given to `request` is that count."""
+    """Takes no bounds, only a count of rows to skip from the newest; the `cursor` of `request` is that count, None at first."""
 
     cap: int | None = None  # rows of one page, for people
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """One UTC day an answer, all of it, newest first, in as many pages as the answer names cursors.
+    """Takes one UTC day and returns all its rows, newest first, in pages that name the next one where a day has several.
 
-    With `first` and `last` each day is a file of its own, there from the one up to the other.
+    With `first` and `last` each day is a file of its own, published from the one day to the other; days without payments
+    have none.
     """
 
     first: datetime | None = None
@@ -146,9 +151,9 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Months:
-    """A file per finished UTC month, all of it, from the month of `first` on, there `published_after` the month's end.
+    """Publishes one file per UTC month from the month of `first` on, `published_after` the month's end.
 
-    It is asked in two steps: the cursor that the first answer names leads to the second.
+    Each file takes two requests: the cursor in the first response (a checksum) leads to the file.
     """
 
     first: datetime
@@ -160,10 +165,11 @@ Paging = Forward | Backward | Fixed | Cursor | Offset | Days | Months
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Settled rates: `request` for a market and a window (funding times wanted, on full hours; the fetcher widens by its own
-    slack for early or exclusive stamps; `cursor` is null on first pages and where paging has none), `parse` for one answer.
+    """Settled rates of one market.
 
-    `parse` gives FUNDING rows sorted by funding_time, possibly beyond the window; `next_cursor` reads the next page's token.
+    `request` takes the market, the window of funding times (bounds on full hours; the fetcher widens it where stamps come
+    early or a bound is exclusive) and the cursor of the page (None for the first, and where paging has none). `parse` returns
+    the FUNDING rows of one response by funding_time, also those outside the window. `next_cursor` reads the next page's cursor.
     """
 
     paging: Paging
@@ -175,10 +181,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Answers that cover many markets at once: `requests` for the known markets, `parse` for one answer.
+    """Responses that cover many markets at once: `requests` for the listed markets, `parse` for one response.
 
-    Where one round takes several answers, each row may have nulls that another answer of the round fills; `combine` then
-    has the last word on the merged rows. `next_page` is the request of the next page of a long list, None at its end.
+    Where a sweep takes several requests, nulls in the rows of one response are filled from the others, by key; `combine` gets
+    the merged rows and returns the final ones. `next_page`: the request of the next page of a long list, None at its end.
     """
 
     requests: Callable[[Sequence[Market]], list[Request]]
@@ -189,12 +195,12 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The stream of predicted rates: connect to `base_url` + `path`, send what `subscribe` gives for the wanted markets, read.
+    """A WebSocket stream of predicted rates at `base_url` + `path`; `subscribe` makes the messages for the selected markets.
 
-    The base address is env FUNDINGDB_<EXCHANGE>_WS_URL, else `base_url`. `parse` gives the SNAPSHOTS rows of one frame, none
-    for one without rates (greetings, receipts, pongs), and raises BadPayload for what is not as described, BadCall for a
-    market that `context.markets` would have to name. `answer` is what a frame wants to hear in return. `keepalive` is sent
-    each `keepalive_seconds`.
+    The base address is env FUNDINGDB_<EXCHANGE>_WS_URL, else `base_url`. `parse` returns the SNAPSHOTS rows of one frame, none
+    for one without rates (greetings, receipts, pongs); it raises BadPayload for a frame that is not as described, BadCall
+    where `context.markets` lacks its market. `answer`: the reply that a frame requires (a pong), None for none. `keepalive` is
+    sent each `keepalive_seconds`.
     """
 
     base_url: str
@@ -208,7 +214,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Fetcher:
-    """One source. `exchange` is its id (and the source of its rows); `history` is None where there is none."""
+    """One source of rates. `exchange` is its id (and the source of its rows); `history` is None where there is none."""
 
     exchange: str
     version: int
@@ -217,138 +223,35 @@ class Fetcher:
     markets: Sweep
     current: Sweep
     history: History | None
-    market: Callable[[str], Market]  # by symbol alone, for saved answers
-    refusal: Callable[
-        [int, bytes], FundingdbError | None
-    ]  # what a failed or refusing answer means; None: an answer
+    market: Callable[[str], Market]  # by symbol alone, for saved responses
+    # HTTP status and body -> the error that they mean; None for an ordinary response
+    refusal: Callable[[int, bytes], FundingdbError | None]
     headers: Callable[[Mapping[str, str]], dict[str, str]] = lambda _env: {}  # from the environment: keys
-    # Base address by environment (plans on hosts of their own). The engine takes env FUNDINGDB_<SOURCE>_URL (the source of
+    # Base address by environment (plans on hosts of their own). The engine uses env FUNDINGDB_<SOURCE>_URL (the source of
     # its rows, mostly the exchange itself), else base_for(env) where there is one, else base_url.
     base_for: Callable[[Mapping[str, str]], str] | None = None
-    # The newest instant a saved answer tells of itself, in place of its receipt; None: it tells none.
+    # The newest instant stated in a saved response, in place of its receipt; None: none is stated.
     response_time: Callable[[bytes], datetime | None] = lambda _body: None
-    live: Live | None = None  # None: it has no stream, or none that tells rates
+    live: Live | None = None  # None: no stream, or none with rates
     unit: str = ""  # of the figure as published, for people
     interval: str = ""
     checked: str = ""  # day the datasheet was checked
-    evidence: str = (
-        ""  # what the reading of its figures rests on: recorded, documented or inferred; then exceptions
-    )
-    settle_delay: timedelta = timedelta(minutes=2)  # a payment is surely published this long after its time
-    source: str = (
-        ""  # whose word its rows are, where it is not the exchange's own; empty: the exchange itself
-    )
-    by: str = ""  # name and version of what else its figures hang on, for the ledger
-    # How it asks where that is no plain HTTP: the body of the answer, else an error of fundingdb. The engine keeps its budget,
-    # retries and times; a bridge has its own connection.
+    evidence: str = ""  # of unit, sign and clock: recorded, documented or inferred; then exceptions
+    settle_delay: timedelta = timedelta(
+        minutes=2
+    )  # a payment is published within this time of its settlement
+    source: str = ""  # of its rows, where they are not the exchange's own; empty: the exchange itself
+    by: str = ""  # name and version of another package that reads its figures, for the ledger
+    # Sends a request where that is no plain HTTP; returns the body, raises errors of fundingdb. The engine keeps budget,
+    # retries and time-outs; the bridge has its own connection.
     call: Callable[[Request], Awaitable[bytes]] | None = None
-    listed_by: Fetcher | None = None  # whose list of markets holds, where it has none of its own
+    listed_by: Fetcher | None = None  # the fetcher with its list of markets, where it has none of its own
 
     def __post_init__(self) -> None:
         if not self.source:
             object.__setattr__(self, "source", self.exchange)
 
 
-def decode(body: bytes, exchange: str, endpoint: str) -> Any:
-    """The JSON value of a body; raises BadPayload when it is empty, cut, HTML or not JSON."""
-    text = body.lstrip()[:120].decode("utf-8", "replace")
-    if not text:
-        raise BadPayload(exchange, endpoint, "(body)", "is empty")
-    if text[:1] == "<":
-        raise BadPayload(exchange, endpoint, "(body)", "is HTML where JSON was due", text)
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadPayload(exchange, endpoint, "(body)", f"is not whole JSON: {error}", text) from None
-
-
-def decode_lines(body: bytes, exchange: str, endpoint: str) -> list[Any]:
-    """The JSON values of a body that holds one value, or one a line (saved WebSocket frames).
-
-    Raises BadPayload as `decode` does.
-    """
-    try:
-        return [decode(body, exchange, endpoint)]
-    except BadPayload:
-        lines = [line for line in body.splitlines() if line.strip()]
-        if len(lines) < 2:  # one line was tried as a whole
-            raise
-        return [decode(line, exchange, endpoint) for line in lines]
-
-
-def shaped(value: Any, kind: type[T], exchange: str, endpoint: str, at: str = "$") -> T:
-    """A JSON value as `kind` (a msgspec Struct or a list of them), no type bent: text is no number, a bool no int.
-
-    Raises BadPayload for the first field that is missing or of another type; fields that `kind` does not name pass.
-    """
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at ")
-        missing = re.search(r"required field `(.+?)`", problem)
-        where = path.strip("`").replace("$", at, 1) or at
-        field = f"{where}.{missing[1]}" if missing else where
-        raise BadPayload(exchange, endpoint, field, "is missing" if missing else problem) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads typed fields of Python values and says what is wrong with exchange, endpoint, field and excerpt."""
-
-    exchange: str
-    endpoint: str
-
-    def bad(self, field: str, problem: str, value: Any = None) -> BadPayload:
-        """The error to raise for `field`."""
-        excerpt = "" if value is None else str(value)
-        return BadPayload(self.exchange, self.endpoint, field, problem, excerpt)
-
-    def get(self, row: Any, name: str, *kinds: type) -> Any:
-        """`row[name]`, there and of one of `kinds` (bool is never taken for a number)."""
-        if not isinstance(row, dict):
-            raise self.bad(name, "stands in something that is not an object", row)
-        if name not in row:
-            raise self.bad(name, "is missing", row)
-        value = row[name]
-        if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-            wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
-            raise self.bad(name, f"is {type(value).__name__}, must be {wanted}", value)
-        return value
-
-    def items(self, row: Any, name: str) -> list[Any]:
-        """`row[name]` as a list."""
-        return self.get(row, name, list)
-
-    def number(self, row: Any, name: str, *, text: bool) -> float:
-        """A finite number, written as text (`text=True`) or as a JSON number; NaN, inf and blanks are refused."""
-        value = self.get(row, name, str) if text else self.get(row, name, int, float)
-        return self.finite(name, value)
-
-    def number_or_null(self, row: Any, name: str, *, text: bool) -> float | None:
-        """As `number`; null or a missing key gives None."""
-        if isinstance(row, dict) and row.get(name) is None:
-            return None
-        return self.number(row, name, text=text)
-
-    def finite(self, name: str, value: str | float) -> float:
-        """The float of a plain decimal figure; raises BadPayload for NaN, inf and anything else."""
-        if isinstance(value, str) and not _NUMBER.fullmatch(value):
-            raise self.bad(name, "is not a finite decimal number", value)
-        number = float(value)
-        if not math.isfinite(number):
-            raise self.bad(name, "is not a finite decimal number", value)
-        return number
-
-    def ms(self, row: Any, name: str) -> int:
-        """Unix milliseconds between 2010 and 2100; seconds or microseconds are refused."""
-        value = self.get(row, name, int)
-        if not 1_262_304_000_000 <= value < 4_102_444_800_000:
-            raise self.bad(name, "is not a time in Unix milliseconds", value)
-        return value
-
-    def seconds(self, row: Any, name: str) -> int:
-        """Unix seconds between 2010 and 2100; milliseconds are refused."""
-        value = self.get(row, name, int)
-        if not 1_262_304_000 <= value < 4_102_444_800:
-            raise self.bad(name, "is not a time in Unix seconds", value)
-        return value
+def plain_path(path: str) -> bool:
+    """Whether a path can be sent as it is: it begins with /, each part is quoted, none is empty, `.` or `..`."""
+    return bool(_PATH.fullmatch(path)) and "//" not in path and not _DOTS.search(path)

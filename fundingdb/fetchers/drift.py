@@ -1,16 +1,16 @@
 """Drift (perpetuals on Solana, frozen) and Velocity, its successor: two exchanges, one API. Datasheet and pure functions.
 
-Sources   drift-labs/v2-teacher (Data API), drift-docs-v2 (funding rates), data.velocity.exchange/openapi.json; answers
+Sources   drift-labs/v2-teacher (Data API), drift-docs-v2 (funding rates), data.velocity.exchange/openapi.json; responses
           recorded February, April and September 2026. Read 2026-11-22.
 State     drift: last payment 2026-04-01 18:00Z, frozen after an exploit: history only, all markets delisted. Its
           API answered for old days in June 2026, 403 without the headers Origin and Referer. velocity: since
           2026-07-01, collateral USDT, few markets, tiny volume; no headers needed.
-Request   GET, no key. Limits are not published: one request a second here. 403 is a closed door, no rate limit.
+Request   GET, no key. Limits are not published: one request a second here. 403 is a refusal, no rate limit.
 Envelope  {"success": true, "records" or "markets": [...], "meta": {"nextPage"}}.
 Markets   /stats/markets, marketType perp or spot (they share indices). *-BET and *-PREDICT are no perpetuals.
 Unit      history: MONEY per base unit and hour, decimal text: rate = fundingRate / oraclePriceTwap. Current:
           PERCENT per hour as each side's INCOME: rate = -fundingRate.long / 100. Positive rate: longs pay shorts.
-          Legacy answers (/fundingRates?marketName=, 30 days, gone) write integers: fundingRate / 1e9, prices / 1e6,
+          Legacy responses (/fundingRates?marketName=, 30 days, gone) write integers: fundingRate / 1e9, prices / 1e6,
           known by a price without a point.
 Interval  1 hour for all: `interval_from` is declared. Updates are lazy: an hour can be missing, the next payment
           then covers more; nothing is filled in.
@@ -20,7 +20,7 @@ History   /market/{symbol}/fundingRates/{yyyy}/{mm}/{dd}: one UTC day, newest fi
 Price     markPriceTwap and oraclePriceTwap; per contract unit, divided by the multiplier.
 Size      openInterest {long, -short}, contract units: the larger one. /contracts counts both sides: halved.
 Symbol    SOL-PERP; 1M and 1K before capitals are multiples (1MBONK, 1KWEN). quoteAsset USDC (drift), USDT (velocity).
-Cap       none told; a rate beyond 0.05 is refused as another unit.
+Cap       none is documented; a rate beyond 0.05 is refused as another unit.
 Unknown   how far back days reach; whether a day without payments can be 404 (then it counts as failed, not as
           empty).
 Archive   days of 2022-11 to 2025-01-08 lie on S3: drift_archive.py.
@@ -63,7 +63,7 @@ from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -96,7 +96,7 @@ class _DriftPayment(msgspec.Struct, rename="camel"):
 
 
 class UnnamedSettlement(msgspec.Struct, rename="camel"):
-    """A settlement that does not name its market, all figures as text: of a legacy answer, or of the archive."""
+    """A settlement that does not name its market, all figures as text: of a legacy response, or of the archive."""
 
     ts: str
     funding_rate: str
@@ -168,7 +168,7 @@ class _Contracts(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _DriftVenue:
-    """One of the two, and how its answers are read."""
+    """One of the two, and how its responses are read."""
 
     name: str
     quote: str
@@ -179,7 +179,7 @@ class _DriftVenue:
     def history(self, body: bytes, context: ResponseContext) -> pl.DataFrame:
         """FUNDING rows by time, of `context.market` or else of the one market the records name; maybe none.
 
-        Legacy rows name no market: `context.market` must (BadCall without it).
+        Legacy rows name no market; `context.market` does (BadCall without it).
         """
         value = decode(body, self.name, _HISTORY)
         reader = Reader(self.name, _HISTORY)
@@ -195,12 +195,12 @@ class _DriftVenue:
         market = context.market
         if not legacy:
             names = {row.symbol for row in rows if isinstance(row, _DriftPayment)}
-            market = market or self.market(min(names))
+            market = market or named(reader, self.market, min(names))
             if others := names - {market.symbol}:
-                raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+                raise reader.bad("symbol", f"is {min(others)!r}, requested was {market.symbol!r}")
         if market is None:
             raise BadCall(
-                f"{self.name}: a legacy answer does not name its market; give it (parse ... --symbol SOL-PERP)"
+                f"{self.name}: a legacy response does not name its market; name it (parse ... --symbol SOL-PERP)"
             )
         paid = [payment(reader, row, ts * 1000, market) for row, ts in zip(rows, stamps, strict=True)]
         return funding_rows(
@@ -208,7 +208,7 @@ class _DriftVenue:
         )
 
     def page(self, value: Any) -> _DriftPage:
-        """The records of an answer, proven good."""
+        """The records of a response; raises BadPayload where it reports a failure."""
         page = shaped(value, _DriftPage, self.name, _HISTORY)
         if not page.success:
             raise Reader(self.name, _HISTORY).bad("success", "is false")
@@ -225,8 +225,8 @@ class _DriftVenue:
         """SNAPSHOTS rows of the perpetuals that trade, from /stats/markets or /contracts: estimates of the running hour."""
         value = decode(body, self.name, _STATS)
         if isinstance(value, dict) and "contracts" in value:
-            found = shaped(value, _Contracts, self.name, _CONTRACTS).contracts
-            rows = [self._of_contract(row, context) for row in found if row.product_type == "PERP"]
+            contracts = shaped(value, _Contracts, self.name, _CONTRACTS).contracts
+            rows = [self._of_contract(row, context) for row in contracts if row.product_type == "PERP"]
             return snapshot_rows([row for row in rows if row is not None])
         trading = [row for row in self._perpetuals(value) if _STATUS[row.status] in ("active", "reduce_only")]
         return snapshot_rows([self._of_stats(row, context) for row in trading])
@@ -284,7 +284,7 @@ class _DriftVenue:
         reader = Reader(self.name, _CONTRACTS)
         if not row.ticker_id.endswith(_SUFFIX):
             return None
-        market = self.market(row.ticker_id)
+        market = named(reader, self.market, row.ticker_id)
         rate, written = hundredth(reader, "next_funding_rate", row.next_funding_rate)
         due = row.next_funding_rate_timestamp
         if not (due.isascii() and due.isdigit()):
@@ -310,8 +310,8 @@ class _DriftVenue:
         rows = []
         for row in self._perpetuals(decode(body, self.name, _STATS)):
             if row.quote_asset != self.quote:
-                told = f"of {row.symbol} is not {self.quote}"
-                raise Reader(self.name, _STATS).bad("quoteAsset", told, row.quote_asset)
+                problem = f"of {row.symbol} is not {self.quote}"
+                raise Reader(self.name, _STATS).bad("quoteAsset", problem, row.quote_asset)
             leverage = row.limits.leverage.max if row.limits and row.limits.leverage else None
             known = {
                 "collateral": self.quote,
@@ -326,8 +326,8 @@ class _DriftVenue:
         """The market of a symbol alone; raises BadCall for a name that is not BASE-PERP."""
         asset = symbol.removesuffix(_SUFFIX)
         if not symbol.endswith(_SUFFIX) or not asset:
-            told = f"{self.name}: {symbol!r} is no market name; names look like SOL-PERP"
-            raise BadCall(f"{told} (fundingdb markets {self.name})")
+            problem = f"{self.name}: {symbol!r} is no market name; names look like SOL-PERP"
+            raise BadCall(f"{problem} (fundingdb markets {self.name})")
         what = identify(self.name, asset)
         status = "delisted" if self.delisted_at else "active"
         return Market(
@@ -341,6 +341,14 @@ class _DriftVenue:
             interval_hours=1.0,
             delisted_at=self.delisted_at,
         )
+
+
+def named(reader: Reader, market: Callable[[str], Market], symbol: str) -> Market:
+    """The market that a response names; raises BadPayload for a name that is none."""
+    try:
+        return market(symbol)
+    except BadCall:
+        raise reader.bad("symbol", "is no market name", symbol) from None
 
 
 def written_at(reader: Reader, ts: str) -> int:
@@ -369,7 +377,7 @@ def payment(
             "oraclePriceTwap", "is an integer beside decimals, or a decimal beside integers", row
         )
     if not oracle:
-        raise reader.bad("oraclePriceTwap", f"of {market.symbol} is zero: no rate can be had of it")
+        raise reader.bad("oraclePriceTwap", f"of {market.symbol} is zero: it gives no rate")
     return {
         "funding_time": stamp - stamp % HOUR_MS,
         "reported_time": stamp,
@@ -380,18 +388,18 @@ def payment(
     }
 
 
-def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, cursor: str | None) -> Request:
     if not market.symbol.strip("."):
         raise BadCall(f"{market.exchange}: {market.symbol!r} is no market name; names look like SOL-PERP")
     path = f"/market/{quote(market.symbol, safe='')}/fundingRates/{window.start:%Y/%m/%d}"
     return Request(_HISTORY, path, params=() if cursor is None else (("page", cursor),))
 
 
-def _ask_stats(_markets: Sequence[Market]) -> list[Request]:
+def _stats_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_STATS, _STATS)]
 
 
-def _ask_nothing(_markets: Sequence[Market]) -> list[Request]:
+def _no_requests(_markets: Sequence[Market]) -> list[Request]:
     return []
 
 
@@ -406,7 +414,7 @@ def _headers(_env: object) -> dict[str, str]:
 def _history(venue: _DriftVenue, depth: str) -> History:
     return History(
         paging=Days(),
-        request=_ask_history,
+        request=_history_request,
         parse=venue.history,
         next_cursor=venue.next_cursor,
         depth=depth,
@@ -421,11 +429,11 @@ DRIFT = Fetcher(
     version=1,
     base_url="https://data.api.drift.trade",
     budget=Budget(scope="drift", capacity=60, per_seconds=60, concurrent=2),
-    markets=Sweep(_ask_stats, _DRIFT.markets),
-    current=Sweep(_ask_nothing, _DRIFT.current),
+    markets=Sweep(_stats_requests, _DRIFT.markets),
+    current=Sweep(_no_requests, _DRIFT.current),
     history=_history(
         _DRIFT,
-        "day by day up to 2026-04-01 18:00Z; the oldest day is not told; 2022-11 to 2025-01-08 also by archive",
+        "day by day up to 2026-04-01 18:00Z; the oldest day is not documented; 2022-11 to 2025-01-08 also by archive",
     ),
     market=_DRIFT.market,
     refusal=partial(_refusal, "drift"),
@@ -441,8 +449,8 @@ VELOCITY = Fetcher(
     version=1,
     base_url="https://data.velocity.exchange",
     budget=Budget(scope="velocity", capacity=60, per_seconds=60, concurrent=2),
-    markets=Sweep(_ask_stats, _VELOCITY.markets),
-    current=Sweep(_ask_stats, _VELOCITY.current),
+    markets=Sweep(_stats_requests, _VELOCITY.markets),
+    current=Sweep(_stats_requests, _VELOCITY.current),
     history=_history(_VELOCITY, "day by day, at most to 2026-07-01 (launch)"),
     market=_VELOCITY.market,
     refusal=partial(_refusal, "velocity"),

@@ -1,17 +1,17 @@
 """Drift's S3 archive of days (source `drift-archive`), 2022-11 to 2025-01-08. Datasheet and pure functions.
 
-Pages     docs of drift-labs (historical data), two public readers of the files; 2026-11-22. No file was at hand: documented.
+Pages     docs of drift-labs (historical data), two public readers of the files; 2026-11-22. No file is recorded: documented.
 Request   GET drift-historical-data-v2.s3.eu-west-1.amazonaws.com/program/{id}/market/{S}/fundingRateRecords/{YYYY}/{YYYYMMDD},
           no key, no published limit; 5 a second here.
 Form      gzip (or unpacked on the way) of CSV with a header; the columns are the fields of the API's records, in any order:
-          ts, fundingRate, oraclePriceTwap, markPriceTwap are read, and symbol where it stands there.
+          ts, fundingRate, oraclePriceTwap, markPriceTwap are read, and symbol where it is one of them.
 Unit      as drift.py: MONEY per base unit and hour, rate = fundingRate / oraclePriceTwap; integers without a point are legacy
           figures (/ 1e9, / 1e6). Public readers disagree, by 1,000x, so each file must prove its scale: on 3 rows at least, and a
           quarter of them, money x 24 is within 2 % of mark - oracle, or of that + oracle / 5000 (the formula of the protocol,
           with its later offset; clamped rows pay less). Read wrongly it would be off by 1,000. Else the file is refused.
 Clock     ts, seconds, floored to the hour; a row of another day than the file's is refused.
-Missing   some 1 % of the records are said to be lost. A missing file (404, or 403 where listing is closed) tells no reason: a
-          failure, never an empty day. The exchange itself may know the day (drift.py).
+Missing   some 1 % of the records are lost (public readers). A missing file (404, or 403 where listing is closed) has no reason: a
+          failure, never an empty day. The exchange itself may have the day (drift.py).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _COLUMNS = ("ts", "fundingRate", "oraclePriceTwap", "markPriceTwap")
 _LEAST, _SHARE, _NEAR = 3, 0.25, 0.02
 
 
-def _ask(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     if not market.symbol.strip("."):
         raise BadCall(f"drift: {market.symbol!r} is no market name; names look like SOL-PERP")
     symbol = quote(market.symbol, safe="")
@@ -103,10 +103,10 @@ def _text(reader: Reader, body: bytes) -> str:
 
 def _market(reader: Reader, context: ResponseContext, named: set[str]) -> Market:
     if context.market is None and len(named) != 1:
-        raise BadCall("drift: a file of the archive may not name its market; give it (--symbol SOL-PERP)")
-    market = context.market or drift.DRIFT.market(min(named))
+        raise BadCall("drift: a file of the archive may not name its market; name it (--symbol SOL-PERP)")
+    market = context.market or drift.named(reader, drift.DRIFT.market, min(named))
     if others := named - {market.symbol}:
-        raise reader.bad("symbol", f"is {min(others)!r}, asked was {market.symbol!r}")
+        raise reader.bad("symbol", f"is {min(others)!r}, requested was {market.symbol!r}")
     return market
 
 
@@ -127,8 +127,8 @@ def _prove(reader: Reader, paid: list[dict[str, float]], market: Market) -> None
         due = (apart / 24, (apart + 1 / 5000) / 24)
         fits += any(d and abs(row["funding_rate"] / d - 1) < _NEAR for d in due)
     if fits < max(_LEAST, _SHARE * len(paid)):
-        told = f"of {market.symbol} follows from its prices in {fits} of {len(paid)} rows only: its scale is not proven"
-        raise reader.bad("fundingRate", told)
+        problem = f"of {market.symbol} follows from its prices in {fits} of {len(paid)} rows only: its scale is not proven"
+        raise reader.bad("fundingRate", problem)
 
 
 _refusal = partial(
@@ -147,7 +147,7 @@ DRIFT = Fetcher(
     current=NOTHING_NOW,
     history=History(
         paging=Days(first=_FIRST, last=_LAST),
-        request=_ask,
+        request=_history_request,
         parse=_parse,
         depth="days from 2022-11 to 2025-01-08",
     ),

@@ -1,6 +1,6 @@
 """dYdX v4 (perpetuals on its own chain, read through the indexer): the datasheet, and pure functions over it.
 
-Sources   docs.dydx.xyz, indexer API (perpetualMarkets, historicalFunding); answers recorded 2026-09-11 and
+Sources   docs.dydx.xyz, indexer API (perpetualMarkets, historicalFunding); responses recorded 2026-09-11 and
           2026-09-13. Read 2026-11-22.
 Request   GET, no key. 10 requests a second worked; the limit itself is not published here.
 Markets   /perpetualMarkets: a map by ticker. `status` ACTIVE trades; FINAL_SETTLEMENT is closed for good and
@@ -14,10 +14,10 @@ History   /historicalFunding/{ticker}?limit=&effectiveBeforeOrAt=: newest first,
 Price     no mark price anywhere: `oraclePrice` and history's `price` are the oracle (index_price).
 Size      openInterest is base tokens, one side; dollars are it times the oracle price. volume24H is dollars.
 Cap       none in the payload as a rate; a rate beyond 0.1 per hour is refused as another unit.
-Symbol    BASE-USD, collateral USDC, no multiples. Tickers of the long tail hold commas and addresses
+Symbol    BASE-USD, collateral USDC, no multiples. Tickers of the long tail contain commas and addresses
           (NAME,VENUE,ADDRESS-USD): the whole of it stays the base, so it is joined with nothing by name alone.
 Class     not in the payload: tables of identity.py (WTI, XAG; EUR-USD at 1.161 is the euro in dollars).
-Unknown   how many rows a first answer holds where the chain stood still; the body of a 429.
+Unknown   how many rows a first response has after a standstill of the chain; the body of a 429.
 """
 
 from __future__ import annotations
@@ -29,26 +29,33 @@ from urllib.parse import quote
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import bounded, counted, hour_of, iso_ms, refused
 from fundingdb.fetchers.contract import (
     Backward,
     Budget,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.rows import (
+from fundingdb.fetchers.payload import (
+    Reader,
+    bounded,
+    counted,
     decimals,
+    decode,
+    hour_of,
+    iso_ms,
+    refused,
+    shaped,
+)
+from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
     the_market,
@@ -106,7 +113,7 @@ class _DydxListings(msgspec.Struct):
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     if not market.symbol.strip("."):
         raise BadCall(f"dydx: {market.symbol!r} is no market name; names look like BTC-USD")
     last = from_ms(window.ms[1])  # stamps come after their hour, never before
@@ -118,7 +125,7 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time, of `context.market` or else of the one market the rows name; maybe none."""
+    """FUNDING rows by time, of `context.market` or else of the one market the rows name; possibly none."""
     reader = Reader(NAME, _HISTORY)
     rows = shaped(decode(body, NAME, _HISTORY), _DydxPage, NAME, _HISTORY).historical_funding
     if not rows:
@@ -140,24 +147,24 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     return funding_rows(market, context, measured, hours=1.0)
 
 
-# --- current and markets: one answer
+# --- current and markets: one response
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
 def _listings(body: bytes) -> list[_DydxListing]:
     reader = Reader(NAME, _MARKETS)
-    found = shaped(decode(body, NAME, _MARKETS), _DydxListings, NAME, _MARKETS).markets
-    if not found:
+    listings = shaped(decode(body, NAME, _MARKETS), _DydxListings, NAME, _MARKETS).markets
+    if not listings:
         raise reader.bad("markets", "is empty: no market at all")
-    for name, row in found.items():
+    for name, row in listings.items():
         if row.ticker != name:
             raise reader.bad("ticker", f"is {row.ticker!r} under the name {name!r}")
         if row.status not in _STATUS:
             raise reader.bad("status", f"of {name} is not one of {', '.join(_STATUS)}", row.status)
-    return list(found.values())
+    return list(listings.values())
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
@@ -173,7 +180,7 @@ def _snapshot(row: _DydxListing, context: ResponseContext) -> dict[str, Any]:
     if row.oracle_price is not None:
         oracle = counted(reader, "oraclePrice", row.oracle_price, row.ticker) or None  # a price of 0 is none
     tokens = counted(reader, "openInterest", row.open_interest, row.ticker)
-    known = {
+    values = {
         "funding_rate": bounded(reader, "nextFundingRate", rate, _ABSURD, row.ticker),
         "interval_hours": 1.0,
         "native_rate": rate,
@@ -183,7 +190,7 @@ def _snapshot(row: _DydxListing, context: ResponseContext) -> dict[str, Any]:
         "open_interest_usd": tokens * oracle if oracle else None,
         "volume_24h_usd": counted(reader, "volume24H", row.volume_24h, row.ticker),
     }
-    return snapshot_row(_listed(row.ticker), context.at, known)
+    return snapshot_row(_listed(row.ticker), context.at, values)
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
@@ -196,10 +203,7 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def _listed(ticker: str) -> Market:
-    try:
-        return symbol_market(ticker)
-    except BadCall as error:
-        raise Reader(NAME, _MARKETS).bad("ticker", str(error), ticker) from None
+    return named_market(Reader(NAME, _MARKETS), "ticker", ticker, symbol_market)
 
 
 def symbol_market(symbol: str) -> Market:
@@ -220,11 +224,11 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://indexer.dydx.trade/v4",
     budget=Budget(scope=NAME, capacity=10, per_seconds=1, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_markets, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_market_requests, _parse_current),
     history=History(
         paging=Backward(cap=CAP, open_start=True),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the market's listing, at most to the chain's start (2023-10)",
     ),

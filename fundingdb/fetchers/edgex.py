@@ -1,26 +1,26 @@
 """edgeX V2 (perpetuals): the datasheet, and pure functions over it.
 
-Sources   edgex-1.gitbook.io/edgeX-documentation/api (public API: metadata, funding), the venue's Go SDK; answers recorded
-          2026-09-13. Read 2026-11-22. V1 (pro.edgex.exchange) answers empty lists: it is another host, not read.
+Sources   edgex-1.gitbook.io/edgeX-documentation/api (public API: metadata, funding), the venue's Go SDK; responses recorded
+          2026-09-13. Read 2026-11-22. V1 (pro.edgex.exchange) responds with empty lists: it is another host, not read.
 Request   GET, no key. Limits are not published; 4.4 requests a second worked. 429 or code RATE_LIMIT_EXCEEDED past them.
 Envelope  {"code": "SUCCESS", "data", "msg"}: `code` counts, errors may come with HTTP 200.
 Markets   /meta/getMetaData. A market trades when enableTrade, enableOpenPosition and enableDisplay are all true; hidden
           ones (ZRO) still show a rate: only what trades gives snapshots.
 Unit      fraction of notional per interval, text, 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
-Interval  fundingRateIntervalMin, minutes as text, in every row ("row"): 240 on all. The V1 pages say 8 hours.
-Clock     ms as text. fundingTime is the settlement, on the full hour; fundingTimestamp is when a sample was taken.
+Interval  fundingRateIntervalMin, minutes as text, in every row ("row"): 240 on all. The V1 pages state 8 hours.
+Clock     ms as text. fundingTime is the settlement, on the full hour; fundingTimestamp is the time of a sample.
 History   /funding/getFundingRatePage, filterSettlementFundingRate=true (else each minute is a row), filterBegin-
           TimeInclusive and filterEndTimeExclusive: newest first, 100 rows; nextPageOffsetData is the cursor of the page
           after, "" at the end. Rows with isSettlement false are samples and are dropped. Rows name no market but its id.
 Current   /funding/getLatestFundingRate?contractId=A,B: forecastFundingRate is the estimate for fundingTime + interval;
           fundingRate is what was settled at fundingTime, the newest row of history; predictedFundingRate is the interest
-          part alone, no prediction. One sample a minute. "" is no rate. Rows name ids: the markets must be known.
+          part alone, no prediction. One sample a minute. "" is no rate. Rows name ids: the list of markets is needed.
 Price     markPrice and indexPrice per contract unit: divided by the multiplier.
-Size      not in these answers: null.
+Size      not in these responses: null.
 Cap       fundingMaxRate, fundingMinRate: fraction per interval, of now. A rate beyond twice the cap is refused as another
           unit in snapshots, one beyond 0.1 in history.
 Symbol    contractName (BTCUSDC); two are Chinese. Base and quote from coinList, with digits (1000PEPE).
-Class     isStock (funds too), isFx; else tables of identity.py: commodities stand apart only in /contract-labels, group
+Class     isStock (funds too), isFx; else tables of identity.py: commodities are a group only in /contract-labels,
           PrepV2 (AppTradFi puts JPMorgan there). EURUSDC is the euro in dollars (1.169), JPYUSDC the yen in dollars
           (0.00649), which is no USDJPY.
 Unknown   how far back history reaches; the unit of global.maxFundingRate, which is not read.
@@ -35,21 +35,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Cursor,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, refused, shaped
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
@@ -130,8 +127,8 @@ def _data(body: bytes, endpoint: str) -> Any:
 
 def _hours(reader: Reader, text: str, whose: str) -> float:
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) / 60 not in _HOURS:
-        told = f"of {whose} is none of {', '.join(str(60 * h) for h in _HOURS)} minutes, as text"
-        raise reader.bad("fundingRateIntervalMin", told, text)
+        problem = f"of {whose} is none of {', '.join(str(60 * h) for h in _HOURS)} minutes, as text"
+        raise reader.bad("fundingRateIntervalMin", problem, text)
     return int(text) / 60
 
 
@@ -151,9 +148,11 @@ def _price(reader: Reader, name: str, text: str, market: Market) -> float | None
 # --- history
 
 
-def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, cursor: str | None) -> Request:
     if market.native_id is None:
-        raise BadCall(f"edgex: the contract id of {market.symbol} is not known (fundingdb markets edgex)")
+        raise BadCall(
+            f"edgex: the contract id of {market.symbol} is missing (list it: fundingdb markets edgex)"
+        )
     start, stop = window.ms
     params = (
         ("contractId", market.native_id),
@@ -183,10 +182,14 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not rows:
         return FUNDING.empty().drop("month")
     if market is None:
-        raise BadCall("edgex: an answer does not name its market; give it (parse ... --symbol BTCUSDC)")
+        raise BadCall(
+            "edgex: a history response does not name its market; give it (parse ... --symbol BTCUSDC)"
+        )
     if others := {row.contract_id for row in rows} - {market.native_id or rows[0].contract_id}:
-        raise reader.bad("contractId", f"is {min(others)!r}, asked was {market.symbol} {market.native_id}")
-    paid = [found for row in rows if (found := _payment(reader, row, market)) is not None]
+        raise reader.bad(
+            "contractId", f"is {min(others)!r}, requested was {market.symbol} {market.native_id}"
+        )
+    paid = [one for row in rows if (one := _payment(reader, row, market)) is not None]
     if not paid:
         return FUNDING.empty().drop("month")
     return funding_rows(market, context, {name: [row[name] for row in paid] for name in paid[0]}, hours=4.0)
@@ -212,16 +215,16 @@ def _payment(reader: Reader, row: _EdgexRate, market: Market) -> dict[str, Any] 
 # --- current
 
 
-def _ask_current(markets: Sequence[Market]) -> list[Request]:
+def _current_requests(markets: Sequence[Market]) -> list[Request]:
     ids = [m.native_id for m in markets if m.status == "active" and m.native_id is not None]
     spans = [ids[i : i + _IDS] for i in range(0, len(ids), _IDS)]
     return [Request(_CURRENT, _CURRENT, params=(("contractId", ",".join(span)),)) for span in spans]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `context.markets` knows as active: the estimate of the running interval.
+    """SNAPSHOTS rows of the markets that are active in `context.markets`: the estimate of the running interval.
 
-    Raises BadCall without known markets: the answer names contracts by id and does not tell which trade.
+    Raises BadCall without markets: the response names contracts by id and does not state which trade.
     """
     reader = Reader(NAME, _CURRENT)
     rows = shaped(_data(body, _CURRENT), list[_EdgexRate], NAME, _CURRENT, "data")
@@ -229,12 +232,12 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("data", "is an empty list: no contract at all")
     if not context.markets:
         raise BadCall(
-            "edgex: getLatestFundingRate names contracts by id; the answer of /meta/getMetaData is needed"
+            "edgex: getLatestFundingRate names contracts by id; the response of /meta/getMetaData is needed"
             " (parse ... --markets FILE)"
         )
-    known = {m.native_id: m for m in context.markets.values() if m.status == "active"}
-    found = [(row, market) for row in rows if (market := known.get(row.contract_id)) is not None]
-    return snapshot_rows([_snapshot(reader, row, market, context) for row, market in found])
+    by_id = {m.native_id: m for m in context.markets.values() if m.status == "active"}
+    active = [(row, market) for row in rows if (market := by_id.get(row.contract_id)) is not None]
+    return snapshot_rows([_snapshot(reader, row, market, context) for row, market in active])
 
 
 def _snapshot(reader: Reader, row: _EdgexRate, market: Market, context: ResponseContext) -> dict[str, Any]:
@@ -245,7 +248,7 @@ def _snapshot(reader: Reader, row: _EdgexRate, market: Market, context: Response
         rate = reader.finite("forecastFundingRate", row.forecast_funding_rate)
         most = min(_ABSURD, 2 * market.rate_cap) if market.rate_cap else _ABSURD
         rate = bounded(reader, "forecastFundingRate", rate, most, market.symbol)
-    known = {
+    values = {
         "funding_rate": rate,
         "interval_hours": hours,
         "native_rate": rate,
@@ -254,13 +257,13 @@ def _snapshot(reader: Reader, row: _EdgexRate, market: Market, context: Response
         "mark_price": _price(reader, "markPrice", row.mark_price, market),
         "index_price": _price(reader, "indexPrice", row.index_price, market),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
@@ -288,11 +291,11 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 def _listed(reader: Reader, row: _EdgexContract, coins: dict[str, str]) -> Market:
     for name, coin in (("baseCoinId", row.base_coin_id), ("quoteCoinId", row.quote_coin_id)):
         if not coins.get(coin):
-            raise reader.bad(name, f"of {row.contract_name} stands in no coinList", coin)
+            raise reader.bad(name, f"of {row.contract_name} is missing from coinList", coin)
     if not row.contract_name or not re.fullmatch(r"\d+", row.contract_id, re.ASCII):
         raise reader.bad("contractId", f"or name of {row.contract_name!r} is none", row.contract_id)
     caps = [
-        reader.finite(name, text)
+        bounded(reader, name, reader.finite(name, text), 1.0, row.contract_name)
         for name, text in (("fundingMaxRate", row.funding_max_rate), ("fundingMinRate", row.funding_min_rate))
     ]
     what = _identity(row, coins[row.base_coin_id])
@@ -319,7 +322,7 @@ def _identity(row: _EdgexContract, coin: str) -> Identity:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: its contract id is unknown.
+    """The market of a symbol alone, for saved responses: its contract id is unknown.
 
     Raises BadCall for a name that does not end with USDC.
     """
@@ -334,8 +337,8 @@ def symbol_market(symbol: str) -> Market:
 
 def _refusal(status: int, body: bytes) -> FundingdbError | None:
     limit = "it allows; how much that is, it does not publish"
-    if b'"code"' in body[:4096] and (found := re.search(rb'"code"\s*:\s*"([A-Z0-9_]{1,80})"', body[:4096])):
-        code = found[1].decode()
+    if b'"code"' in body[:4096] and (match := re.search(rb'"code"\s*:\s*"([A-Z0-9_]{1,80})"', body[:4096])):
+        code = match[1].decode()
         if code == "RATE_LIMIT_EXCEEDED":
             return RateLimited(f"edgex answers {status}, {code}: more than {limit}")
         if status == 200 and code != "SUCCESS":
@@ -348,14 +351,14 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://edgex-prod-v2.edgex.exchange/api/v2/public",
     budget=Budget(scope=NAME, capacity=4, per_seconds=1, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         next_cursor=_next_cursor,
-        depth="not told; what the cursor reaches",
+        depth="not published; what the cursor reaches",
     ),
     market=symbol_market,
     refusal=_refusal,

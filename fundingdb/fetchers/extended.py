@@ -2,11 +2,11 @@
 
 Request   GET, no key. A User-Agent is mandatory (403 without). 1,000 requests a minute and IP.
 Envelope  {"status": "OK"|"ERROR", "data": ..., "error": {code, message}}: `status` counts, not only HTTP.
-Markets   /info/markets, all in one answer. `status` counts, `active` lies (true on DELISTED rows); no SPOT.
+Markets   /info/markets, all in one response. `status` counts, `active` does not (it is true on DELISTED rows); no SPOT.
 Unit      fraction of notional per 1 hour, text, 6 decimals (rate_step 1e-6). Positive: longs pay shorts.
 Interval  1 hour for all; not in the payload (docs): `interval_from` is declared.
 Clock     ms. `nextFundingRate` is no rate: it is the time of the next payment. History stamps `T` come
-          0.8-1.7 s after the hour (one seen at +559 s): funding_time is `T` floored to the hour.
+          0.8-1.7 s after the hour (one recorded at +559 s): funding_time is `T` floored to the hour.
 Cap       tradingConfig.hourlyFundingRateCap, percent per hour ("0.25", "0.75", "1"). Lists of September 2026
           also carry "0.006" where settled rates reach 0.0005: no percent, its unit is unproven, so a cap
           under 0.05 is read as unknown.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -67,7 +68,7 @@ NAME = "extended"
 RATE_STEP = 1e-6
 _HOUR_MS = 3_600_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
-_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
+_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: none is recorded
 _STATUS = {
     "ACTIVE": "active",
     "REDUCE_ONLY": "reduce_only",
@@ -79,7 +80,9 @@ _TRADED = ("active", "reduce_only")
 # category RWA, /info/markets of 2026-09-13: subCategory -> class. Shares of private companies are shares.
 _RWA = {"Equity": "equity", "Commodity": "commodity", "FX": "fx", "Pre-market": "equity"}
 _SMALLEST_PERCENT_CAP = 0.05
-_ABSURD = 0.05  # fraction per hour, five times the largest cap seen: a bound where a market's cap is unknown
+_ABSURD = (
+    0.05  # fraction per hour, five times the largest recorded cap: the bound where a market's cap is unknown
+)
 _NO_NAME = "extended: {!r} is no market name; names look like BTC-USD (fundingdb markets extended)"
 
 
@@ -126,7 +129,7 @@ class _ExtendedListing(msgspec.Struct, rename="camel"):
     reference_market: str | None = None
 
     def identity(self) -> Identity:
-        """By the listing's own words; a real-world asset of unknown kind is never taken for a coin."""
+        """From the category that the listing states; a real-world asset of unknown kind is never a coin."""
         stated = None
         if self.category == "Crypto":
             stated = "crypto"
@@ -153,7 +156,7 @@ def _data(value: Any, endpoint: str) -> Any:
 
 
 def _segment(symbol: str) -> str:
-    """The symbol as one segment of a path, whatever it holds."""
+    """Any symbol as one segment of a path."""
     if not symbol.strip("."):
         raise BadCall(_NO_NAME.format(symbol))
     return quote(symbol, safe="")
@@ -172,7 +175,7 @@ def _check_cap(reader: Reader, rate: float, market: Market) -> None:
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.ms
     path = f"/info/{_segment(market.symbol)}/funding"
     return Request("/info/{market}/funding", path, params=(("startTime", str(start)), ("endTime", str(stop))))
@@ -183,18 +186,18 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     endpoint = "/info/{market}/funding"
     reader = Reader(NAME, endpoint)
     try:
-        answer = _PAGE.decode(body)
+        page = _PAGE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        answer = None
-    if answer and answer.status == "OK":
-        rows = answer.data
-    else:  # slowly, to say what is wrong
+        page = None
+    if page and page.status == "OK":
+        rows = page.data
+    else:  # once more, slowly, for the field and the problem
         rows = shaped(
             _data(decode(body, NAME, endpoint), endpoint), list[_ExtendedPayment], NAME, endpoint, "data"
         )
     if not rows:
         return FUNDING.empty().drop("month")
-    market = the_market(reader, context, ("m", [row.m for row in rows]), symbol_market)
+    market = the_market(reader, context, ("m", [row.m for row in rows]), partial(_named, reader))
     stamps = [row.T for row in rows]
     if min(stamps) < _FIRST_MS or max(stamps) >= _LAST_MS:
         raise reader.bad(
@@ -217,14 +220,14 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 # --- current
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request("/info/markets", "/info/markets")]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the markets that trade, from /info/markets, /stats or frames of the funding stream.
 
-    A /stats answer does not name its market: `context.market` must (BadCall without it).
+    A /stats response does not name its market; `context.market` does (BadCall without it).
 
     Stream frames are running estimates, observed at their own `ts`; one stamped within 5 s after an hour may
     be the payment just made, so its next_funding_time is null.
@@ -235,7 +238,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         rows = [_of_frame(f, context) for f in shaped(values, list[_Frame], NAME, "stream/funding")]
     elif len(values) > 1:
         raise BadPayload(
-            NAME, "stream/funding", "(body)", "holds lines that are no frames of the funding stream"
+            NAME, "stream/funding", "(body)", "has lines that are no frames of the funding stream"
         )
     elif isinstance(data := _data(first, "/info/markets"), dict):
         rows = [_of_stats(shaped(data, _ExtendedStats, NAME, "/info/markets/{m}/stats", "data"), context)]
@@ -278,7 +281,7 @@ def _of_stats(stats: _ExtendedStats, context: ResponseContext) -> dict[str, Any]
     reader = Reader(NAME, "/info/markets/{m}/stats")
     if context.market is None:
         raise BadCall(
-            "extended: a stats answer does not name its market; give it (parse ... --symbol BTC-USD)"
+            "extended: a stats response does not name its market; name it (parse ... --symbol BTC-USD)"
         )
     prices = (
         stats.mark_price,
@@ -288,9 +291,7 @@ def _of_stats(stats: _ExtendedStats, context: ResponseContext) -> dict[str, Any]
         stats.daily_volume,
     )
     if not any(reader.finite("(numbers)", text) for text in prices):
-        problem = (
-            f"every number of {context.market.symbol} is zero: that is how an unknown market is answered"
-        )
+        problem = f"every number of {context.market.symbol} is zero, as in the response for an unknown market"
         raise reader.bad("(numbers)", problem)
     return _snapshot(stats, context.market, context)
 
@@ -326,9 +327,9 @@ def _snapshot(stats: _ExtendedStats, market: Market, context: ResponseContext) -
 
 def _of_frame(frame: _Frame, context: ResponseContext) -> dict[str, Any]:
     reader = Reader(NAME, "stream/funding")
-    seen = from_ms(reader.ms({"ts": frame.ts}, "ts"))
+    sent = from_ms(reader.ms({"ts": frame.ts}, "ts"))
     stamp = from_ms(reader.ms({"T": frame.data.T}, "T"))
-    market = context.markets.get(frame.data.m) or symbol_market(frame.data.m)
+    market = context.markets.get(frame.data.m) or _named(reader, frame.data.m)
     rate = reader.finite("f", frame.data.f)
     _check_cap(reader, rate, market)
     just_paid = next_hour(stamp) - stamp > HOUR - timedelta(seconds=5)
@@ -339,7 +340,7 @@ def _of_frame(frame: _Frame, context: ResponseContext) -> dict[str, Any]:
         "rate_step": RATE_STEP,
         "next_funding_time": None if just_paid else next_hour(stamp),
     }
-    return snapshot_row(market, seen, known)
+    return snapshot_row(market, sent, known)
 
 
 # --- markets
@@ -357,7 +358,7 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: the class comes from tables, not from the exchange.
+    """The market of a symbol alone, for saved responses: the class comes from tables, not from the exchange.
 
     Raises BadCall for a name without a quote.
     """
@@ -368,10 +369,18 @@ def symbol_market(symbol: str) -> Market:
     return Market(NAME, symbol, what.base, collateral, what.asset_class, what.multiplier, interval_hours=1.0)
 
 
+def _named(reader: Reader, symbol: str) -> Market:
+    """The market that a response names in its field `m`; raises BadPayload for a name that is none."""
+    try:
+        return symbol_market(symbol)
+    except BadCall:
+        raise reader.bad("m", "is no market name", symbol) from None
+
+
 # --- refusals
 
 
-_SAID: dict[str, tuple[type[FundingdbError], str]] = {
+_CODES: dict[str, tuple[type[FundingdbError], str]] = {
     "1001": (BadCall, "it has no such market; see: fundingdb markets extended"),
     "NOT_FOUND": (BadCall, "it has no such market; see: fundingdb markets extended"),
     "1002": (BadCall, "the market is disabled; see: fundingdb markets extended"),
@@ -383,25 +392,25 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None):
         return None
-    said = ", ".join(filter(None, (f"extended answers {status}", code and f"code {code}", message)))
+    refusal = ", ".join(filter(None, (f"extended answers {status}", code and f"code {code}", message)))
     if status == 429:
-        return RateLimited(f"{said}: more than 1,000 requests a minute from this address")
+        return RateLimited(f"{refusal}: more than 1,000 requests a minute from this address")
     if status == 403:
-        return Refused(f"{said}: it refuses requests without a User-Agent header; does a proxy take it away?")
-    kind, why = _SAID.get(code or "", (Refused, "see the datasheet, fundingdb/fetchers/extended.py"))
-    return kind(f"{said}: {why}")
+        return Refused(f"{refusal}: it refuses requests without a User-Agent header; does a proxy remove it?")
+    kind, why = _CODES.get(code or "", (Refused, "see the datasheet, fundingdb/fetchers/extended.py"))
+    return kind(f"{refusal}: {why}")
 
 
 def _error_of(body: bytes) -> tuple[str | None, str]:
     if b'"ERROR"' not in body[:4096]:
         return None, ""
     try:
-        answer = json.loads(body)
+        envelope = json.loads(body)
     except ValueError:
         return None, ""
-    if not isinstance(answer, dict) or answer.get("status") != "ERROR":
+    if not isinstance(envelope, dict) or envelope.get("status") != "ERROR":
         return None, ""
-    error = answer.get("error")
+    error = envelope.get("error")
     if not isinstance(error, dict):
         return "?", ""
     return str(error.get("code", "?")), str(error.get("message", ""))[:200]
@@ -412,11 +421,11 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.starknet.extended.exchange/api/v1",
     budget=Budget(scope=NAME, capacity=1000, per_seconds=60, concurrent=8),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_markets, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_market_requests, _parse_current),
     history=History(
         paging=Backward(cap=1000),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the market's listing, at most to 2025-07-18 (launch on Starknet)",
     ),

@@ -1,17 +1,17 @@
 """Gate, perpetuals settled in USDT: the datasheet, and pure functions over it.
 
-Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), 2026-11-22. Recorded answers
+Pages     www.gate.com/docs/developers/apiv4 futures (contracts, tickers, funding_rate), 2026-11-22. Recorded responses
           of September 2026. The coin-settled book (/futures/btc) is not read.
 Request   GET, no key. 200 requests in 10 s by endpoint and address.
 Envelope  none: lists. An error is an object {"label", "message"} with a status of 400 or more.
-Markets   /contracts, all in one answer: `status` trading, `in_delisting` false, `is_pre_market` false trade. A pre-market
+Markets   /contracts, all in one response: `status` trading, `in_delisting` false, `is_pre_market` false trade. A pre-market
           contract has status trading too and a tiny cap. What is gone is not listed.
 Unit      fraction of notional per interval, text, 6 decimals (rate_step 1e-6). Positive: longs pay shorts.
           `funding_rate` is the estimate due at `funding_next_apply`. `interest_rate` is per day: not read.
-Interval  contract `funding_interval`, seconds. Neither tickers nor history tell it: interval_from is unknown there.
+Interval  contract `funding_interval`, seconds. Neither tickers nor history state it: interval_from is unknown there.
 Clock     Unix SECONDS. History stamps 1-3 s after the hour: funding_time is the hour within a minute, else refused.
 History   /funding_rate?contract&from&to&limit: newest first; at most 1,000 rows, a wider window silently gives its newest
-          1,000. Bounds are inclusive. Rows are {r, t}: whose they are only the request tells.
+          1,000. Bounds are inclusive. Rows are {r, t} and name no market.
 Size      contract position_size is one side, tickers total_size counts both, exactly twice that, and is halved; both in
           contracts of quanto_multiplier coins. That multiplier scales sizes, not prices or rates.
 Cap       funding_rate_limit, fraction per interval, of now.
@@ -23,7 +23,6 @@ Unknown   how dividends of stock perpetuals are paid; two rates at one instant a
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,19 +34,17 @@ from fundingdb.fetchers.contract import (
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, bounded, counted, decimals, decode, shaped
 from fundingdb.fetchers.rows import (
-    decimals,
     funding_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
 )
@@ -83,7 +80,7 @@ _CLASSES = {
     "commodities": "commodity",
     "forex": "fx",
 }
-_COINS = ("PAXG", "XAUT", "USDC")  # tokens that stand under metals and forex
+_COINS = ("PAXG", "XAUT", "USDC")  # tokens listed under metals and forex
 
 
 class _GatePayment(msgspec.Struct):
@@ -125,23 +122,27 @@ _PAYMENTS = msgspec.json.Decoder(list[_GatePayment])
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.seconds
     span = (("from", str(start - _NEAR)), ("to", str(stop)), ("limit", str(CAP)))
     return Request("funding_rate", "/funding_rate", params=(("contract", market.symbol), *span))
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time of `context.market` (BadCall without it: rows name none); maybe none. No interval."""
+    """FUNDING rows by time of `context.market` (BadCall without it: rows name none); possibly none. No interval."""
     reader = Reader(NAME, "funding_rate")
     try:
         rows = _PAYMENTS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # slower, for an error that names the field
         rows = shaped(decode(body, NAME, "funding_rate"), list[_GatePayment], NAME, "funding_rate")
     market = context.market
     if market is None:
         raise BadCall(
-            "gate: an answer of funding_rate does not name its market; give it (parse ... --symbol BTC_USDT)"
+            "gate: a response of funding_rate does not name its market; give it (parse ... --symbol BTC_USDT)"
         )
     if not rows:
         return FUNDING.empty().drop("month")
@@ -169,7 +170,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request("contracts", "/contracts"), Request("tickers", "/tickers")]
 
 
@@ -182,34 +183,27 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("(body)", "is not a list of contracts")
     if isinstance(value[0], dict) and "contract" in value[0]:
         tickers = shaped(value, list[_GateTicker], NAME, "tickers")
-        live = [(m, ticker) for ticker in tickers if (m := _trading(ticker.contract, context))]
+        live = [(m, ticker) for ticker in tickers if (m := _trading(reader, ticker.contract, context))]
         return snapshot_rows([_of_ticker(reader, ticker, m, context) for m, ticker in live])
     contracts = shaped(value, list[_GateContract], NAME, endpoint)
     pairs = [(row, _of_contract(reader, row)) for row in contracts]
     return snapshot_rows([_snapshot(reader, row, m, context) for row, m in pairs if m.status == "active"])
 
 
-def _trading(symbol: str, context: ResponseContext) -> Market | None:
+def _trading(reader: Reader, symbol: str, context: ResponseContext) -> Market | None:
     if not context.markets:
-        return symbol_market(symbol)
+        return named_market(reader, "contract", symbol, symbol_market)
     market = context.markets.get(symbol)
     return market if market is not None and market.status == "active" else None
-
-
-def _counted(reader: Reader, name: str, text: str, symbol: str) -> float:
-    value = reader.finite(name, text)
-    if value < 0:
-        raise reader.bad(name, f"of {symbol} is negative", text)
-    return value
 
 
 def _sized(
     reader: Reader, row: _GateContract | _GateTicker, size: float | None, market: Market
 ) -> dict[str, Any]:
     """Prices per ONE base token, and what `size` contracts, one side, are worth."""
-    mark = _counted(reader, "mark_price", row.mark_price, market.symbol)
-    index = _counted(reader, "index_price", row.index_price, market.symbol)
-    coins = _counted(reader, "quanto_multiplier", row.quanto_multiplier, market.symbol)
+    mark = counted(reader, "mark_price", row.mark_price, market.symbol)
+    index = counted(reader, "index_price", row.index_price, market.symbol)
+    coins = counted(reader, "quanto_multiplier", row.quanto_multiplier, market.symbol)
     units = None if size is None or not coins else size * coins
     return {
         "mark_price": mark / market.multiplier or None,
@@ -222,44 +216,45 @@ def _sized(
 
 def _snapshot(reader: Reader, row: _GateContract, market: Market, context: ResponseContext) -> dict[str, Any]:
     rate = reader.finite("funding_rate", row.funding_rate)
-    if abs(rate) > (market.rate_cap or _ABSURD):
-        told = f"{market.symbol}: {rate:g} is beyond {market.rate_cap or _ABSURD:g} per interval"
-        raise reader.bad("funding_rate", told)
+    most = min(_ABSURD, market.rate_cap or _ABSURD)
+    if abs(rate) > most:
+        problem = f"{market.symbol}: {rate:g} is beyond {most:g} per interval"
+        raise reader.bad("funding_rate", problem)
     due = reader.seconds({"funding_next_apply": row.funding_next_apply}, "funding_next_apply")
     if due % _HOUR:
         raise reader.bad("funding_next_apply", f"of {market.symbol} is not on a full hour", due)
     size = (
         None
         if row.position_size is None
-        else _counted(reader, "position_size", str(row.position_size), row.name)
+        else counted(reader, "position_size", str(row.position_size), row.name)
     )
-    known = {
+    values = {
         **_sized(reader, row, size, market),
         "funding_rate": rate,
         "native_rate": rate,
         "interval_hours": market.interval_hours,
         "next_funding_time": from_ms(due * 1000),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 def _of_ticker(reader: Reader, row: _GateTicker, market: Market, context: ResponseContext) -> dict[str, Any]:
     rate = reader.finite("funding_rate", row.funding_rate)
     if abs(rate) > _ABSURD:
         raise reader.bad("funding_rate", f"{market.symbol}: {rate:g} is beyond {_ABSURD:g} per interval")
-    known = {
-        **_sized(reader, row, _counted(reader, "total_size", row.total_size, row.contract) / 2, market),
+    values = {
+        **_sized(reader, row, counted(reader, "total_size", row.total_size, row.contract) / 2, market),
         "funding_rate": rate,
         "native_rate": rate,
-        "volume_24h_usd": _counted(reader, "volume_24h_quote", row.volume_24h_quote, row.contract),
+        "volume_24h_usd": counted(reader, "volume_24h_quote", row.volume_24h_quote, row.contract),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request("contracts", "/contracts")]
 
 
@@ -271,9 +266,9 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("(body)", "is an empty list: no market at all")
     rows = []
     for row in contracts:
-        leverage = _counted(reader, "leverage_max", row.leverage_max, row.name) if row.leverage_max else None
-        known = {"collateral": "USDT", "max_leverage": leverage or None}
-        rows.append(market_row(_of_contract(reader, row), context, known))
+        leverage = counted(reader, "leverage_max", row.leverage_max, row.name) if row.leverage_max else None
+        values = {"collateral": "USDT", "max_leverage": leverage or None}
+        rows.append(market_row(_of_contract(reader, row), context, values))
     return market_rows(rows)
 
 
@@ -283,12 +278,14 @@ def _of_contract(reader: Reader, row: _GateContract) -> Market:
         raise reader.bad("name", "is not BASE_QUOTE", row.name)
     if row.status not in _STATUS:
         raise reader.bad("status", f"of {row.name} is none of {', '.join(_STATUS)}", row.status)
-    if row.funding_interval <= 0 or row.funding_interval % _HOUR:
+    if not _HOUR <= row.funding_interval <= 24 * _HOUR or row.funding_interval % _HOUR:
         raise reader.bad(
-            "funding_interval", f"of {row.name} is not full hours in seconds", row.funding_interval
+            "funding_interval", f"of {row.name} is not 1 to 24 full hours in seconds", row.funding_interval
         )
     if row.contract_type is not None and row.contract_type not in _CLASSES:
-        raise reader.bad("contract_type", f"of {row.name} names no known kind of asset", row.contract_type)
+        raise reader.bad(
+            "contract_type", f"of {row.name} is none of the documented kinds of asset", row.contract_type
+        )
     stated = None if row.contract_type is None else _CLASSES[row.contract_type]
     what = identify(NAME, base, asset_class="crypto" if base in _COINS else stated)
     status = _STATUS[row.status]
@@ -297,11 +294,13 @@ def _of_contract(reader: Reader, row: _GateContract) -> Market:
     elif status == "active" and row.in_delisting:
         status = "reduce_only"
     cap = (
-        _counted(reader, "funding_rate_limit", row.funding_rate_limit, row.name)
+        counted(reader, "funding_rate_limit", row.funding_rate_limit, row.name)
         if row.funding_rate_limit
         else None
     )
     since = reader.seconds({"launch_time": row.launch_time}, "launch_time") if row.launch_time else None
+    if cap is not None:
+        bounded(reader, "funding_rate_limit", cap, 1.0, row.name)
     return Market(
         exchange=NAME,
         symbol=row.name,
@@ -317,7 +316,7 @@ def _of_contract(reader: Reader, row: _GateContract) -> Market:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: the class comes from tables, not from the exchange.
+    """The market of a symbol alone, for saved responses: the class comes from tables, not from the exchange.
 
     Raises BadCall for a name without a quote.
     """
@@ -337,22 +336,22 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
     label, message = _error_of(body)
     if status >= 500 or (status == 200 and label is None):
         return None
-    said = ", ".join(filter(None, (f"gate answers {status}", label, message)))
+    refusal = ", ".join(filter(None, (f"gate answers {status}", label, message)))
     if status == 429 or label in ("TOO_MANY_REQUESTS", "TOO_FAST"):
-        return RateLimited(f"{said}: more than 200 requests in 10 s from this address")
+        return RateLimited(f"{refusal}: more than 200 requests in 10 s from this address")
     if label == "CONTRACT_NOT_FOUND":
-        return BadCall(f"{said}: it has no such market; see: fundingdb markets gate")
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/gate.py")
+        return BadCall(f"{refusal}: it has no such market; see: fundingdb markets gate")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/gate.py")
 
 
 def _error_of(body: bytes) -> tuple[str | None, str]:
     if body.lstrip()[:1] != b"{" or b'"label"' not in body[:4096]:
         return None, ""
     try:
-        answer = json.loads(body)
-    except ValueError:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
-    return str(answer.get("label", "?")), str(answer.get("message", ""))[:200]
+    return str(error.get("label", "?")), str(error.get("message", ""))[:200]
 
 
 FETCHER = Fetcher(
@@ -360,18 +359,18 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.gateio.ws/api/v4/futures/usdt",
     budget=Budget(scope=NAME, capacity=200, per_seconds=10, concurrent=8),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Backward(cap=CAP),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
-        depth="unknown; asked back to the market's listing",
+        depth="unknown; requested back to the market's listing",
     ),
     market=symbol_market,
     refusal=_refusal,
     unit="fraction per interval",
-    interval="1, 2, 4 or 8 h, moves by market; history does not tell it",
+    interval="1, 2, 4 or 8 h, moves by market; history does not state it",
     checked="2026-11-22",
     evidence="recorded",
 )

@@ -1,8 +1,8 @@
 """GRVT (perpetuals, margined in USDT): the datasheet, and pure functions over it.
 
-Sources   api-docs.grvt.io/market_data_api (all_instruments, ticker, funding); answers recorded 2026-09-13. Read
+Sources   api-docs.grvt.io/market_data_api (all_instruments, ticker, funding); responses recorded 2026-09-13. Read
           2026-11-22.
-Request   POST with JSON, answer in `result`, no key. A header speaks of 1500 without a window; 100 requests a
+Request   POST with JSON, response in `result`, no key. A header states 1500 without a window; 100 requests a
           minute are safe.
 Markets   /all_instruments {"is_active": true}: only what trades is listed. create_time is one instant for all
           of them (a migration of 2026-08-27): no listing date.
@@ -12,9 +12,9 @@ Interval  funding_interval_hours, 8 or 4: in each row of history ("row"), for th
           The name funding_rate_8h_curr misleads: it equals funding_rate, which is per the market's own interval.
 Clock     Unix NANOSECONDS as text, divided as integers. funding_time is on the hour, the end of the interval.
 History   /funding {instrument, start_time, end_time, limit, cursor}: newest first, 1,000 rows, bounds in ns.
-          `next` is the cursor of the page after, passed back as it is, absent at the end. Some answers mix in
+          `next` is the cursor of the page after, passed back as it is, absent at the end. Some responses mix in
           one-minute samples: rows with interval 0 or off the interval's grid are no payments and are dropped.
-Current   /ticker {instrument}: one market an answer.
+Current   /ticker {instrument}: one market a response.
 Price     mark and index per contract unit: divided by the multiplier.
 Size      open_interest is contract units, one side; dollars are it times mark.
 Cap       adjusted_funding_rate_cap and _floor, percent per interval too ("0.3" is 0.003). It is adjusted over time:
@@ -32,27 +32,36 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, ns_ms, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Cursor,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import (
+    HOUR_MS,
+    Reader,
+    bounded,
+    counted,
+    decode,
+    hundredth,
+    ns_ms,
+    refused,
+    shaped,
+)
 from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
+    the_market,
 )
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
@@ -98,7 +107,7 @@ class _GrvtTicker(msgspec.Struct):
     open_interest: str
 
 
-class _GrvtAnswer(msgspec.Struct):
+class _GrvtTickerResponse(msgspec.Struct):
     result: _GrvtTicker
 
 
@@ -128,7 +137,7 @@ def _post(path: str, **what: Any) -> Request:
 # --- history
 
 
-def _ask_history(market: Market, window: Window, cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, cursor: str | None) -> Request:
     start, stop = window.ms
     query = {
         "instrument": market.symbol,
@@ -154,10 +163,8 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     every = _page(body).result
     if not every:
         return FUNDING.empty().drop("month")
-    market = context.market or symbol_market(every[0].instrument)
-    if others := {row.instrument for row in every} - {market.symbol}:
-        raise reader.bad("instrument", f"is {min(others)!r}, asked was {market.symbol!r}")
-    paid = [found for row in every if (found := _payment(reader, row, market)) is not None]
+    market = the_market(reader, context, ("instrument", [row.instrument for row in every]), symbol_market)
+    paid = [one for row in every if (one := _payment(reader, row, market)) is not None]
     if not paid:
         return FUNDING.empty().drop("month")
     return funding_rows(market, context, {name: [row[name] for row in paid] for name in paid[0]}, hours=8.0)
@@ -186,20 +193,22 @@ def _payment(reader: Reader, row: _GrvtPayment, market: Market) -> dict[str, Any
 # --- current
 
 
-def _ask_current(markets: Sequence[Market]) -> list[Request]:
+def _current_requests(markets: Sequence[Market]) -> list[Request]:
     return [_post(_CURRENT, instrument=m.symbol) for m in markets if m.status == "active"]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """The SNAPSHOTS row of one market; its interval is that of the listing, null where `context.markets` lacks it."""
     reader = Reader(NAME, _CURRENT)
-    row = shaped(decode(body, NAME, _CURRENT), _GrvtAnswer, NAME, _CURRENT).result
+    row = shaped(decode(body, NAME, _CURRENT), _GrvtTickerResponse, NAME, _CURRENT).result
     wanted = (
         context.request.json["instrument"] if context.request and context.request.json else row.instrument
     )
     if row.instrument != wanted:
-        raise reader.bad("instrument", f"is {row.instrument!r}, asked was {wanted!r}")
-    market = context.markets.get(row.instrument) or symbol_market(row.instrument)
+        raise reader.bad("instrument", f"is {row.instrument!r}, requested was {wanted!r}")
+    market = context.markets.get(row.instrument) or named_market(
+        reader, "instrument", row.instrument, symbol_market
+    )
     rate, native = hundredth(reader, "funding_rate", row.funding_rate)
     due = ns_ms(reader, "next_funding_time", row.next_funding_time)
     if due % HOUR_MS:
@@ -207,7 +216,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     mark = counted(reader, "mark_price", row.mark_price, market.symbol)
     units = counted(reader, "open_interest", row.open_interest, market.symbol)
     most = min(_ABSURD, 2 * market.rate_cap) if market.rate_cap else _ABSURD
-    known = {
+    values = {
         "funding_rate": bounded(reader, "funding_rate", rate, most, market.symbol),
         "interval_hours": market.interval_hours,
         "native_rate": native,
@@ -219,13 +228,13 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         "open_interest": units * market.multiplier,
         "open_interest_usd": units * mark if mark else None,
     }
-    return snapshot_rows([snapshot_row(market, context.at, known)])
+    return snapshot_rows([snapshot_row(market, context.at, values)])
 
 
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [_post(_MARKETS, is_active=True)]
 
 
@@ -252,6 +261,8 @@ def _listed(reader: Reader, row: _GrvtListing) -> Market:
         raise reader.bad("instrument", f"is not made of base {row.base!r} and quote {row.quote!r}", row)
     cap, _ = hundredth(reader, "adjusted_funding_rate_cap", row.adjusted_funding_rate_cap)
     floor, _ = hundredth(reader, "adjusted_funding_rate_floor", row.adjusted_funding_rate_floor)
+    for name, limit in (("adjusted_funding_rate_cap", cap), ("adjusted_funding_rate_floor", floor)):
+        bounded(reader, name, limit, 1.0, row.instrument)
     what = identify(NAME, row.base)
     return Market(
         exchange=NAME,
@@ -266,7 +277,7 @@ def _listed(reader: Reader, row: _GrvtListing) -> Market:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: its interval is unknown, for it differs by market.
+    """The market of a symbol alone, for saved responses: its interval is unknown, for it differs by market.
 
     Raises BadCall for a name that is not BASE_QUOTE_Perp.
     """
@@ -288,14 +299,14 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://market-data.grvt.io/full/v1",
     budget=Budget(scope=NAME, capacity=100, per_seconds=60, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         next_cursor=_next_cursor,
-        depth="not told; what the cursor reaches",
+        depth="not published; what the cursor reaches",
     ),
     market=symbol_market,
     refusal=_refusal,

@@ -1,9 +1,9 @@
 """Hyperliquid (main dex and HIP-3 builder dexes): the datasheet, read November 2026, and pure functions over it.
 
 Request   POST /info with {"type": ...}, no key. Weight 1,200 a minute and IP; every call here is 20, fundingHistory
-          also 1 per 20 rows of its answer.
+          also 1 per 20 rows of its response.
 Markets   allPerpMetas: the meta of every dex. Tokens of `collateralToken` are named by a table: spotMeta, which would
-          name the others, is another answer, and one answer is parsed at a time; an unknown token gives a null quote.
+          name the others, is another response, and each is parsed alone; an unknown token has a null quote.
 Position  contexts belong to universe[i] by position alone; rows never move, delisted ones stay. native_id is the
           position within the dex.
 Unit      fraction of notional per 1 hour, text, 10 decimals (rate_step 1e-10). Positive: longs pay shorts. The
@@ -12,15 +12,15 @@ Interval  not in the payload: 8 hours for stamps before 2023-06-08 00:30Z, 1 hou
 Formula   8-hour rate = premium + clamp(0.0001 - premium, -0.0005, 0.0005), an eighth of it each hour. Tests hold real
           series of the main dex since 2024 to it (the rows of 2023 fit clamps of 0.0003, none, 0.0002); it refuses
           nothing, since deployers may change its terms.
-Cap       4 % per hour; the page tells none for the 8-hour regime, where eight times that is the bound.
-Clock     ms of the block: 0-500 ms after the hour, 5.5 s and 111 s seen, once 08:23:53. funding_time is the nearest
+Cap       4 % per hour; none is documented for the 8-hour regime, where eight times that is the bound.
+Clock     ms of the block: 0-500 ms after the hour; 5.5 s and 111 s are recorded, once 08:23:53. funding_time is the nearest
           hour within 60 s, else the hour before. Contexts have no stamp: the instant of receipt.
 History   fundingHistory: startTime, endTime inclusive; oldest first, the OLDEST 500 silently. Some hours have no row.
 Size      openInterest in contract units (coins; k-coins), one side; dollars are units x markPx, the collateral (USDC,
-          USDH, USDE) taken at one dollar, null where it has no name.
+          USDH, USDE) valued at one dollar, null where it has no name.
 Names     case counts: kPEPE is 1000 PEPE, KPEPE nothing. Symbols are sent as they are.
-Foreign   predictedFundings tells Binance's and Bybit's rates too. They are second hand, without those exchanges'
-          symbols, and their interval is doubtful (1 h for Bybit in the one capture): only HlPerp is taken. Its
+Foreign   predictedFundings has Binance's and Bybit's rates too. They are second hand, without those exchanges'
+          symbols, and their interval is doubtful (1 h for Bybit in the one capture): only HlPerp is read. Its
           nextFundingTime lags by an hour and is computed instead.
 Traps     an unknown coin is 500 or 200 with `null`; seconds for ms answer the oldest rows without an error.
 """
@@ -80,7 +80,7 @@ _HOURLY_SINCE = datetime(
 _HOURLY_SINCE_MS = to_ms(_HOURLY_SINCE)
 # collateralToken -> name (spotMeta, November 2026).
 _TOKENS = {0: "USDC", 235: "USDE", 360: "USDH"}
-# What the dexes settle in, for answers that do not tell: the main dex and those of the datasheet.
+# The collateral of the dexes, for responses without it: the main dex and those of the datasheet.
 _DEX_QUOTES = {"": "USDC", "xyz": "USDC", "km": "USDH", "flx": "USDH", "hyna": "USDE"}
 _WEIGHT = 20.0
 _SUBSCRIPTIONS = 1000  # a connection and IP
@@ -133,15 +133,15 @@ def _dex_of(symbol: str) -> str:
 def _rate(reader: Reader, name: str, text: str, symbol: str, hours: float = 1.0) -> float:
     rate = reader.finite(name, text) + 0.0  # no negative zero
     if abs(rate) > RATE_CAP * hours:
-        told = f"{symbol}: {rate:g} is beyond the cap, {RATE_CAP * hours:g} per {hours:g} h"
-        raise reader.bad(name, told, text)
+        problem = f"{symbol}: {rate:g} is beyond the cap, {RATE_CAP * hours:g} per {hours:g} h"
+        raise reader.bad(name, problem, text)
     return rate
 
 
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     start, stop = window.ms
     cost = _WEIGHT + min(CAP, window.hours) / 20
     span = {"startTime": start - _SLACK_MS, "endTime": stop}
@@ -153,10 +153,10 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     reader = Reader(NAME, "fundingHistory")
     try:
         rows = _PAGE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # slowly, to say what is wrong
+    except (msgspec.DecodeError, UnicodeDecodeError):  # once more, slowly, for the field and the problem
         value = decode(body, NAME, "fundingHistory")
         if value is None:
-            raise reader.bad("(body)", "is null: that is how an unknown coin is answered") from None
+            raise reader.bad("(body)", "is null, as in the response for an unknown coin") from None
         rows = shaped(value, list[_HyperliquidPayment], NAME, "fundingHistory")
     if not rows:
         return FUNDING.empty().drop("month")
@@ -200,7 +200,7 @@ def _on_the_grid(reader: Reader, stamps: Sequence[int]) -> list[int]:
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [_info("allPerpMetas")]
 
 
@@ -223,10 +223,11 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def _listed(meta: _HyperliquidMeta, position: int) -> dict[str, Any]:
-    leverage = meta.universe[position].max_leverage
+    reader = Reader(NAME, "meta")
+    leverage = reader.finite("maxLeverage", meta.universe[position].max_leverage)
     if leverage <= 0:
-        raise Reader(NAME, "meta").bad("maxLeverage", "is not positive", leverage)
-    return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": float(leverage)}
+        raise reader.bad("maxLeverage", "is not positive", leverage)
+    return {"collateral": _TOKENS.get(meta.collateral_token), "max_leverage": leverage}
 
 
 def _meta(value: Any) -> _HyperliquidMeta:
@@ -236,7 +237,7 @@ def _meta(value: Any) -> _HyperliquidMeta:
     if len({_dex_of(name) for name in names}) > 1:
         raise Reader(NAME, "meta").bad("name", "the coins of one list are of several dexes", names)
     if len(set(names)) < len(names) or "" in names:
-        raise Reader(NAME, "meta").bad("name", "a coin has no name or stands there twice", names)
+        raise Reader(NAME, "meta").bad("name", "a coin has no name or is listed twice", names)
     return meta
 
 
@@ -258,7 +259,7 @@ def _market(meta: _HyperliquidMeta, position: int) -> Market:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers; its quote is null for a dex that no table names."""
+    """The market of a symbol alone, for saved responses; its quote is null for a dex that no table names."""
     what = identify(NAME, symbol)
     quote = _DEX_QUOTES.get(_dex_of(symbol))
     return Market(
@@ -276,7 +277,7 @@ def symbol_market(symbol: str) -> Market:
 # --- current
 
 
-def _ask_current(markets: Sequence[Market]) -> list[Request]:
+def _current_requests(markets: Sequence[Market]) -> list[Request]:
     dexes = sorted({_dex_of(m.symbol) for m in markets if m.status != "delisted"} - {""})
     return [_info("metaAndAssetCtxs"), *(_info("metaAndAssetCtxs", dex=dex) for dex in dexes)]
 
@@ -285,7 +286,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of coins that trade, from metaAndAssetCtxs, predictedFundings or saved WebSocket frames.
 
     Frames (one a line): activeAssetCtx names its coin. allDexsAssetCtxs and assetCtxs do not: `context.markets` must
-    hold the markets of its dexes with their positions (native_id), else BadCall says so. All are observed at
+    have the markets of its dexes with their positions (native_id), else BadCall is raised. All are observed at
     `context.at`, so of several frames the last of each coin counts.
     """
     values = decode_lines(body, NAME, "metaAndAssetCtxs")
@@ -297,9 +298,9 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         _same_dex(meta, context)
         rows = [
             _of_context(_market(meta, i), c, context) for i, c in enumerate(contexts)
-        ]  # the dead are read too
-        living = [row for row, coin in zip(rows, meta.universe, strict=True) if not coin.is_delisted]
-        return snapshot_rows(living)
+        ]  # delisted ones are checked too
+        trading = [row for row, coin in zip(rows, meta.universe, strict=True) if not coin.is_delisted]
+        return snapshot_rows(trading)
     return snapshot_rows(_of_forecasts(first, context))
 
 
@@ -314,17 +315,17 @@ def _with_contexts(value: list[Any]) -> tuple[_HyperliquidMeta, list[_Context]]:
     meta = _meta(value[0])
     contexts = shaped(value[1], list[_Context], NAME, "metaAndAssetCtxs", "contexts")
     if len(contexts) != len(meta.universe):
-        told = f"{len(contexts)} contexts for {len(meta.universe)} coins: position can't tell whose they are"
-        raise Reader(NAME, "metaAndAssetCtxs").bad("contexts", told)
+        problem = f"{len(contexts)} contexts for {len(meta.universe)} coins: they belong to coins by position"
+        raise Reader(NAME, "metaAndAssetCtxs").bad("contexts", problem)
     return meta, contexts
 
 
 def _same_dex(meta: _HyperliquidMeta, context: ResponseContext) -> None:
     if context.request is None or not isinstance(context.request.json, dict) or not meta.universe:
         return
-    wanted, got = context.request.json.get("dex", ""), _dex_of(meta.universe[0].name)
-    if wanted != got:
-        raise Reader(NAME, "metaAndAssetCtxs").bad("name", f"is of dex {got!r}, asked was {wanted!r}")
+    requested, dex = context.request.json.get("dex", ""), _dex_of(meta.universe[0].name)
+    if requested != dex:
+        raise Reader(NAME, "metaAndAssetCtxs").bad("name", f"is of dex {dex!r}, requested was {requested!r}")
 
 
 def _of_context(market: Market, coin: _Context, context: ResponseContext) -> dict[str, Any]:
@@ -358,7 +359,7 @@ def _of_context(market: Market, coin: _Context, context: ResponseContext) -> dic
 
 
 def _of_forecasts(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
-    """HlPerp's entries of predictedFundings; a null entry gives no row."""
+    """Rows of HlPerp's entries of predictedFundings; a null entry is no row."""
     name = "predictedFundings"
     reader = Reader(NAME, name)
     kind = list[tuple[str, list[tuple[str, _Forecast | None]]]]
@@ -369,8 +370,8 @@ def _of_forecasts(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
     for coin, venues in coins:
         for forecast in (f for venue, f in venues if venue == "HlPerp" and f is not None):
             if forecast.funding_interval_hours not in (None, 1):
-                told = f"of {coin} on HlPerp is not 1"
-                raise reader.bad("fundingIntervalHours", told, forecast.funding_interval_hours)
+                problem = f"of {coin} on HlPerp is not 1"
+                raise reader.bad("fundingIntervalHours", problem, forecast.funding_interval_hours)
             reader.ms({"nextFundingTime": forecast.next_funding_time}, "nextFundingTime")
             rate = _rate(reader, "fundingRate", forecast.funding_rate, coin)
             known = {
@@ -413,24 +414,24 @@ def _named(channel: str, data: Any, context: ResponseContext) -> list[tuple[Mark
         contexts = shaped(reader.items(data, "ctxs"), list[_Context], NAME, reader.endpoint, "ctxs")
         dexes = [(reader.get(data, "dex", str) if "dex" in data else "", contexts)]
     else:
-        raise reader.bad("channel", "is none that funding stands in", channel)
+        raise reader.bad("channel", "is none with funding rates", channel)
     return [pair for dex, contexts in dexes for pair in _by_position(reader, dex, contexts, context)]
 
 
 def _by_position(
     reader: Reader, dex: str, contexts: Sequence[_Context], context: ResponseContext
 ) -> list[tuple[Market, _Context]]:
-    places = {m.native_id: m for m in context.markets.values() if _dex_of(m.symbol) == dex}
-    missing = [i for i in range(len(contexts)) if str(i) not in places]
+    coins = {m.native_id: m for m in context.markets.values() if _dex_of(m.symbol) == dex}
+    missing = [i for i in range(len(contexts)) if str(i) not in coins]
     if missing:
         raise BadCall(
             f"hyperliquid {reader.endpoint}: positions {missing[0]}..{missing[-1]} of dex {dex!r} name no coin; the markets"
-            f" of that dex (answer of allPerpMetas, no older than the frame) are needed"
+            f" of that dex (response of allPerpMetas, no older than the frame) are needed"
         )
-    if len(places) > len(contexts):
-        told = f"of dex {dex!r} has {len(contexts)} contexts, {len(places)} coins are listed: it is cut"
-        raise reader.bad("ctxs", told)
-    return [(places[str(i)], coin) for i, coin in enumerate(contexts)]
+    if len(coins) > len(contexts):
+        problem = f"of dex {dex!r} has {len(contexts)} contexts, {len(coins)} coins are listed: it is cut"
+        raise reader.bad("ctxs", problem)
+    return [(coins[str(i)], coin) for i, coin in enumerate(contexts)]
 
 
 # --- stream
@@ -455,14 +456,14 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
         return BadCall(_UNKNOWN_COIN.format(status))
     if status == 200 or status >= 500:
         return None
-    said = f"hyperliquid answers {status}{': ' + text if text and text != 'null' else ''}"
+    refusal = f"hyperliquid answers {status}{': ' + text if text and text != 'null' else ''}"
     if status == 429:
-        return RateLimited(f"{said}: more than 1,200 weight a minute from this address")
+        return RateLimited(f"{refusal}: more than 1,200 weight a minute from this address")
     if status == 422:
         return BadCall(
-            f"{said}: it can't read the request; see the datasheet, fundingdb/fetchers/hyperliquid.py"
+            f"{refusal}: it can't read the request; see the datasheet, fundingdb/fetchers/hyperliquid.py"
         )
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/hyperliquid.py")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/hyperliquid.py")
 
 
 FETCHER = Fetcher(
@@ -470,11 +471,11 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.hyperliquid.xyz",
     budget=Budget(scope=NAME, capacity=1200, per_seconds=60, concurrent=8),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Forward(cap=CAP),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the coin's listing, at most to 2023-05-12 (BTC)",
     ),

@@ -21,7 +21,7 @@ Size      open_interest is base units on REST, USDC on the stream; one side.
 Traps     `quote_multiplier` is no multiplier; inactive markets still show prices; old frames have no symbol.
 
 The price identity is checked: from one payment to the next (at most 6 hours later) the price can't move by 3x,
-`value` taken as exact to one unit of its last digit. A row that breaks it has another unit: nothing is kept.
+`value` being exact to one unit of its last digit. A row that breaks it has another unit: the response is refused.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ RATE_CAP = 0.005  # fraction per hour
 _SIGN = {"long": 1.0, "short": -1.0}
 _LEAP, _LEAP_SECONDS = 3.0, 6 * 3600
 _HOUR_MS = 3_600_000
-_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: nobody has seen one
+_EARLY_MS = 60_000  # a stamp this close BEFORE an hour can't be floored: none is recorded
 
 
 class _LighterPayment(msgspec.Struct):
@@ -131,8 +131,8 @@ class _LighterStats(msgspec.Struct):
 _B = TypeVar("_B", bound=_Book)
 
 
-def _good(value: Any, endpoint: str) -> Any:
-    """The answer, if it does not confess a failure."""
+def _checked(value: Any, endpoint: str) -> Any:
+    """The response, unless its code is that of a failure."""
     if isinstance(value, dict) and value.get("code", 200) != 200:
         raise Reader(NAME, endpoint).bad("code", "is not 200", value)
     return value
@@ -165,7 +165,7 @@ def _check_cap(reader: Reader, name: str, rate: float, market: Market) -> None:
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     if market.native_id is None:
         raise BadCall(
             f"lighter: no market_id is known for {market.symbol}: fundingdb markets lighter lists them"
@@ -182,20 +182,20 @@ def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows of `context.market` by time (the answer does not name it: BadCall without it); maybe none.
+    """FUNDING rows of `context.market` by time (the response does not name it: BadCall without it); maybe none.
 
     mark_price is value / (rate/100), null where that is not a price; it is as exact as the digits of `value`.
     """
     reader = Reader(NAME, "/fundings")
     if context.market is None:
         raise BadCall(
-            "lighter: a /fundings answer does not name its market; give it (parse ... --symbol ETH)"
+            "lighter: a /fundings response does not name its market; name it (parse ... --symbol ETH)"
         )
     market = context.market
-    answer = shaped(_good(decode(body, NAME, "/fundings"), "/fundings"), _Fundings, NAME, "/fundings")
-    if answer.resolution != "1h":
-        raise reader.bad("resolution", "is not 1h: such rows are sums of other spans", answer.resolution)
-    rows = sorted(answer.fundings, key=lambda row: row.timestamp)
+    page = shaped(_checked(decode(body, NAME, "/fundings"), "/fundings"), _Fundings, NAME, "/fundings")
+    if page.resolution != "1h":
+        raise reader.bad("resolution", "is not 1h: such rows are sums of other spans", page.resolution)
+    rows = sorted(page.fundings, key=lambda row: row.timestamp)
     natives = decimals(reader, "rate", [row.rate for row in rows])
     values = decimals(reader, "value", [row.value for row in rows])
     rates: list[float] = []
@@ -251,23 +251,23 @@ def _doubt(row: _LighterPayment, way: int) -> float:
 _DETAILS = Request("/orderBookDetails", "/orderBookDetails", params=(("filter", "perp"),))
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request("/funding-rates", "/funding-rates"), _DETAILS]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of active markets, from /funding-rates, /orderBookDetails or market_stats frames, one a line.
 
-    /funding-rates gives rates, /orderBookDetails prices and sizes, frames all; what an answer lacks is null. Frames
-    are observed at their own timestamp, where they have one. Frames without a symbol are named by `context.markets`;
-    a market that nothing names is left out, and BadCall raised when that leaves none.
+    /funding-rates has rates, /orderBookDetails prices and sizes, frames both; what a response lacks is null. Frames
+    are observed at their own timestamp, where they have one. The markets of frames without a symbol come
+    from `context.markets`; unnamed ones are left out, and BadCall is raised when no row is left.
     """
     values = decode_lines(body, NAME, "market_stats")
     first = values[0]
     if len(values) > 1 or (isinstance(first, dict) and ("type" in first or "error" in first)):
         return snapshot_rows(_of_frames(values, context))
     if isinstance(first, dict) and "funding_rates" in first:
-        return snapshot_rows(_of_rates(_good(first, "/funding-rates"), context))
+        return snapshot_rows(_of_rates(_checked(first, "/funding-rates"), context))
     books = shaped(
         _books(first, "order_book_details"), list[_Detail], NAME, "/orderBookDetails", "order_book_details"
     )
@@ -278,7 +278,7 @@ def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
     reader = Reader(NAME, "/funding-rates")
     ours = [r for r in shaped(value, _Rates, NAME, "/funding-rates").funding_rates if r.exchange == NAME]
     if not ours:
-        raise reader.bad("exchange", "is never 'lighter': the answer has no row of this exchange")
+        raise reader.bad("exchange", "is never 'lighter': the response has no row of this exchange")
     rows: list[dict[str, Any]] = []
     for row in ours:
         market = context.markets.get(row.symbol) or symbol_market(row.symbol)
@@ -298,11 +298,11 @@ def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
 
 def _books(value: Any, name: str) -> list[Any]:
     endpoint = "/orderBooks" if name == "order_books" else "/orderBookDetails"
-    return Reader(NAME, endpoint).items(_good(value, endpoint), name)
+    return Reader(NAME, endpoint).items(_checked(value, endpoint), name)
 
 
 def _perps(books: Sequence[_B]) -> list[_B]:
-    """The perpetuals among them; every kind and status must be a known one."""
+    """The perpetuals among them; every kind and status must be a documented one."""
     reader = Reader(NAME, "/orderBookDetails")
     for book in books:
         if book.market_type not in ("perp", "spot"):
@@ -348,7 +348,7 @@ def _of_frames(values: Sequence[Any], context: ResponseContext) -> list[dict[str
                 rows[market.symbol, at] = _of_stats(reader, stats, market, at)
     if nameless and not rows:
         ids = ", ".join(map(str, sorted(nameless)))
-        raise BadCall(f"lighter: frames give no symbol for market_id {ids}; the list of markets is needed")
+        raise BadCall(f"lighter: frames have no symbol for market_id {ids}; the list of markets is needed")
     return list(rows.values())
 
 
@@ -392,7 +392,7 @@ def _answer(frame: bytes) -> str | None:
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [_DETAILS]
 
 
@@ -427,7 +427,7 @@ def _market_row(book: _Book, context: ResponseContext) -> dict[str, Any]:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: native_id, which requests need, is then None."""
+    """The market of a symbol alone, for saved responses: native_id, which requests need, is then None."""
     what = identify(NAME, symbol)
     return Market(NAME, symbol, what.base, QUOTE, what.asset_class, what.multiplier, interval_hours=1.0)
 
@@ -440,19 +440,21 @@ _MESSAGE = re.compile(rb'"message"\s*:\s*"([^"]{0,200})')
 
 def _refusal(status: int, body: bytes) -> FundingdbError | None:
     head = body[:2000]
-    found, message = _CODE.search(head), _MESSAGE.search(head)
-    code = int(found[1]) if found else None
+    code_match, message = _CODE.search(head), _MESSAGE.search(head)
+    code = int(code_match[1]) if code_match else None
     if status >= 500 or (status == 200 and code in (None, 200)):
         return None
-    said = f"lighter answers {status}" + (f", code {code}" if found else "")
-    said += f", {message[1].decode('utf-8', 'replace')}" if message else ""
+    refusal = f"lighter answers {status}" + (f", code {code}" if code is not None else "")
+    refusal += f", {message[1].decode('utf-8', 'replace')}" if message else ""
     if status in (405, 429) or code in range(23_000, 23_100):
-        return RateLimited(f"{said}: more than 60 requests a minute from this address (405 is its firewall)")
+        return RateLimited(
+            f"{refusal}: more than 60 requests a minute from this address (405 is its firewall)"
+        )
     if code in range(21_100, 22_500):
-        return BadCall(f"{said}: unknown market or broken rule; see: fundingdb markets lighter")
+        return BadCall(f"{refusal}: unknown market or broken rule; see: fundingdb markets lighter")
     if status == 403:
-        return Refused(f"{said}: blocked for this address, region or path")
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/lighter.py")
+        return Refused(f"{refusal}: blocked for this address, region or path")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/lighter.py")
 
 
 FETCHER = Fetcher(
@@ -460,11 +462,11 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://mainnet.zklighter.elliot.ai/api/v1",
     budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Fixed(hours=720, cap=749),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="to the market's listing, at most to 2025-01-17 (ETH)",
     ),
@@ -477,7 +479,7 @@ FETCHER = Fetcher(
         subscribe=lambda _markets: ['{"type":"subscribe","channel":"market_stats/all"}'],
         answer=_answer,
         keepalive='{"type":"ping"}',
-        keepalive_seconds=60,  # a connection that says nothing for 2 minutes is closed
+        keepalive_seconds=60,  # a connection without a message for 2 minutes is closed
     ),
     unit="percent per hour, unsigned with a direction (/fundings); fraction per 8 hours (/funding-rates)",
     interval="1 h",

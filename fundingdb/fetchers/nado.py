@@ -1,11 +1,11 @@
 """Nado (perpetuals on Ink, margined in USDT0): the datasheet, and pure functions over it.
 
 Sources   docs.nado.xyz (archive: funding_rate_history, v2/contracts; gateway: symbols; rate limits; core/funding-rates;
-          oracle feed reference); answers recorded 2026-09-13. Read 2026-11-22.
+          oracle feed reference); responses recorded 2026-09-13. Read 2026-11-22.
 Request   no key. Two hosts: the archive has rates, the gateway (403 without Accept-Encoding: gzip) the markets.
           2,400 weight a minute, 400 in 10 s: history 2 + rows / 100, symbols 2.
 Markets   gateway /v1/query?type=symbols: trading_status live trades; post_only, not_tradable, reduce_only and
-          soft_reduce_only (off hours) don't, and /v2/contracts shows rates of all: rows are taken only of markets known
+          soft_reduce_only (off hours) don't, and /v2/contracts shows rates of all: rows are read only of markets known
           to be live. `type` perp; spot is left out.
 Unit      current: fraction per 24 HOURS, JSON number: rate = figure / 24. History: fraction per hour * 1e18, whole
           number as text: rate = figure / 1e18. Positive: longs pay shorts. In quiet markets 0.0003 a day is 0.0000125.
@@ -15,9 +15,9 @@ History   POST /v1 {"funding_rate_history": {product_id, start_time, end_time, l
           Rows name the product id alone. No prices.
 Current   GET /v2/contracts?edge=false: a map by ticker_id; the estimate for next_funding_rate_timestamp.
 Price     mark_price, index_price per contract unit: divided by the multiplier. contract_price is another one.
-Size      open_interest is contract units, one side; open_interest_usd is it times contract_price, as told. quote_volume is
-          USDT0 of 24 hours, taken as dollars.
-Cap       none told; a rate beyond 0.05 per hour is refused as another unit.
+Size      open_interest is contract units, one side; open_interest_usd is it times contract_price, as published. quote_volume is
+          USDT0 of 24 hours, counted as dollars.
+Cap       none is documented; a rate beyond 0.05 per hour is refused as another unit.
 Symbol    ticker_id BTC-PERP_USDT0, the gateway's BTC-PERP and the quote; native_id is product_id. kPEPE, kBONK are 1000
           tokens.
 Class     in the docs' feed reference alone: tables of identity.py. WTI is CL of others.
@@ -117,7 +117,7 @@ class _Symbols(msgspec.Struct):
     symbols: dict[str, _Symbol]
 
 
-class _NadoAnswer(msgspec.Struct):
+class _NadoSymbols(msgspec.Struct):
     status: str
     data: _Symbols
 
@@ -125,7 +125,7 @@ class _NadoAnswer(msgspec.Struct):
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     if market.native_id is None or not re.fullmatch(r"\d{1,9}", market.native_id, re.ASCII):
         raise BadCall(f"nado: the product id of {market.symbol} is not known (fundingdb markets nado)")
     start, stop = window.seconds
@@ -146,10 +146,10 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not rows:
         return FUNDING.empty().drop("month")
     if market is None:
-        raise BadCall(f"nado: an answer does not name its market; give it (parse ... --symbol BTC{_SUFFIX})")
-    wanted = market.native_id or str(rows[0].product_id)
-    if others := {row.product_id for row in rows if str(row.product_id) != wanted}:
-        raise reader.bad("product_id", f"is {min(others)}, asked was {market.symbol} {wanted}")
+        raise BadCall(f"nado: a response does not name its market; name it (parse ... --symbol BTC{_SUFFIX})")
+    product = market.native_id or str(rows[0].product_id)
+    if others := {row.product_id for row in rows if str(row.product_id) != product}:
+        raise reader.bad("product_id", f"is {min(others)}, requested was {market.symbol} {product}")
     stamps = [_settled_at(reader, row.timestamp) for row in rows]
     rates = [_of_x18(reader, row.funding_rate_x18, market.symbol) for row in rows]
     measured = {
@@ -180,14 +180,14 @@ def _of_x18(reader: Reader, text: str, symbol: str) -> float:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, params=(("edge", "false"),))]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows of the markets that `context.markets` knows as live: the estimate of the running hour.
+    """SNAPSHOTS rows of the markets that are live in `context.markets`: the estimate of the running hour.
 
-    Raises BadCall without known markets: the answer does not tell which of them trade.
+    Raises BadCall without known markets: the response does not show which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
     contracts = shaped(decode(body, NAME, _CURRENT), dict[str, _NadoContract], NAME, _CURRENT)
@@ -195,7 +195,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("(body)", "is an empty map: no market at all")
     if not context.markets:
         raise BadCall(
-            "nado: contracts does not tell which markets trade; the gateway's answer for symbols is needed"
+            "nado: contracts does not show which markets trade; the gateway's response for symbols is needed"
             " (parse ... --markets FILE)"
         )
     rows = []
@@ -251,18 +251,18 @@ def _snapshot(
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, "/v1/query", params=(("type", "symbols"),), cost=2, base_url=_GATEWAY)]
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, those that don't trade too; no spot."""
     reader = Reader(NAME, _MARKETS)
-    answer = shaped(decode(body, NAME, _MARKETS), _NadoAnswer, NAME, _MARKETS)
-    if answer.status != "success":
-        raise reader.bad("status", "is not success", answer.status)
+    response = shaped(decode(body, NAME, _MARKETS), _NadoSymbols, NAME, _MARKETS)
+    if response.status != "success":
+        raise reader.bad("status", "is not success", response.status)
     rows = []
-    for name, row in answer.data.symbols.items():
+    for name, row in response.data.symbols.items():
         if row.type not in ("perp", "spot"):
             raise reader.bad("type", f"of {name} is neither perp nor spot", row.type)
         if row.type == "perp":
@@ -296,7 +296,7 @@ def _listed(reader: Reader, name: str, row: _Symbol) -> Market:
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: its product id is unknown.
+    """The market of a symbol alone, for saved responses: its product id is unknown.
 
     Raises BadCall for a name that is not BASE-PERP_USDT0.
     """
@@ -318,13 +318,13 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://archive.prod.nado.xyz",
     budget=Budget(scope=NAME, capacity=400, per_seconds=10, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Forward(cap=CAP),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
-        depth="not told; asked back to the market's listing",
+        depth="not documented; requested back to the market's listing",
     ),
     market=symbol_market,
     refusal=_refusal,

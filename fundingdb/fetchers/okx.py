@@ -1,7 +1,7 @@
 """OKX perpetual swaps, linear and inverse: the datasheet, and pure functions over it.
 
 Pages     www.okx.com/docs-v5 public data (funding rate, funding rate history, instruments, mark price), 2026-11-22. Recorded
-          answers of September 2026.
+          responses of September 2026.
 Request   GET, no key. History 10 requests in 2 s by address and instrument; here 10 in 2 s by address for all.
 Envelope  {"code": "0", "data": [...], "msg"}: `code` counts; a refusal for too many requests may be HTTP 200 with 50011.
 Markets   /instruments?instType=SWAP, `state` live. Names are BASE-QUOTE-SWAP with USDT, USDC or USD; base and quote come
@@ -10,10 +10,10 @@ Markets   /instruments?instType=SWAP, `state` live. Names are BASE-QUOTE-SWAP wi
 Unit      fraction of notional per interval, text, 16 decimals (rate_step 1e-16). Positive: longs pay shorts, on
           inverse swaps too.
 Current   /funding-rate?instId=ANY: `fundingRate` is the estimate due at `fundingTime`, `nextFundingTime` the payment
-          after it. Dated contracts that pay funding (XAU-USD_UM_XPERP-310502) stand in the same list: left out.
+          after it. Dated contracts that pay funding (XAU-USD_UM_XPERP-310502) are in the same list: left out.
 Interval  no field. fundingTime - prevFundingTime is the running period, nextFundingTime - fundingTime the one after;
           where they differ the market has just moved: the running period counts once settState is settled, else
-          none. History tells none: interval_from is unknown.
+          none. History states none: interval_from is unknown.
 Clock     ms as text, on the hour; more than a minute after it is refused.
 History   /funding-rate-history?instId&after&limit: newest first, strictly older than `after`, at most 100 rows, no lower
           bound. `realizedRate` is what was paid; `fundingRate` is what was forecast. THREE MONTHS only: what is older
@@ -21,13 +21,12 @@ History   /funding-rate-history?instId&after&limit: newest first, strictly older
 Cap       maxFundingRate and minFundingRate of the current rows, fractions per interval, of now.
 Class     instCategory: 1 coins, 3 stocks and indices (which of them by table), 4 commodities, 5 fx; 6 bonds have no
           class here and are left out. `category` is a fee group.
-Price     /mark-price?instType=SWAP, a second answer of each round; history has none. Open interest is not asked.
+Price     /mark-price?instType=SWAP, a second response of each sweep; history has none. Open interest is not requested.
 Unknown   how dividends of stock perpetuals are paid; two rates at one instant are refused.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +34,18 @@ import msgspec
 import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused, Unreachable
-from fundingdb.fetchers.clocks import text_ms
 from fundingdb.fetchers.contract import (
     Backward,
     Budget,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, bounded, counted, decode, shaped, text_ms
 from fundingdb.fetchers.rows import (
     late_stamped_rows,
     market_row,
@@ -125,13 +121,13 @@ def _rows(body: bytes, endpoint: str) -> list[Any]:
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
     params = (("instId", market.symbol), ("after", str(to_ms(window.stop))), ("limit", str(CAP)))
     return Request("funding-rate-history", "/funding-rate-history", params=params)
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time, of `context.market` or else of the one instrument the rows name; maybe none. No interval."""
+    """FUNDING rows by time, of `context.market` or else of the one instrument the rows name; possibly none. No interval."""
     endpoint = "funding-rate-history"
     reader = Reader(NAME, endpoint)
     rows = shaped(_rows(body, endpoint), list[_OkxPayment], NAME, endpoint, "data")
@@ -148,12 +144,12 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     marks = Request("mark-price", "/mark-price", params=(("instType", "SWAP"),))
-    return [_ask_rates(), marks]
+    return [_rates_request(), marks]
 
 
-def _ask_rates() -> Request:
+def _rates_request() -> Request:
     return Request("funding-rate", "/funding-rate", params=(("instId", "ANY"),))
 
 
@@ -192,25 +188,26 @@ def _trading(symbol: str, context: ResponseContext) -> Market | None:
 
 
 def _snapshot(reader: Reader, row: _OkxRate, market: Market, context: ResponseContext) -> dict[str, Any]:
-    due, cap = text_ms(reader, "fundingTime", row.funding_time), _cap(reader, row) or _ABSURD
+    due, cap = text_ms(reader, "fundingTime", row.funding_time), min(_ABSURD, _cap(reader, row) or _ABSURD)
     if due % _HOUR_MS:
         raise reader.bad("fundingTime", f"of {market.symbol} is not on a full hour", due)
     rate = reader.finite("fundingRate", row.funding_rate) if row.funding_rate else None
     if rate is not None and abs(rate) > cap:
         raise reader.bad("fundingRate", f"{market.symbol}: {rate:g} is beyond the cap {cap:g} per interval")
-    known = {
+    values = {
         "funding_rate": rate,
         "native_rate": rate,
         "interval_hours": _interval(reader, row),
         "rate_step": RATE_STEP,
         "next_funding_time": from_ms(due),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 def _cap(reader: Reader, row: _OkxRate) -> float | None:
     texts = (("maxFundingRate", row.max_funding_rate), ("minFundingRate", row.min_funding_rate))
-    return max((abs(reader.finite(name, text)) for name, text in texts if text), default=None) or None
+    caps = [bounded(reader, n, reader.finite(n, text), 1.0, row.inst_id) for n, text in texts if text]
+    return max(map(abs, caps), default=None) or None
 
 
 def _interval(reader: Reader, row: _OkxRate) -> float | None:
@@ -232,12 +229,12 @@ def _interval(reader: Reader, row: _OkxRate) -> float | None:
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
-    return [Request("instruments", "/instruments", params=(("instType", "SWAP"),)), _ask_rates()]
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
+    return [Request("instruments", "/instruments", params=(("instType", "SWAP"),)), _rates_request()]
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """MARKETS rows of the swaps of instruments, or rows without quote that funding-rate's intervals and caps stand in."""
+    """MARKETS rows of the swaps of instruments, or rows without quote that carry funding-rate's intervals and caps."""
     endpoint = context.request.endpoint if context.request else "instruments"
     reader = Reader(NAME, endpoint)
     data = _rows(body, endpoint)
@@ -249,7 +246,7 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     rows = []
     for row in shaped(data, list[_OkxInstrument], NAME, endpoint, "data"):
         if (market := _of_instrument(reader, row)) is not None:
-            leverage = reader.finite("lever", row.lever) if row.lever else None
+            leverage = counted(reader, "lever", row.lever, row.inst_id) if row.lever else None
             rows.append(
                 market_row(
                     market, context, {"collateral": row.settle_ccy or None, "max_leverage": leverage or None}
@@ -259,18 +256,18 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def _of_rate(reader: Reader, row: _OkxRate, context: ResponseContext) -> dict[str, Any]:
-    """What funding-rate says of a swap; without a quote, which marks that instruments has not spoken."""
-    known = {
+    """Interval and cap of a swap from funding-rate; a null quote marks that instruments has not listed it."""
+    values = {
         "quote": None,
         "status": "inactive",
         "interval_hours": _interval(reader, row),
         "rate_cap": _cap(reader, row),
     }
-    return market_row(symbol_market(row.inst_id), context, known)
+    return market_row(symbol_market(row.inst_id), context, values)
 
 
 def _listed(rows: pl.DataFrame) -> pl.DataFrame:
-    """The merged rows of a round that instruments lists."""
+    """The merged rows of a sweep that instruments lists."""
     return rows.filter(pl.col("quote").is_not_null())
 
 
@@ -281,7 +278,9 @@ def _of_instrument(reader: Reader, row: _OkxInstrument) -> Market | None:
     if not _SWAP.fullmatch(row.inst_id) or row.inst_category == _UNCLASSED:
         return None
     if row.inst_category is not None and row.inst_category not in _CLASSES:
-        raise reader.bad("instCategory", f"of {row.inst_id} names no known kind of asset", row.inst_category)
+        raise reader.bad(
+            "instCategory", f"of {row.inst_id} is none of the documented kinds of asset", row.inst_category
+        )
     if f"{row.inst_family}-SWAP" != row.inst_id:
         raise reader.bad("instFamily", f"of {row.inst_id} does not fit its name", row.inst_family)
     stated = None if row.inst_category is None else _CLASSES[row.inst_category]
@@ -309,7 +308,7 @@ def _market(
 
 
 def symbol_market(symbol: str) -> Market:
-    """The market of a symbol alone, for saved answers: the class comes from tables, not from the exchange.
+    """The market of a symbol alone, for saved responses: the class comes from tables, not from the exchange.
 
     Raises BadCall for a name that is no swap's.
     """
@@ -325,26 +324,26 @@ def _refusal(status: int, body: bytes) -> FundingdbError | None:
     code, message = _error_of(body)
     if status >= 500 or (status == 200 and code is None):
         return None
-    said = ", ".join(filter(None, (f"okx answers {status}", code and f"code {code}", message)))
+    refusal = ", ".join(filter(None, (f"okx answers {status}", code and f"code {code}", message)))
     if status == 429 or code in ("50011", "50061"):
-        return RateLimited(f"{said}: more than 10 requests in 2 s from this address")
+        return RateLimited(f"{refusal}: more than 10 requests in 2 s from this address")
     if code in ("50001", "50004", "50013", "50026"):
-        return Unreachable(f"{said}: its server is busy or down; try again later")
+        return Unreachable(f"{refusal}: its server is busy or down; try again later")
     if code in ("51001", "51000"):
-        return BadCall(f"{said}: it has no such instrument; see: fundingdb markets okx")
-    return Refused(f"{said}: see the datasheet, fundingdb/fetchers/okx.py")
+        return BadCall(f"{refusal}: it has no such instrument; see: fundingdb markets okx")
+    return Refused(f"{refusal}: see the datasheet, fundingdb/fetchers/okx.py")
 
 
 def _error_of(body: bytes) -> tuple[str | None, str]:
     if b'"code"' not in body[:4096] and b'"code"' not in body[-4096:]:
         return None, ""
     try:
-        answer = json.loads(body)
-    except ValueError:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
-    if not isinstance(answer, dict) or answer.get("code") in ("0", None):
+    if not isinstance(error, dict) or error.get("code") in ("0", None):
         return None, ""
-    return str(answer["code"]), str(answer.get("msg", ""))[:200]
+    return str(error["code"]), str(error.get("msg", ""))[:200]
 
 
 FETCHER = Fetcher(
@@ -352,18 +351,18 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://www.okx.com/api/v5/public",
     budget=Budget(scope=NAME, capacity=10, per_seconds=2, concurrent=4),
-    markets=Sweep(_ask_markets, _parse_markets, combine=_listed),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets, combine=_listed),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Backward(cap=CAP, open_start=True),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         depth="three months; older payments are gone",
     ),
     market=symbol_market,
     refusal=_refusal,
     unit="fraction per interval",
-    interval="1, 2, 4, 6 or 8 h, moves by market; history does not tell it",
+    interval="1, 2, 4, 6 or 8 h, moves by market; history does not state it",
     checked="2026-11-22",
     evidence="recorded",
 )

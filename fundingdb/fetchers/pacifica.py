@@ -1,9 +1,9 @@
 """Pacifica (perpetuals on Solana): the datasheet, and pure functions over it.
 
-Sources   docs.pacifica.fi (REST: info, info/prices, funding_rate/history); answers recorded 2026-09-13. Read
+Sources   docs.pacifica.fi (REST: info, info/prices, funding_rate/history); responses recorded 2026-09-13. Read
           2026-11-22.
-Request   GET, no key. 100 credits a minute are documented (1,000 were seen): info and info/prices 10 each,
-          history 90 whatever the limit, so the largest pages are asked.
+Request   GET, no key. 100 credits a minute are documented (1,000 were observed): info and info/prices 10 each,
+          history 90 whatever the limit, so the largest pages are requested.
 Envelope  {"success": true, "data": ...}; history adds next_cursor and has_more.
 Markets   /info: instrument_type perpetual or spot; no status field: what is listed trades.
 Unit      fraction of notional per 1 hour, text, 8 decimals (rate_step 1e-8). Positive: longs pay shorts.
@@ -15,13 +15,13 @@ Current   /info/prices: `funding` is the rate FIXED for the next full hour (at 2
 History   /funding_rate/history?symbol=&limit=&cursor=: newest first, 4,000 rows, no time bounds. Rows name no
           market. `funding_rate` is what was paid; `next_funding_rate`, the next row's, is not kept.
 Price     mark and oracle per contract unit: divided by the multiplier; history has the oracle price alone.
-Size      open_interest is contract units (docs say dollars), one side; dollars are it times mark. volume_24h is
+Size      open_interest is contract units (the docs state dollars), one side; dollars are it times mark. volume_24h is
           dollars.
-Cap       none told; a rate beyond 0.05 is refused as another unit.
+Cap       none published; a rate beyond 0.05 is refused as another unit.
 Symbol    bare (BTC); quote USDC, not in the payload. kBONK, kPEPE, kSHIB are 1000 tokens; EURUSD is one base,
           spot names carry their quote (SOL-USDC).
 Class     not in the payload: tables of identity.py (NVDA, EURUSD, SP500).
-Unknown   how an unknown symbol is answered; the body of a 429.
+Unknown   the response to an unknown symbol; the body of a 429.
 """
 
 from __future__ import annotations
@@ -32,26 +32,33 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hour_of, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Cursor,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.rows import (
+from fundingdb.fetchers.payload import (
+    HOUR_MS,
+    Reader,
+    bounded,
+    counted,
     decimals,
+    decode,
+    hour_of,
+    refused,
+    shaped,
+)
+from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
     market_rows,
+    named_market,
     snapshot_row,
     snapshot_rows,
 )
@@ -71,6 +78,7 @@ LIMIT = 4000
 RATE_STEP = 1e-8
 _ABSURD = 0.05  # fraction per hour
 _JUST_PAID_MS = 5000
+_MOST_LEVERAGE = 1000
 _HISTORY, _CURRENT, _MARKETS = "/funding_rate/history", "/info/prices", "/info"
 
 
@@ -115,15 +123,15 @@ class _PacificaListings(msgspec.Struct):
     data: list[_PacificaListing]
 
 
-def _good(reader: Reader, answer: _PacificaPage | _Prices | _PacificaListings) -> None:
-    if not answer.success:
+def _good(reader: Reader, response: _PacificaPage | _Prices | _PacificaListings) -> None:
+    if not response.success:
         raise reader.bad("success", "is false")
 
 
 # --- history
 
 
-def _ask_history(market: Market, _window: Window, cursor: str | None) -> Request:
+def _history_request(market: Market, _window: Window, cursor: str | None) -> Request:
     params = [("symbol", market.symbol), ("limit", str(LIMIT))]
     if cursor is not None:
         params.append(("cursor", cursor))
@@ -145,13 +153,15 @@ def _next_cursor(body: bytes) -> str | None:
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """FUNDING rows by time of `context.market`, which the rows do not name (BadCall without it); maybe none."""
+    """FUNDING rows by time of `context.market`, which the rows do not name (BadCall without it); possibly none."""
     reader = Reader(NAME, _HISTORY)
     rows = _page(body).data
     if not rows:
         return FUNDING.empty().drop("month")
     if (market := context.market) is None:
-        raise BadCall("pacifica: a history answer does not name its market; give it (parse ... --symbol BTC)")
+        raise BadCall(
+            "pacifica: a history response does not name its market; give it (parse ... --symbol BTC)"
+        )
     stamps = [reader.ms({"created_at": row.created_at}, "created_at") for row in rows]
     rates = [
         bounded(reader, "funding_rate", r, _ABSURD, market.symbol)
@@ -172,83 +182,78 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, cost=10)]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows: the rate fixed for the next full hour, of the known perpetuals.
+    """SNAPSHOTS rows: the rate fixed for the next full hour, of the perpetuals in `context.markets`.
 
     Where `context.markets` is empty, all names but those with a quote (spot).
     """
     reader = Reader(NAME, _CURRENT)
-    answer = shaped(decode(body, NAME, _CURRENT), _Prices, NAME, _CURRENT)
-    _good(reader, answer)
-    if not answer.data:
+    response = shaped(decode(body, NAME, _CURRENT), _Prices, NAME, _CURRENT)
+    _good(reader, response)
+    if not response.data:
         raise reader.bad("data", "is empty: no market at all")
-    rows = [(row, _snapshot(reader, row, context)) for row in answer.data]  # those left out are read too
+    rows = [(row, _snapshot(reader, row, context)) for row in response.data]  # those left out are read too
     if context.markets:
-        return snapshot_rows([known for row, known in rows if row.symbol in context.markets])
-    return snapshot_rows([known for row, known in rows if "-" not in row.symbol])
+        return snapshot_rows([values for row, values in rows if row.symbol in context.markets])
+    return snapshot_rows([values for row, values in rows if "-" not in row.symbol])
 
 
 def _snapshot(reader: Reader, row: _Price, context: ResponseContext) -> dict[str, Any]:
-    market = context.markets.get(row.symbol) or _named(reader, row.symbol)
-    told = reader.ms({"timestamp": row.timestamp}, "timestamp")
+    market = context.markets.get(row.symbol) or named_market(reader, "symbol", row.symbol, symbol_market)
+    stamp = reader.ms({"timestamp": row.timestamp}, "timestamp")
     rate = bounded(reader, "funding", reader.finite("funding", row.funding), _ABSURD, row.symbol)
     mark = counted(reader, "mark", row.mark, row.symbol)
     units = counted(reader, "open_interest", row.open_interest, row.symbol)
-    known = {
+    values = {
         "funding_rate": rate,
         "interval_hours": 1.0,
         "native_rate": rate,
         "rate_step": RATE_STEP,
-        "next_funding_time": None if told % HOUR_MS < _JUST_PAID_MS else next_hour(from_ms(told)),
+        "next_funding_time": None if stamp % HOUR_MS < _JUST_PAID_MS else next_hour(from_ms(stamp)),
         "mark_price": mark / market.multiplier or None,
         "index_price": counted(reader, "oracle", row.oracle, row.symbol) / market.multiplier or None,
         "open_interest": units * market.multiplier,
         "open_interest_usd": units * mark if mark else None,
         "volume_24h_usd": counted(reader, "volume_24h", row.volume_24h, row.symbol),
     }
-    return snapshot_row(market, context.at, known)
+    return snapshot_row(market, context.at, values)
 
 
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS, cost=10)]
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals; no spot."""
     reader = Reader(NAME, _MARKETS)
-    answer = shaped(decode(body, NAME, _MARKETS), _PacificaListings, NAME, _MARKETS)
-    _good(reader, answer)
+    response = shaped(decode(body, NAME, _MARKETS), _PacificaListings, NAME, _MARKETS)
+    _good(reader, response)
     rows = []
-    for row in answer.data:
+    for row in response.data:
         if row.instrument_type not in ("perpetual", "spot"):
-            told = f"of {row.symbol} is neither perpetual nor spot"
-            raise reader.bad("instrument_type", told, row.instrument_type)
-        if row.max_leverage <= 0:
-            raise reader.bad("max_leverage", f"of {row.symbol} is not positive", row.max_leverage)
+            problem = f"of {row.symbol} is neither perpetual nor spot"
+            raise reader.bad("instrument_type", problem, row.instrument_type)
+        if not 0 < row.max_leverage <= _MOST_LEVERAGE:
+            raise reader.bad(
+                "max_leverage", f"of {row.symbol} is not within 1..{_MOST_LEVERAGE}", row.max_leverage
+            )
         listed_at = from_ms(reader.ms({"created_at": row.created_at}, "created_at"))
         if row.instrument_type == "spot":
             continue
         if row.base_asset != row.symbol:
             raise reader.bad("base_asset", f"of {row.symbol} is another name", row.base_asset)
-        known = {"collateral": "USDC", "max_leverage": float(row.max_leverage), "listed_at": listed_at}
-        rows.append(market_row(_named(reader, row.symbol), context, known))
+        values = {"collateral": "USDC", "max_leverage": float(row.max_leverage), "listed_at": listed_at}
+        rows.append(market_row(named_market(reader, "symbol", row.symbol, symbol_market), context, values))
     if not rows:
         raise reader.bad("instrument_type", "names no perpetual at all")
     return market_rows(rows)
-
-
-def _named(reader: Reader, symbol: str) -> Market:
-    try:
-        return symbol_market(symbol)
-    except BadCall as error:
-        raise reader.bad("symbol", str(error), symbol) from None
 
 
 def symbol_market(symbol: str) -> Market:
@@ -266,11 +271,11 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.pacifica.fi/api/v1",
     budget=Budget(scope=NAME, capacity=100, per_seconds=60, concurrent=2),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
         paging=Cursor(newest_first=True, cap=LIMIT),
-        request=_ask_history,
+        request=_history_request,
         parse=_parse_history,
         next_cursor=_next_cursor,
         depth="to the market's listing (2025-06)",

@@ -1,9 +1,9 @@
 """Paradex (perpetuals on its own chain): the datasheet, and pure functions over it.
 
-Sources   docs.paradex.trade/api/prod/markets (get-markets, get-markets-summary, get-funding-data); answers recorded
+Sources   docs.paradex.trade/api/prod/markets (get-markets, get-markets-summary, get-funding-data); responses recorded
           2026-09-04 and 2026-09-11. Read 2026-11-22.
 Request   GET, no key. No limit of public calls is recorded; 60 a minute kept.
-Markets   /markets (4 MB): asset_kind PERP; options stand beside them. No status field: what is listed trades.
+Markets   /markets (4 MB): asset_kind PERP; options are listed beside them. No status field: what is listed trades.
 Unit      fraction of notional per funding_period_hours of /markets (8, on one market 24; 0 on options), text, up to 14
           decimals; the market's funding_multiplier is inside. rate = funding_rate / funding_period_hours, per hour.
           Positive: longs pay shorts.
@@ -11,23 +11,23 @@ Interval  none: funding accrues all the time, a position pays when it is touched
           1 hour; interval_hours (and rate_cap) of the listing are the period that the exchange declares for its figure.
 Clock     ms. created_at is when the summary was made. There is no next payment.
 Current   /markets/summary?market=ALL (2 MB): funding_rate of perpetuals. "" on options, whose future_funding_rate is that of
-          another market and is not read. The period stands in /markets alone: the markets must be known.
-History   made from samples: /funding/data?market&start_at&end_at&page_size (ms; 5,000 at most) gives one in 1 to 5 seconds,
+          another market and is not read. The period is in /markets alone: the markets must be known.
+History   made from samples: /funding/data?market&start_at&end_at&page_size (ms; 5,000 at most) has one in 1 to 5 seconds,
           newest first, with a cursor `next` to older ones; a sample is no payment. A position pays by the change of
           funding_index (USDC per contract unit), so an hour's settlement is that change between the newest samples at or
           before its two ends, over the price: hours follow each other without a seam. An hour is one request.
-Proof     each answer must prove itself: the index has to grow by funding_premium / funding_period_hours an hour, within 2 %
-          over the hour as the samples tell it, and funding_premium / funding_rate is the price (recorded: 6.29431 /
-          0.00007785743 = 80,844 USDC); else the answer is refused. An hour without a sample in the 2 minutes before one of
+Proof     each response must prove itself: the index has to grow by funding_premium / funding_period_hours an hour, within 2 %
+          over the hour as the samples show it, and funding_premium / funding_rate is the price (recorded: 6.29431 /
+          0.00007785743 = 80,844 USDC); else the response is refused. An hour without a sample in the 2 minutes before one of
           its ends, or within which the period changed, has no row. native_rate is the change, in USDC per contract unit.
 Price     mark_price, underlying_price (the index) per contract unit: divided by the multiplier.
 Size      open_interest is contract units, one side; dollars are it times mark. volume_24h is dollars.
 Cap       max_funding_rate: fraction per period. A rate beyond twice it is refused as another unit.
 Symbol    BASE-USD-PERP, paid in settlement_currency (USDC): that is the quote. kPEPE, kBONK, kSHIB, kFLOKI are 1000
           tokens.
-Class     tag RWA: no coin, the kind is not told: tables of identity.py, and one that they lack is joined with nothing
+Class     tag RWA: no coin, the kind is not in the response: tables of identity.py, and one that they lack is joined with nothing
           (base RWA:NAME). All others are coins, PAXG too.
-Unknown   whether 5,000 samples always hold an hour (an answer that ends within it is refused); the limits; whether a
+Unknown   whether 5,000 samples always hold an hour (a response that ends within it is refused); the limits; whether a
           market that is paused stays listed.
 """
 
@@ -74,7 +74,7 @@ _SUFFIX = "-USD-PERP"
 _MOST_HOURS = 24
 _HISTORY = "/funding/data"
 _PAGE = 5000
-_EDGE_MS = 120_000  # how long before an end of its hour the sample may stand that speaks for it
+_EDGE_MS = 120_000  # how long before an end of its hour the sample may be that is used for it
 _OFF = 0.02  # that the index may move unlike its premium, as a part of the hour's premium
 _MEASURED = ("funding_time", "reported_time", "funding_rate", "native_rate", "mark_price")
 _LEAST_RATE = 1e-7  # per period: below it the quotient premium / rate has too few decimals for a price
@@ -133,39 +133,39 @@ class _Samples(msgspec.Struct):
 # --- history
 
 
-def _ask_history(market: Market, window: Window, _cursor: str | None) -> Request:
-    """The samples of the hour that ends at `window.start`, and those shortly before it."""
-    hour = window.ms[0]
+def _history_request(market: Market, window: Window, _cursor: str | None) -> Request:
+    """The samples of the hour up to the settlement at `window.start`, and those shortly before it."""
+    first, last = window.ms
     params = (
         ("market", market.symbol),
-        ("start_at", str(hour - HOUR_MS - _EDGE_MS)),
-        ("end_at", str(hour)),
+        ("start_at", str(first - HOUR_MS - _EDGE_MS)),
+        ("end_at", str(last // HOUR_MS * HOUR_MS)),  # the last settlement of the window
         ("page_size", str(_PAGE)),
     )
     return Request(_HISTORY, _HISTORY, params=params)
 
 
 def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """One FUNDING row, of the hour whose end the newest sample stands before; none where the samples don't reach both ends.
+    """One FUNDING row, of the hour whose end follows the newest sample; none where the samples don't reach both ends.
 
-    Raises BadPayload for samples whose index does not move by their premium, and for an answer that ends within the hour.
+    Raises BadPayload for samples whose index does not move by their premium, and for a response that ends within the hour.
     """
     reader = Reader(NAME, _HISTORY)
-    answer = shaped(decode(body, NAME, _HISTORY), _Samples, NAME, _HISTORY)
+    page = shaped(decode(body, NAME, _HISTORY), _Samples, NAME, _HISTORY)
     market = context.market
     if market is None:
         raise BadCall("paradex: history is of one market; name it (--symbol BTC-USD-PERP)")
-    samples = sorted(answer.results, key=lambda s: s.created_at)
+    samples = sorted(page.results, key=lambda s: reader.ms({"created_at": s.created_at}, "created_at"))
     for sample in samples:
         if sample.market != market.symbol:
-            raise reader.bad("market", f"is not {market.symbol}, which was asked", sample.market)
+            raise reader.bad("market", f"is not {market.symbol}, which was requested", sample.market)
     if not samples:
         return funding_rows(market, context, dict.fromkeys(_MEASURED, ()), hours=1.0)
-    hour = -(-reader.ms({"created_at": samples[-1].created_at}, "created_at") // HOUR_MS) * HOUR_MS
+    hour = -(-samples[-1].created_at // HOUR_MS) * HOUR_MS
     before = [s for s in samples if s.created_at <= hour - HOUR_MS]
-    if not before and answer.next:
-        told = f"{len(samples)} samples end within the hour and a cursor names more"
-        raise reader.bad("results", told, samples[0].created_at)
+    if not before and page.next:
+        problem = f"{len(samples)} samples end within the hour and a cursor names more"
+        raise reader.bad("results", problem, samples[0].created_at)
     inside = [*before[-1:], *samples[len(before) :]]
     row = _settled(reader, inside, hour) if before else None
     known = {name: [] if row is None else [row[name]] for name in _MEASURED}
@@ -173,7 +173,7 @@ def _parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 
 def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any] | None:
-    """The settlement of the hour from the newest sample at or before its start on; None where the samples can't tell it."""
+    """The settlement of the hour from the newest sample at or before its start on; None where the samples don't determine it."""
     first, last = samples[0], samples[-1]
     late = max(hour - HOUR_MS - first.created_at, hour - last.created_at)
     if late > _EDGE_MS or len({s.funding_period_hours for s in samples}) > 1:
@@ -189,8 +189,10 @@ def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any
         due += (a + b) / 2 * hours / period
         size += (abs(a) + abs(b)) / 2 * hours / period
     if abs(change - due) > _OFF * size + 1e-9 * abs(index[1]):
-        told = f"moves by {change:.6g} in the hour where its premium makes {due:.6g}: not the index described"
-        raise reader.bad("funding_index", told, last.funding_index)
+        problem = (
+            f"moves by {change:.6g} in the hour where its premium makes {due:.6g}: not the index described"
+        )
+        raise reader.bad("funding_index", problem, last.funding_index)
     prices = [p for s, v in zip(samples, premium, strict=True) if (p := _price(reader, s, v)) is not None]
     if not prices and size:
         return None
@@ -219,14 +221,14 @@ def _price(reader: Reader, sample: _Sample, premium: float) -> float | None:
 # --- current
 
 
-def _ask_current(_markets: Sequence[Market]) -> list[Request]:
+def _current_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_CURRENT, _CURRENT, params=(("market", "ALL"),))]
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
-    """SNAPSHOTS rows of the perpetuals that `context.markets` knows: the running rate, per hour.
+    """SNAPSHOTS rows of the perpetuals of `context.markets`: the running rate, per hour.
 
-    Raises BadCall without known markets: the answer does not tell over how many hours its rates are stated.
+    Raises BadCall without known markets: the response does not state over how many hours its rates are.
     """
     reader = Reader(NAME, _CURRENT)
     value = decode(body, NAME, _CURRENT)
@@ -235,7 +237,7 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
         raise reader.bad("results", "is empty: no market at all")
     if not context.markets:
         raise BadCall(
-            "paradex: the summary does not tell over how many hours a rate is stated; the answer of /markets is needed"
+            "paradex: the summary does not state over how many hours a rate is; the response of /markets is needed"
             " (parse ... --markets FILE)"
         )
     rows = []
@@ -273,7 +275,7 @@ def _snapshot(reader: Reader, row: _Summary, market: Market, context: ResponseCo
 # --- markets
 
 
-def _ask_markets(_markets: Sequence[Market]) -> list[Request]:
+def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
@@ -295,8 +297,8 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 def _listed(reader: Reader, row: _ParadexListing) -> Market:
     if row.symbol != f"{row.base_currency}-{row.quote_currency}-PERP" or not row.base_currency:
-        told = f"is not made of base {row.base_currency!r} and quote {row.quote_currency!r}"
-        raise reader.bad("symbol", told, row)
+        problem = f"is not made of base {row.base_currency!r} and quote {row.quote_currency!r}"
+        raise reader.bad("symbol", problem, row)
     period = row.funding_period_hours
     if not 0 <= period <= _MOST_HOURS:
         raise reader.bad(
@@ -345,16 +347,19 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://api.prod.paradex.trade/v1",
     budget=Budget(scope=NAME, capacity=60, per_seconds=60, concurrent=2),
-    markets=Sweep(_ask_markets, _parse_markets),
-    current=Sweep(_ask_current, _parse_current),
+    markets=Sweep(_market_requests, _parse_markets),
+    current=Sweep(_current_requests, _parse_current),
     history=History(
-        Fixed(hours=1, cap=2), _ask_history, _parse_history, depth="what the samples reach; not told"
+        Fixed(hours=1, cap=2),
+        _history_request,
+        _parse_history,
+        depth="as far as the samples reach; not documented",
     ),
     market=symbol_market,
     refusal=_refusal,
     unit="fraction per 8 h (by market)",
     interval="none: accrues all the time, given per 1 h",
     checked="2026-11-22",
-    evidence="recorded; history documented, proven by each answer",
+    evidence="recorded; history documented, proven by each response",
     settle_delay=timedelta(minutes=5),
 )

@@ -1,37 +1,23 @@
-"""Rows of the tables from what a fetcher has read; the columns that are one for a whole answer are filled in."""
+"""Rows of the tables from checked values; columns with one value for a whole response are filled in."""
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fundingdb.errors import BadCall
+from fundingdb.fetchers.payload import HOUR_MS, Reader, decimals
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.contract import Market, Reader, ResponseContext
+    from fundingdb.fetchers.contract import Market, ResponseContext
 
-_HOUR_MS = 3_600_000
 _LATE_MS = 60_000
-_PLAIN = frozenset("0123456789+-.eE")
-
-
-def decimals(reader: Reader, name: str, texts: Sequence[str]) -> list[float]:
-    """The finite numbers that `texts` write; raises BadPayload for the first that is none, as `reader.finite` does."""
-    # Without nan, inf, blanks and underscores, what float() reads is what stands there.
-    if _PLAIN.issuperset("".join(texts)):
-        try:
-            numbers = list(map(float, texts))
-        except ValueError:
-            numbers = [math.inf]
-        if all(map(math.isfinite, numbers)):
-            return numbers
-    return [reader.finite(name, text) for text in texts]
 
 
 def funding_rows(
@@ -39,7 +25,8 @@ def funding_rows(
 ) -> pl.DataFrame:
     """FUNDING rows by time of one market that pays each `hours` (declared by the exchange).
 
-    `measured` has funding_time and reported_time (Unix ms), funding_rate, native_rate, mark_price, equally long.
+    `measured`: column name -> values, equally long: funding_time and reported_time (Unix ms), funding_rate, native_rate, and
+    what else the response states (mark_price, interval_hours with interval_from); other columns are null or declared.
     """
     times = measured["funding_time"]
     order = sorted(range(len(times)), key=times.__getitem__)
@@ -93,20 +80,20 @@ def late_stamped_rows(
     rates: tuple[str, Sequence[str]],
     bound: float,
 ) -> pl.DataFrame:
-    """FUNDING rows by time of payments stamped up to a minute after their hour, whose interval is not told.
+    """FUNDING rows by time of payments stamped up to a minute after their hour, whose interval the exchange does not state.
 
     `stamps` (Unix ms) and `rates` (text, fraction per interval) each come with the name of their field. Raises BadPayload for
     a stamp off the hour, a figure that is no number, and a rate beyond `bound`.
     """
     field, times = stamps
-    if late := [t for t in times if t % _HOUR_MS > _LATE_MS]:
+    if late := [t for t in times if t % HOUR_MS > _LATE_MS]:
         raise reader.bad(field, "is not within a minute after a full hour", late[0])
     name, texts = rates
     figures = decimals(reader, name, texts)
     if absurd := [r for r in figures if abs(r) > bound]:
         raise reader.bad(name, f"{market.symbol}: {absurd[0]:g} is beyond {bound:g} per interval")
     measured = {
-        "funding_time": [t - t % _HOUR_MS for t in times],
+        "funding_time": [t - t % HOUR_MS for t in times],
         "reported_time": times,
         "funding_rate": figures,
         "native_rate": figures,
@@ -117,25 +104,33 @@ def late_stamped_rows(
     return funding_rows(market, context, measured, hours=1.0)
 
 
+def named_market(reader: Reader, name: str, symbol: str, by_symbol: Callable[[str], Market]) -> Market:
+    """The market of a symbol read from the field `name`; raises BadPayload where `by_symbol` raises BadCall."""
+    try:
+        return by_symbol(symbol)
+    except BadCall as error:
+        raise reader.bad(name, str(error), symbol) from None
+
+
 def the_market(
     reader: Reader,
     context: ResponseContext,
     named: tuple[str, Sequence[str]],
     by_symbol: Callable[[str], Market],
 ) -> Market:
-    """The market asked for, else the one that all rows name; raises BadPayload when a row names another."""
-    field, symbols = named
-    market = context.market or by_symbol(symbols[0])
+    """The requested market, else the one that all rows name; raises BadPayload when a row names another."""
+    name, symbols = named
+    market = context.market or named_market(reader, name, symbols[0], by_symbol)
     if others := set(symbols) - {market.symbol}:
-        raise reader.bad(field, f"is {min(others)!r}, asked was {market.symbol!r}")
+        raise reader.bad(name, f"is {min(others)!r}, asked was {market.symbol!r}")
     return market
 
 
 _FUNDING = {name: dtype for name, dtype in FUNDING.schema.items() if name != "month"}
 
 
-def snapshot_row(market: Market, observed_at: datetime, known: Mapping[str, Any]) -> dict[str, Any]:
-    """One SNAPSHOTS row; what `known` does not say is null."""
+def snapshot_row(market: Market, observed_at: datetime, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One SNAPSHOTS row of a market; columns that `values` lacks are null."""
     return {
         **dict.fromkeys(SNAPSHOTS.columns),
         "exchange": market.exchange,
@@ -145,7 +140,7 @@ def snapshot_row(market: Market, observed_at: datetime, known: Mapping[str, Any]
         "quote": market.quote,
         "asset_class": market.asset_class,
         "observed_at": observed_at,
-        **known,
+        **values,
     }
 
 
@@ -154,15 +149,15 @@ def snapshot_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SNAPSHOTS.schema, orient="row").drop("month")
 
 
-def market_row(market: Market, context: ResponseContext, known: Mapping[str, Any]) -> dict[str, Any]:
-    """One MARKETS row, seen at `context.at`; what neither `market` nor `known` says is null."""
+def market_row(market: Market, context: ResponseContext, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One MARKETS row of a market listed at `context.at`; columns that neither `market` nor `values` has are null."""
     own = {name: getattr(market, name) for name in MARKETS.columns if hasattr(market, name)}
     return {
         **dict.fromkeys(MARKETS.columns),
         **own,
         "first_seen": context.at,
         "last_seen": context.at,
-        **known,
+        **values,
     }
 
 

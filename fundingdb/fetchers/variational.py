@@ -1,8 +1,8 @@
 """Variational Omni (perpetuals quoted by its own pool): the datasheet, and pure functions over it.
 
-Sources   docs.variational.io, read-only API (metadata/stats); an answer recorded 2026-09-13. Read 2026-11-22.
-Request   GET /metadata/stats, no key: everything in one answer. 10 requests in 10 s.
-History   none at all: what nobody has recorded is gone. Snapshots only.
+Sources   docs.variational.io, read-only API (metadata/stats); a response recorded 2026-09-13. Read 2026-11-22.
+Request   GET /metadata/stats, no key: everything in one response. 10 requests in 10 s.
+History   none at all: what is not recorded is gone. Snapshots only.
 Markets   `listings`; no status field: what is listed trades. A listing with funding_interval_s 0 is a swap, which
           pays no funding, not a funding of 0: no row.
 Unit      fraction PER YEAR of 365 days, text, 6 decimals, trailing zeros cut: rate = funding_rate *
@@ -10,13 +10,13 @@ Unit      fraction PER YEAR of 365 days, text, 6 decimals, trailing zeros cut: r
           at 1 h, which is -0.98 % an hour.
 Interval  funding_interval_s of the listing, seconds: 1, 4 or 8 h, copied from other exchanges. interval_hours.
 Clock     none. quotes.updated_at is the age of a quote, not of the rate: observed_at is the instant of receipt, the
-          next payment is not told.
+          next payment is not in the response.
 Price     mark_price per contract unit: divided by the multiplier. No index.
 Size      open_interest.long_ and short_open_interest are dollars (BTC: 79,488,330 at a price of 77,229), the users'
-          longs and shorts apart. The pool stands against each of them, so one side of the whole is their sum (the top
-          of the answer tells twice that). Tokens are not told. volume_24h is dollars.
+          longs and shorts apart. The pool is the other side of each of them, so one side of the whole is their sum (the top
+          of the response shows twice that). No size in tokens. volume_24h is dollars.
 Step      1e-6 a year, over the interval.
-Cap       none told; a rate beyond 0.1 per interval is refused as another unit.
+Cap       none is documented; a rate beyond 0.1 per interval is refused as another unit.
 Symbol    `ticker`, bare; quote and collateral USDC, not in the payload. 1000PEPE and 1000000MOG are multiples,
           OPN_OPINION and RE_ETH whole names.
 Class     not in the payload (`name` is prose): tables of identity.py.
@@ -82,7 +82,7 @@ class _VariationalStats(msgspec.Struct):
     listings: list[_VariationalListing]
 
 
-def _ask(_markets: Sequence[Market]) -> list[Request]:
+def _requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_STATS, _STATS)]
 
 
@@ -93,14 +93,14 @@ def _perpetuals(body: bytes) -> list[_VariationalListing]:
     for row in listings:
         seconds = row.funding_interval_s
         if seconds % _HOUR_S or not 0 <= seconds <= _LONGEST_S:
-            told = f"of {row.ticker} is no whole number of hours up to 24, in seconds"
-            raise reader.bad("funding_interval_s", told, seconds)
+            problem = f"of {row.ticker} is no whole number of hours up to 24, in seconds"
+            raise reader.bad("funding_interval_s", problem, seconds)
         if not row.ticker:
             raise reader.bad("ticker", "is empty", row)
-    found = [row for row in listings if row.funding_interval_s]
-    if not found:
-        raise reader.bad("listings", "holds no perpetual at all")
-    return found
+    perpetuals = [row for row in listings if row.funding_interval_s]
+    if not perpetuals:
+        raise reader.bad("listings", "has no perpetual at all")
+    return perpetuals
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
@@ -166,8 +166,8 @@ FETCHER = Fetcher(
     version=1,
     base_url="https://omni-client-api.prod.ap-northeast-1.variational.io",
     budget=Budget(scope=NAME, capacity=10, per_seconds=10, concurrent=2),
-    markets=Sweep(_ask, _parse_markets),
-    current=Sweep(_ask, _parse_current),
+    markets=Sweep(_requests, _parse_markets),
+    current=Sweep(_requests, _parse_current),
     history=None,
     market=symbol_market,
     refusal=_refusal,

@@ -1,1 +1,1 @@
-"""From the rows of a source into the lake: collecting, the ledger of requests, listings, intervals, quarantine."""
+"""Brings the rows of sources into the lake: collecting, recording, the gate for rows, the ledger of requests, intervals."""

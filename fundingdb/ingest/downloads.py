@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.errors import BadCall, FundingdbError, UnknownName
-from fundingdb.ingest.listing import choose
+from fundingdb.ingest.listing import select_markets
 from fundingdb.schema import FUNDING
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def chosen(
     errors: dict[str, FundingdbError] = {}
     for token in tokens:
         try:
-            (found,) = choose({exchange: listed}, [token]).values()
+            (found,) = select_markets({exchange: listed}, [token]).values()
         except UnknownName as error:
             errors[token] = error
             continue

@@ -1,7 +1,7 @@
-"""The interval of a payment, found from its neighbours where the source does not tell it. Pure.
+"""Derives the interval of a payment from its neighbours where the source does not publish it. Pure.
 
 The hours of a payment are the hours since the settlement before it. The gap between two neighbouring regular rows of one
-(exchange, source, symbol) says so only where a walk has proven that no row is missing between them, and even then an
+(exchange, source, symbol) shows it only where the rows between them are complete, and even then an
 exchange may have left out a settlement, which makes a gap longer and never shorter. So a gap counts when it is 1, 2, 4,
 6, 8, 12 or 24 hours and one of
 
@@ -9,9 +9,9 @@ exchange may have left out a settlement, which makes a gap longer and never shor
 - two equal gaps in a row, right after a longer gap that is itself on this list (the market began to pay more often).
 
 All other rows keep null: the first of a run, the first two after a change to longer hours while they are the newest, a
-step from one rhythm to the next that fits neither, the row after a hole. That is never wrong while of three neighbouring
-gaps at least one is free of holes and no settlement is left out within two of a change. A row that comes late, or more
-neighbours, can turn null into hours, and so heal rows that are there already.
+step from one rhythm to the next that fits neither, the row after a missing one. That is never wrong while of three
+neighbouring gaps at least one misses no row and no settlement is left out within two of a change. A row that comes late, or more
+neighbours, can turn null into hours, and so complete rows that are stored already.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HOURS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 REACH = 6 * timedelta(hours=HOURS[-1])
-"""Rows farther from a new row than this keep their interval: it changes the evidence of three gaps, each judged by three."""
+"""Rows farther from a new row than this keep their interval: it changes three gaps, each evidence for two more."""
 MARKET = ("exchange", "source", "symbol")
 _SURE = 3  # equal gaps in a row
 _SHORTER = 2  # equal gaps in a row after a longer one
@@ -42,18 +42,18 @@ def unknown(rows: pl.DataFrame) -> bool:
 
 
 def observed(
-    rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Window]] | None = None
+    rows: pl.DataFrame, complete: Mapping[tuple[str, str, str], Sequence[Window]] | None = None
 ) -> pl.DataFrame:
-    """The FUNDING rows, in their order, with interval_hours and interval_from (observed) where neighbours tell them.
+    """The FUNDING rows, in their order, with interval_hours and interval_from (observed) where neighbours show them.
 
-    `proven`: by (exchange, source, symbol) the spans, disjoint and in order, in which no row is missing; rows outside them
-    have no neighbours. None: the rows of each market are whole. Intervals that a source told stay as they are, an observed
-    one becomes another when a row that came late shows it. Special payments are nobody's neighbours and stay null.
+    `complete`: by (exchange, source, symbol) the windows, disjoint and in order, in which no row is missing; rows outside them
+    have no neighbours. None: the rows of each market are complete. Intervals that the source publishes stay as they are, an
+    observed one is replaced when a late row shows another. Special payments are nobody's neighbours and stay null.
     """
     if rows.is_empty() or not unknown(rows):
         return rows
-    found = _found(_runs(rows, proven))
-    both = rows.with_row_index("_row").join(found, on="_row", how="left", maintain_order="left")
+    hours = _hours(_runs(rows, complete))
+    both = rows.with_row_index("_row").join(hours, on="_row", how="left", maintain_order="left")
     new = pl.col("_hours").is_not_null() & (_open() | (pl.col("interval_from") == "observed"))
     return both.with_columns(
         interval_hours=pl.when(new).then("_hours").otherwise("interval_hours"),
@@ -65,18 +65,20 @@ def _open() -> pl.Expr:
     return pl.col("interval_hours").is_null() & (pl.col("rate_type") == "regular")
 
 
-def _runs(rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Window]] | None) -> pl.DataFrame:
-    """_row, _run and funding_time of the regular rows inside proven spans, by run and time."""
+def _runs(
+    rows: pl.DataFrame, complete: Mapping[tuple[str, str, str], Sequence[Window]] | None
+) -> pl.DataFrame:
+    """_row, _run and funding_time of the regular rows inside complete windows, by run and time."""
     regular = (
         rows.with_row_index("_row")
         .filter(pl.col("rate_type") == "regular")
         .select("_row", *MARKET, "funding_time")
     )
-    if proven is None:
-        told = regular.with_columns(_run=pl.struct(MARKET).rank("dense"))
-        return told.select("_row", "_run", "funding_time").sort("_run", "funding_time")
+    if complete is None:
+        runs = regular.with_columns(_run=pl.struct(MARKET).rank("dense"))
+        return runs.select("_row", "_run", "funding_time").sort("_run", "funding_time")
     spans = pl.DataFrame(
-        [(*market, w.start, w.stop) for market, windows in proven.items() for w in windows],
+        [(*market, w.start, w.stop) for market, windows in complete.items() for w in windows],
         schema={**dict.fromkeys(MARKET, pl.String()), "_start": TIME, "_stop": TIME},
         orient="row",
     ).with_row_index("_run")
@@ -92,7 +94,7 @@ def _runs(rows: pl.DataFrame, proven: Mapping[tuple[str, str, str], Sequence[Win
     return inside.select("_row", "_run", "funding_time").sort("_run", "funding_time")
 
 
-def _found(runs: pl.DataFrame) -> pl.DataFrame:
+def _hours(runs: pl.DataFrame) -> pl.DataFrame:
     """_row and _hours (null: not known) of rows by run and time."""
     gap = (pl.col("funding_time").diff() / timedelta(hours=1)).cast(pl.Float64)
     gaps = (

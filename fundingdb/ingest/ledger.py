@@ -1,4 +1,7 @@
-"""The ledger: what was asked, what is proven, what is missing. Pure: rows of the table `fetches` and spans of time."""
+"""The ledger: which requests were made, which windows are complete, which are missing. Pure: rows of `fetches` and windows.
+
+A window is complete when every settlement of the market in it is in the lake, or the exchange has shown that there is none.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,15 @@ if TYPE_CHECKING:
 
     from fundingdb.errors import FundingdbError
     from fundingdb.fetchers.contract import Fetcher
+    from fundingdb.transport.walk import Fetched
 
-LATE = timedelta(hours=48)  # an exchange may publish this late: an empty end younger than it proves nothing
+LATE = timedelta(hours=48)
+"""An exchange may publish this late: that a window younger than this ends without rows does not make it complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was asked of one source; symbol `*` stands for all its markets at once."""
+    """What was requested from one source; symbol `*`: all its markets at once; window None: the state of now."""
 
     exchange: str
     symbol: str
@@ -34,59 +39,68 @@ class Attempt:
 
     @classmethod
     def of(cls, fetcher: Fetcher, symbol: str, endpoint: str, window: Window | None = None) -> Self:
-        """An ask of `fetcher`."""
+        """A request of `fetcher`."""
         version = f"{package_version()}/{fetcher.version}{f' {fetcher.by}' if fetcher.by else ''}"
         return cls(fetcher.exchange, symbol, endpoint, window, version, fetcher.source)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an ask took: answers, bytes, seconds; `asked_at` is when the first answer came, UTC."""
+    """The cost of an attempt: responses, bytes, seconds; `asked_at` is when the first response came, UTC."""
 
     pages: int
     bytes: int
     seconds: float
     asked_at: datetime
 
+    @classmethod
+    def of(cls, fetched: Fetched, now: datetime) -> Self:
+        """The cost of what was fetched; without any response it counts as requested `now`."""
+        return cls(fetched.pages, fetched.bytes, fetched.seconds, fetched.asked_at or now)
 
-def answered(ask: Attempt, rows: pl.DataFrame, taken: Cost) -> pl.DataFrame:
-    """The FETCHES row of an ask that was answered; its window is the part that is proven."""
+
+def succeeded(attempt: Attempt, rows: pl.DataFrame, cost: Cost) -> pl.DataFrame:
+    """The FETCHES row of a successful attempt, without its month; its window is the part that is complete."""
     stop = None
-    if ask.window:
+    if attempt.window:
         last = rows["funding_time"].max()
-        stop = proven_stop(ask.window, last if isinstance(last, datetime) else None, taken.asked_at)
-    return _row(ask, stop, "rows" if rows.height else "empty", taken, rows=rows.height)
+        stop = complete_until(attempt.window, last if isinstance(last, datetime) else None, cost.asked_at)
+    return _row(attempt, stop, "rows" if rows.height else "empty", cost, rows=rows.height)
 
 
-def failed(ask: Attempt, error: FundingdbError, now: datetime) -> pl.DataFrame:
-    """The FETCHES row of an ask that failed."""
-    stop = ask.window.stop if ask.window else None
+def failed(attempt: Attempt, error: FundingdbError, now: datetime) -> pl.DataFrame:
+    """The FETCHES row of a failed attempt, without its month."""
+    stop = attempt.window.stop if attempt.window else None
     text = f"{type(error).__name__}: {error}"[:500]
-    return _row(ask, stop, "failed", Cost(0, 0, 0.0, now), error=text)
+    return _row(attempt, stop, "failed", Cost(0, 0, 0.0, now), error=text)
 
 
 def _row(
-    ask: Attempt, stop: datetime | None, outcome: str, taken: Cost, *, rows: int = 0, error: str | None = None
+    attempt: Attempt,
+    stop: datetime | None,
+    outcome: str,
+    cost: Cost,
+    *,
+    rows: int = 0,
+    error: str | None = None,
 ) -> pl.DataFrame:
     row = {
-        "exchange": ask.exchange,
-        "source": ask.source,
-        "symbol": ask.symbol,
-        "endpoint": ask.endpoint,
-        "window_start": ask.window.start if ask.window else None,
+        "exchange": attempt.exchange,
+        "source": attempt.source,
+        "symbol": attempt.symbol,
+        "endpoint": attempt.endpoint,
+        "window_start": attempt.window.start if attempt.window else None,
         "window_stop": stop,
         "outcome": outcome,
         "rows": rows,
-        "pages": taken.pages,
-        "bytes": taken.bytes,
-        "seconds": taken.seconds,
+        "pages": cost.pages,
+        "bytes": cost.bytes,
+        "seconds": cost.seconds,
         "error": error,
-        "asked_at": taken.asked_at,
-        "fetcher_version": ask.version,
+        "asked_at": cost.asked_at,
+        "fetcher_version": attempt.version,
     }
-    return FETCHES.check(
-        pl.DataFrame([row], schema={k: v for k, v in FETCHES.schema.items() if k != "month"})
-    )
+    return pl.DataFrame([row], schema={k: v for k, v in FETCHES.schema.items() if k != "month"})
 
 
 def due(now: datetime, settle_delay: timedelta) -> datetime:
@@ -94,45 +108,44 @@ def due(now: datetime, settle_delay: timedelta) -> datetime:
     return floor_hour(now - settle_delay) + HOUR
 
 
-def proven_stop(window: Window, last: datetime | None, asked_at: datetime) -> datetime:
-    """Where the proven part of a walked window ends.
+def complete_until(window: Window, last: datetime | None, asked_at: datetime) -> datetime:
+    """The instant up to which a fetched window is complete; `window.start` where none of it is.
 
-    Up to the last row all is proven; beyond it an empty answer proves that there is nothing only when the hours are older
-    than LATE, else they may still come. Equals `window.start` when nothing is proven.
+    It is complete up to its last row. After that row a settlement may still be published late, unless LATE has passed.
     """
     after_last = window.start if last is None else last + HOUR
     return min(window.stop, max(window.start, after_last, floor_hour(asked_at - LATE)))
 
 
 def covered(fetches: pl.DataFrame) -> dict[str, list[Window]]:
-    """By symbol the merged proven spans, in order, of the history rows of `fetches` that did not fail."""
-    spans: dict[str, list[Window]] = {}
+    """By symbol the complete windows, merged and in order, of the history rows of `fetches` that did not fail."""
+    windows: dict[str, list[Window]] = {}
     rows = fetches.filter(
         (fetches["endpoint"] == "history")
         & (fetches["outcome"] != "failed")
         & (fetches["window_start"] < fetches["window_stop"])
     ).sort("symbol", "window_start")
     for symbol, start, stop in rows.select("symbol", "window_start", "window_stop").iter_rows():
-        spans.setdefault(symbol, []).append(Window(start, stop))
-    return {symbol: joined(windows) for symbol, windows in spans.items()}
+        windows.setdefault(symbol, []).append(Window(start, stop))
+    return {symbol: joined(spans) for symbol, spans in windows.items()}
 
 
 def joined(windows: Iterable[Window]) -> list[Window]:
-    """The same spans in order, those that overlap or touch made one."""
-    spans: list[Window] = []
+    """The same windows in order, those that overlap or touch made one."""
+    merged: list[Window] = []
     for window in sorted(windows):
-        if spans and window.start <= spans[-1].stop:
-            spans[-1] = Window(spans[-1].start, max(window.stop, spans[-1].stop))
+        if merged and window.start <= merged[-1].stop:
+            merged[-1] = Window(merged[-1].start, max(window.stop, merged[-1].stop))
         else:
-            spans.append(window)
-    return spans
+            merged.append(window)
+    return merged
 
 
-def missing(window: Window, done: Iterable[Window]) -> list[Window]:
-    """The parts of `window` that no span of `done` covers, in order; `done` is sorted and disjoint."""
+def missing(window: Window, complete: Iterable[Window]) -> list[Window]:
+    """The parts of `window` in none of the complete windows (sorted, disjoint), in order."""
     left: list[Window] = []
     start = window.start
-    for span in done:
+    for span in complete:
         if span.stop <= start or span.start >= window.stop:
             continue
         if span.start > start:

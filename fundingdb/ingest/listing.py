@@ -1,4 +1,7 @@
-"""What exchanges list: choosing markets by token, remembering what a listing of now no longer says. Pure."""
+"""Lists of markets: selecting markets and rows by token, and merging a new list with the stored one. Pure.
+
+A token selects a market by its base in any case, or by its symbol verbatim.
+"""
 
 from __future__ import annotations
 
@@ -19,58 +22,57 @@ def market_of(row: Mapping[str, object]) -> Market:
     return Market(**{name: row[name] for name in Market.__dataclass_fields__})  # type: ignore[bad-argument-type]
 
 
-def choose(
+def select_markets(
     listed: Mapping[str, Mapping[str, Market]], tokens: Sequence[str] | None
 ) -> dict[str, list[Market]]:
-    """By exchange the markets of `tokens` (base in any case, or symbol verbatim); None: all but those not yet trading.
+    """By exchange the markets that `tokens` select; None: all but those that do not trade yet.
 
     Raises UnknownName for a token that no exchange lists.
     """
     if tokens is None:
         return {e: [m for m in ms.values() if m.status != "prelisted"] for e, ms in listed.items()}
+    markets = [m for ms in listed.values() for m in ms.values()]
     for token in tokens:
-        if not any(_is(token, m) for ms in listed.values() for m in ms.values()) and listed:
-            known = {m.base for ms in listed.values() for m in ms.values()}
-            raise UnknownName("token", token, known, f"(asked: {', '.join(listed)})")
-    return {e: [m for m in ms.values() if is_one(m, tokens)] for e, ms in listed.items()}
+        if listed and not any(selects(m, [token]) for m in markets):
+            raise UnknownName("token", token, {m.base for m in markets}, f"(on {', '.join(listed)})")
+    return {e: [m for m in ms.values() if selects(m, tokens)] for e, ms in listed.items()}
 
 
-def is_one(market: Market, tokens: Sequence[str]) -> bool:
-    """Whether one of `tokens` names the market: its base in any case, or its symbol verbatim."""
-    return any(_is(token, market) for token in tokens)
+def selects(market: Market, tokens: Sequence[str]) -> bool:
+    """Whether one of `tokens` selects the market."""
+    return any(token == market.symbol or token.upper() == market.base.upper() for token in tokens)
 
 
-def of_tokens(tokens: Sequence[str]) -> pl.Expr:
-    """The rows (with base and symbol) that one of `tokens` names, by the same rule."""
+def token_filter(tokens: Sequence[str]) -> pl.Expr:
+    """The filter for rows (with base and symbol) that one of `tokens` selects."""
     upper = [token.upper() for token in tokens]
     return pl.col("base").str.to_uppercase().is_in(upper) | pl.col("symbol").is_in(list(tokens))
 
 
-def named(rows: pl.DataFrame, tokens: Sequence[str]) -> pl.DataFrame:
-    """The rows that `tokens` name; raises UnknownName for a token that names none."""
+def select_rows(rows: pl.DataFrame, tokens: Sequence[str]) -> pl.DataFrame:
+    """The rows that `tokens` select; raises UnknownName for a token that selects none."""
     for token in tokens:
-        if rows.filter(of_tokens([token])).is_empty():
+        if rows.filter(token_filter([token])).is_empty():
             raise UnknownName("token", token, rows["base"].to_list())
-    return rows.filter(of_tokens(tokens))
+    return rows.filter(token_filter(tokens))
 
 
-def _is(token: str, market: Market) -> bool:
-    return token == market.symbol or token.upper() == market.base.upper()
+def merged(new: pl.DataFrame, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """A new list of MARKETS rows with what only the stored one has: first_seen, delisted_at, markets listed no longer.
 
-
-def remembered(new: pl.DataFrame, old: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The listing of now with what only the lake remembers: first_seen, delisted_at, markets that vanished."""
+    Those become delisted, as of `now`, except when the new list is empty.
+    """
     gone = (
-        old.join(new, on=["exchange", "symbol"], how="anti")
+        stored.join(new, on=["exchange", "symbol"], how="anti")
         .select(new.columns)
         .with_columns(status=pl.lit("delisted"), delisted_at=pl.col("delisted_at").fill_null(now))
         if new.height
-        else old.clear()
+        else stored.clear()
     )
-    past = old.select("exchange", "symbol", _first="first_seen", _gone="delisted_at")
-    dead = pl.col("status") == "delisted"
-    seen = new.join(past, on=["exchange", "symbol"], how="left", maintain_order="left").with_columns(
+    past = stored.select("exchange", "symbol", _first="first_seen", _gone="delisted_at")
+    delisted = pl.col("status") == "delisted"
+    listed = new.join(past, on=["exchange", "symbol"], how="left", maintain_order="left").with_columns(
         first_seen=pl.coalesce("_first", "first_seen"),
-        delisted_at=pl.when(dead).then(pl.coalesce("delisted_at", "_gone", pl.lit(now))),
+        delisted_at=pl.when(delisted).then(pl.coalesce("delisted_at", "_gone", pl.lit(now))),
     )
-    return pl.concat([seen.drop("_first", "_gone"), gone])
+    return pl.concat([listed.drop("_first", "_gone"), gone])

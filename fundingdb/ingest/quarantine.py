@@ -1,4 +1,4 @@
-"""Answers that were refused, kept with the reason beside them under warehouse/quarantine/<exchange>."""
+"""Keeps refused responses, each with a file of the reason, under warehouse/quarantine/<exchange>."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from fundingdb.ingest.ledger import Attempt
 
 
-def keep(warehouse: Path, ask: Attempt, error: BadPayload, now: datetime) -> Path:
-    """Write the body of `error` and a JSON file with the reason; give the path of the body."""
-    home = warehouse / "quarantine" / ask.exchange
+def keep(warehouse: Path, attempt: Attempt, error: BadPayload, now: datetime) -> Path:
+    """Write the body of `error` and a JSON file with the reason; return the path of the body."""
+    home = warehouse / "quarantine" / attempt.exchange
     home.mkdir(parents=True, exist_ok=True)
     name = f"{now:%Y%m%dT%H%M%S}-{hashlib.sha256(error.body).hexdigest()[:12]}"
     body = home / f"{name}.body"
     body.write_bytes(error.body)
     reason = {
-        "exchange": ask.exchange,
-        "symbol": ask.symbol,
+        "exchange": attempt.exchange,
+        "symbol": attempt.symbol,
         "endpoint": error.endpoint,
-        "window": [ask.window.start.isoformat(), ask.window.stop.isoformat()] if ask.window else None,
+        "window": [attempt.window.start.isoformat(), attempt.window.stop.isoformat()]
+        if attempt.window
+        else None,
         "reason": str(error),
         "kept_at": now.isoformat(),
     }

@@ -1,4 +1,4 @@
-"""Streams into the lake: at each tick of the clock one snapshot a market, of what came since the last; never filled forward."""
+"""Records streams into the lake: at each tick one snapshot of each market with news since the last; never filled forward."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadCall, BadPayload, FundingdbError, SchemaError, UnknownName
-from fundingdb.ingest import ledger
+from fundingdb.errors import BadCall, BadPayload, FundingdbError, UnknownName
+from fundingdb.ingest import guard, ledger
 from fundingdb.ingest.ledger import Attempt
-from fundingdb.ingest.listing import choose, is_one
+from fundingdb.ingest.listing import select_markets, selects
 from fundingdb.ingest.quarantine import keep
 from fundingdb.schema import SNAPSHOTS
 from fundingdb.transport.schedule import Schedule, next_tick
@@ -35,7 +35,7 @@ _READY_SECONDS = 15.0  # for this long at most the first tick waits for the firs
 
 @dataclass(slots=True)
 class Part:
-    """What one source gave since the last write; `error` says why nothing comes at present."""
+    """What was received of one source since the last write; `error` is why nothing is received at present."""
 
     rows: int = 0
     frames: int = 0
@@ -54,13 +54,13 @@ class RecordedBatch:
 
     @property
     def rows(self) -> int:
-        """Snapshots of all sources."""
+        """The number of snapshots of all sources."""
         return sum(p.rows for p in self.parts.values())
 
 
 @dataclass(slots=True)
 class Recorder:
-    """Reads streams and writes what they show through `collector`'s lake; `on` hears of each write, from any thread.
+    """Records streams into the lake of `collector`; `on` is called with each write, from any thread.
 
     `sleep` waits for the ticks; `stale_after` seconds without a rate a source's connection is made anew; `jitter` (0..1)
     spreads these attempts.
@@ -78,9 +78,9 @@ class Recorder:
     async def run(
         self, fetchers: Sequence[Fetcher], tokens: Sequence[str] | None, schedule: Schedule
     ) -> dict[str, FundingdbError]:
-        """Stream by the schedule (`count` counts writes); give what is wrong at the end by exchange, empty when all is well.
+        """Record by the schedule (`count` counts writes); return the failures at the end by exchange, empty when all is well.
 
-        Ends early when every source has ended for good. Cancelled, it writes what was seen and raises CancelledError. Raises
+        Ends early when every source has ended for good. Cancelled, it writes what was received and raises CancelledError. Raises
         BadCall for a source without a stream, UnknownName for a token that no source lists, and what the lake raises.
         """
         self._feeds = [self._open(f, tokens) for f in fetchers]
@@ -127,10 +127,10 @@ class Recorder:
             wait.cancel()
         listed = {f.fetcher.exchange: f.listing for f in self._feeds if f.listing}
         if len(listed) == len(self._feeds):  # else one that is down may list it
-            choose(listed, tokens)
+            select_markets(listed, tokens)
 
     async def _ticks(self, schedule: Schedule, tasks: Sequence[asyncio.Task[None]]) -> bool:
-        """Whether the schedule ended on a tick, so that what came since belongs to no write."""
+        """Whether the schedule ended on a tick, so that rows received since belong to no write."""
         now, done = self.collector.now, 0
         stop = now() + schedule.span if schedule.span is not None else None
         while True:
@@ -148,61 +148,61 @@ class Recorder:
                 return True
 
     async def _write(self, at: datetime) -> None:
-        taken = [(feed, feed.take()) for feed in self._feeds]
+        received = [(feed, feed.take()) for feed in self._feeds]
         try:
-            await _whole(partial(self._store, at, taken))
+            await _to_the_end(partial(self._store, at, received))
         except FundingdbError:
-            for feed, got in taken:
-                feed.give_back(got)
+            for feed, frames in received:
+                feed.give_back(frames)
             raise
 
-    def _store(self, at: datetime, taken: Sequence[tuple[Feed, Frames]]) -> None:
+    def _store(self, at: datetime, received: Sequence[tuple[Feed, Frames]]) -> None:
         """Rows first, the ledger second, then the catalog."""
         written = RecordedBatch(at)
-        frames: list[pl.DataFrame] = []
-        rows: list[pl.DataFrame] = []
-        for feed, got in taken:
-            frame = self._checked(feed, got)
-            frames.append(frame)
-            rows += self._ledger(feed, got, frame, at)
+        snapshots: list[pl.DataFrame] = []
+        ledger_rows: list[pl.DataFrame] = []
+        for feed, frames in received:
+            rows = self._checked(feed, frames)
+            snapshots.append(rows)
+            ledger_rows += self._ledger(feed, frames, rows, at)
             why = None if feed.failure is None else str(feed.failure)
-            part = Part(frame.height, got.frames, got.bad, got.reconnects, why)
+            part = Part(rows.height, frames.frames, frames.bad, frames.reconnects, why)
             written.parts[feed.fetcher.exchange] = part
         lake = self.collector.lake
         if written.rows:
-            written.inserted = lake.upsert("snapshots", pl.concat(frames)).inserted
-        if rows:
-            lake.upsert("fetches", pl.concat(rows))
+            written.inserted = lake.upsert("snapshots", pl.concat(snapshots)).inserted
+        if ledger_rows:
+            lake.upsert("fetches", pl.concat(ledger_rows))
             catalog.rebuild(self.collector.warehouse)
         self.rows += written.rows
         self.on(written)
 
-    def _checked(self, feed: Feed, got: Frames) -> pl.DataFrame:
+    def _checked(self, feed: Feed, frames: Frames) -> pl.DataFrame:
+        """The newest rows that pass the gate; a frame whose row does not pass is quarantined."""
+        newest = list(frames.newest.values())
         try:
-            return _table(list(got.seen.values()))
-        except SchemaError:
-            good = [seen for seen in got.seen.values() if self._fits(feed, got, seen)]
-            return _table(good)
+            return _table(feed.fetcher, newest)
+        except BadPayload:
+            return _table(feed.fetcher, [one for one in newest if self._passes(feed.fetcher, frames, one)])
 
-    def _fits(self, feed: Feed, got: Frames, seen: NewestRow) -> bool:
+    def _passes(self, fetcher: Fetcher, frames: Frames, one: NewestRow) -> bool:
         try:
-            _table([seen])
-        except SchemaError as error:
-            bad = BadPayload(feed.fetcher.exchange, "stream", "(rows)", str(error))
-            bad.body = seen.frame
-            self._refused(feed.fetcher, bad)
-            got.bad += 1
+            _table(fetcher, [one])
+        except BadPayload as error:
+            self._refused(fetcher, error)
+            frames.bad += 1
             return False
         return True
 
-    def _ledger(self, feed: Feed, got: Frames, frame: pl.DataFrame, at: datetime) -> list[pl.DataFrame]:
-        """A row where something came or where the source is down; none where nothing was new."""
-        ask = Attempt.of(feed.fetcher, "*", "current")
-        if frame.height and got.first_at is not None:
-            seconds = max(0.0, (at - got.first_at).total_seconds())
-            return [ledger.answered(ask, frame, ledger.Cost(got.frames, got.bytes, seconds, got.first_at))]
+    def _ledger(self, feed: Feed, frames: Frames, rows: pl.DataFrame, at: datetime) -> list[pl.DataFrame]:
+        """One ledger row where something was received or the source is down; none where nothing is new."""
+        attempt = Attempt.of(feed.fetcher, "*", "current")
+        if rows.height and frames.first_at is not None:
+            seconds = max(0.0, (at - frames.first_at).total_seconds())
+            cost = ledger.Cost(frames.frames, frames.bytes, seconds, frames.first_at)
+            return [ledger.succeeded(attempt, rows, cost)]
         if feed.failure is not None:
-            return [ledger.failed(ask, feed.failure, self.collector.now())]
+            return [ledger.failed(attempt, feed.failure, self.collector.now())]
         return []
 
 
@@ -219,14 +219,16 @@ def _wanted(tokens: Sequence[str] | None, listing: Mapping[str, Market]) -> list
     trading = [m for m in listing.values() if m.status in _TRADED]
     if tokens is None:
         return trading
-    return [m for m in trading if is_one(m, tokens)]
+    return [m for m in trading if selects(m, tokens)]
 
 
-def _table(seen: Sequence[NewestRow]) -> pl.DataFrame:
-    return SNAPSHOTS.check(pl.DataFrame([s.row for s in seen], schema=_COLUMNS, orient="row"))
+def _table(fetcher: Fetcher, newest: Sequence[NewestRow]) -> pl.DataFrame:
+    rows = pl.DataFrame([one.row for one in newest], schema=_COLUMNS, orient="row")
+    body = newest[0].frame if len(newest) == 1 else b""
+    return guard.admitted(fetcher, SNAPSHOTS, "stream", rows, body)
 
 
-async def _whole(work: Callable[[], None]) -> None:
+async def _to_the_end(work: Callable[[], None]) -> None:
     """Run `work` in a thread to its end, even when cancelled meanwhile."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:

@@ -1,12 +1,11 @@
-"""The lake: one Delta table a name under `<warehouse>/lake/`, and the only writer of it.
+"""The lake: the Delta tables under `<warehouse>/lake/`, and their only writer.
 
-Files are immutable and sorted; a commit log says which of them count, so readers never see half a commit. A
-writer reads a pinned version, and commits only if that is still the newest: who lost starts again.
+Files are immutable and sorted; a commit log lists those that count, so readers never see half a commit. A writer reads a
+pinned version and commits only if that is still the newest; else it starts again.
 """
 
 from fundingdb.lake.audit import AuditReport, Finding
 from fundingdb.lake.log import Version
 from fundingdb.lake.store import Lake, Merged, Upserted
-from fundingdb.settings import default_warehouse
 
-__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version", "default_warehouse"]
+__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version"]

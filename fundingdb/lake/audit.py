@@ -1,4 +1,4 @@
-"""Reads a whole lake back and says what is wrong with it."""
+"""Reads a whole lake back and reports every fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong; `where` is a file, a partition or a market and window."""
+    """One fault; `where` is a file, a partition or a market and window."""
 
     table: str
     where: str
@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was read (tables, files, rows, ledger windows) and what is wrong with it; no findings: the lake is sound."""
+    """What was read (tables, files, rows, ledger windows) and its faults; without findings the lake is sound."""
 
     tables: int = 0
     files: int = 0
@@ -39,14 +39,14 @@ class AuditReport:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there is no fault."""
         return not self.findings
 
 
 def audit(home: Path, logs: Mapping[str, Log]) -> AuditReport:
     """Check, table by table at its newest version, and then the ledger against the rows.
 
-    Every listed file exists, can be read, has the columns and types of its table, as many rows as the log says, and is
+    Every listed file exists, can be read, has the columns and types of its table, as many rows as in the log, and is
     sorted; every partition passes `Table.check` (types, ranges, month = month of the time, keys unique). A key
     holds the partition columns or the time the month comes from, so keys unique in each partition are unique
     in the table. Each ledger window with outcome `rows` and n rows of history has at least n settlements of
@@ -91,7 +91,7 @@ def _table(report: AuditReport, log: Log, pinned: Pinned) -> None:
             report.findings += [Finding(t.name, where, reason) for reason in error.reasons]
         else:
             if kept.height < whole.height:
-                problem = f"{whole.height - kept.height} rows are there twice"
+                problem = f"{whole.height - kept.height} rows are repeated"
                 report.findings.append(Finding(t.name, where, problem))
 
 
@@ -107,15 +107,15 @@ def _file(report: AuditReport, log: Log, row: Mapping[str, object]) -> pl.DataFr
         return None
     try:
         frame = pl.read_parquet(log.home / path, hive_partitioning=False, glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        bad(f"the file can't be read: {error}")
+    except (OSError, pl.exceptions.PolarsError):
+        bad("the file can't be read as Parquet")
         return None
     wanted = {c: t.schema[c] for c in files.body(t)}
     if dict(frame.schema) != wanted:
         bad(f"columns and types are {dict(frame.schema)}, must be {wanted}")
         return None
     if frame.height != row["rows"]:
-        bad(f"{frame.height} rows, the log says {row['rows']}")
+        bad(f"{frame.height} rows, but {row['rows']} in the log")
     keys = frame.select(merge.order(t))
     if not keys.equals(keys.sort(keys.columns)):
         bad(f"not sorted by {', '.join(keys.columns)}")
@@ -123,37 +123,37 @@ def _file(report: AuditReport, log: Log, row: Mapping[str, object]) -> pl.DataFr
 
 
 def _ledger(report: AuditReport, logs: Mapping[str, Log], pinned: Mapping[str, Pinned]) -> None:
-    asked = files.scan(logs[FETCHES.name].home, FETCHES, pinned[FETCHES.name].files)
-    told = asked.filter((pl.col("endpoint") == "history") & (pl.col("outcome") == "rows")).select(
-        "exchange", "source", "symbol", "window_start", "window_stop", "rows"
-    )
+    """Compare the ledger's windows with the settlements that `funding` has in them."""
+    fetches = files.scan(logs[FETCHES.name].home, FETCHES, pinned[FETCHES.name].files)
+    history = fetches.filter((pl.col("endpoint") == "history") & (pl.col("outcome") == "rows"))
     if FUNDING.name in pinned:
-        rows = files.scan(logs[FUNDING.name].home, FUNDING, pinned[FUNDING.name].files)
+        funding = files.scan(logs[FUNDING.name].home, FUNDING, pinned[FUNDING.name].files)
     else:
-        rows = FUNDING.empty().lazy()
-    who = ["exchange", "source", "symbol"]
-    windows = told.collect().sort(who)
+        funding = FUNDING.empty().lazy()
+    windows = (
+        history.select("exchange", "source", "symbol", "window_start", "window_stop", "rows")
+        .collect()
+        .sort("exchange", "source", "symbol")
+    )
     report.windows = windows.height
-    for (exchange, source), mine in windows.partition_by(who[:2], as_dict=True, maintain_order=True).items():
-        there = rows.filter((pl.col("exchange") == exchange) & (pl.col("source") == source))
-        found = there.select("symbol", "funding_time").sort("symbol", "funding_time").collect()
-        times = {k[0]: v["funding_time"] for k, v in found.partition_by("symbol", as_dict=True).items()}
-        none = found["funding_time"].clear()
-        for (symbol,), asks in mine.partition_by("symbol", as_dict=True).items():
-            at = times.get(symbol, none)
-            have = at.search_sorted(asks["window_stop"], "left") - at.search_sorted(
-                asks["window_start"], "left"
-            )
-            for row in (
-                asks.with_columns(have=have.cast(pl.Int64))
-                .filter(pl.col("have") < pl.col("rows"))
-                .rows(named=True)
-            ):
-                window = f"[{row['window_start']:%Y-%m-%d %H:%M}Z, {row['window_stop']:%Y-%m-%d %H:%M}Z)"
-                report.findings.append(
-                    Finding(
-                        FETCHES.name,
-                        f"{exchange} {symbol} {window}",
-                        f"the ledger says {row['rows']} rows, funding has {row['have']} of source {source}",
-                    )
-                )
+    for (exchange, source), mine in windows.partition_by(
+        "exchange", "source", as_dict=True, maintain_order=True
+    ).items():
+        own = funding.filter((pl.col("exchange") == exchange) & (pl.col("source") == source))
+        settled = own.select("symbol", "funding_time").sort("symbol", "funding_time").collect()
+        for row in _too_few(mine, settled).iter_rows(named=True):
+            window = f"[{row['window_start']:%Y-%m-%d %H:%M}Z, {row['window_stop']:%Y-%m-%d %H:%M}Z)"
+            problem = f"the ledger has {row['rows']} rows, funding {row['have']} of source {source}"
+            report.findings.append(Finding(FETCHES.name, f"{exchange} {row['symbol']} {window}", problem))
+
+
+def _too_few(windows: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
+    """Those of the ledger's windows that have more rows than settlements, with the count of these: `have`."""
+    times = {k[0]: v["funding_time"] for k, v in settled.partition_by("symbol", as_dict=True).items()}
+    none = settled["funding_time"].clear()
+    counted = []
+    for (symbol,), mine in windows.partition_by("symbol", as_dict=True, maintain_order=True).items():
+        at = times.get(symbol, none)
+        stop, start = (at.search_sorted(mine[f"window_{edge}"], "left") for edge in ("stop", "start"))
+        counted.append(mine.with_columns(have=stop.cast(pl.Int64) - start.cast(pl.Int64)))
+    return pl.concat(counted).filter(pl.col("have") < pl.col("rows"))

@@ -1,4 +1,4 @@
-"""Parquet files of a partition: written sorted, zstd, with statistics small enough to prune by; read back typed."""
+"""The Parquet files of a partition: written sorted, as zstd, with the statistics that readers prune by; read back typed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def scan(home: Path, table: Table, files: pl.DataFrame) -> pl.LazyFrame:
     if "=" not in str(home):
         typed = dict.fromkeys(table.partitions, pl.String())
         return pl.scan_parquet(paths, hive_partitioning=True, hive_schema=typed, glob=False).select(names)
-    # Polars would take a folder `a=b` above the lake for a partition too.
+    # For Polars a folder `a=b` above the lake would be a partition too.
     parts = files.partition_by(table.partitions, as_dict=True, maintain_order=True)
     return pl.concat(
         [

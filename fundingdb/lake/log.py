@@ -1,4 +1,4 @@
-"""The commit log of one table: what counts at a version, and a commit that lands at the next version or not at all."""
+"""The commit log of one table: the files of a version, and commits that become the next version or nothing."""
 
 from __future__ import annotations
 
@@ -61,19 +61,25 @@ class Pinned:
 
 @contextlib.contextmanager
 def translated_errors(doing: str) -> Generator[None]:
-    """Turns what disk, Delta and Polars raise into a LakeError that says what was being done, and what to do."""
+    """Raises errors of disk, Delta and Polars as a LakeError that names the work and the next step."""
     try:
         yield
     except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
-        why = " ".join(str(error).replace("\x1b[31m", "").replace("\x1b[0m", "").split())
-        hint = ""
-        if "os error 28" in why or "No space left" in why:
-            hint = "; the disk is full: free some space and repeat, the lake is as it was before"
-        elif "os error 30" in why or "Read-only file system" in why:
-            hint = "; the file system is read-only"
-        elif isinstance(error, PermissionError) or "os error 13" in why:
-            hint = "; no permission to write or read there"
-        raise LakeError(f"{doing}: {why}{hint}") from error
+        raise LakeError(f"{doing}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """The reason and the next step, in our words: Delta and Polars tell the operating system's reason only in their texts."""
+    text = str(error)
+    if "os error 28" in text or "No space left" in text:
+        return "the disk is full: free some space and repeat, the lake is as it was before"
+    if "os error 30" in text or "Read-only file system" in text:
+        return "the file system is read-only"
+    if isinstance(error, PermissionError) or "os error 13" in text:
+        return "no permission to write or read there"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    return "a file is missing or damaged; 'fundingdb check' names it"
 
 
 class Log:
@@ -84,7 +90,7 @@ class Log:
         self._commits: dict[int, Version] = {}
 
     def exists(self) -> bool:
-        """Whether the table was ever created. Raises LakeError when something else is in its place."""
+        """Whether the table was ever created. Raises LakeError when its folder has something else."""
         with translated_errors(f"opening {self.home}"):
             if not self.home.exists():
                 return False
@@ -94,11 +100,13 @@ class Log:
                 return True
             others = sorted(p.name for p in self.home.iterdir() if p.name != "_delta_log")
         if others:
-            raise LakeError(f"{self.home} is no Delta table (it holds {', '.join(others[:3])}): move it away")
+            raise LakeError(
+                f"{self.home} is not a Delta table (it contains {', '.join(others[:3])}): move it away"
+            )
         return False  # a writer was killed while it created the table
 
     def create(self) -> None:
-        """Make the table; one that another process just made is as good."""
+        """Create the table, unless another process has just done so."""
         arrow = self.table.empty().to_arrow().schema
         with translated_errors(f"creating {self.home}"):
             self.home.mkdir(parents=True, exist_ok=True)
@@ -120,7 +128,7 @@ class Log:
                     raise
 
     def open(self, version: int | None = None) -> Pinned:
-        """The newest version, or that one; raises VersionGone when the log does not hold it."""
+        """The newest version, or that one; raises VersionGone when the log does not have it."""
         where = f"table {self.table.name} in {self.home}"
         if version is not None and version < 0:
             raise VersionGone(f"{where} has no version {version}")
@@ -133,11 +141,16 @@ class Log:
                 numbers = self._numbers()
                 have = f"it has {numbers[0]} to {numbers[-1]}" if numbers else "it has none"
                 raise VersionGone(f"{where} has no version {version} (any more): {have}") from error
-            got = [f.name for f in delta.schema().fields]
-            if got != list(self.table.columns):
-                raise LakeError(f"{where} has other columns than this fundingdb knows: {', '.join(got)}")
+            columns = [f.name for f in delta.schema().fields]
+            if columns != list(self.table.columns):
+                raise LakeError(
+                    f"{where} has the columns {', '.join(columns)}, which are not those of this version of fundingdb; "
+                    "use the version that wrote it"
+                )
             if delta.protocol().min_reader_version > 1:
-                raise LakeError(f"{where} uses Delta features that a plain list of files can't show")
+                raise LakeError(
+                    f"{where} was changed by another program, with Delta features that fundingdb does not read; restore the table"
+                )
             return Pinned(delta.version(), self._files(delta), delta)
 
     def commit(
@@ -149,7 +162,7 @@ class Log:
         *,
         data_change: bool = True,
     ) -> int:
-        """Add the drafts and remove the files in one commit at version `pinned.version + 1`; give that number.
+        """Add the drafts and remove the files in one commit at version `pinned.version + 1`; return that number.
 
         Raises LakeConflict when any other commit came first: nothing has changed then.
         """
@@ -176,7 +189,7 @@ class Log:
                     ),
                 )
             except (DeltaError, OSError) as error:
-                # What follows a commit (a checkpoint) may fail though the commit itself stands.
+                # What follows a commit (a checkpoint) may fail though the commit itself succeeded.
                 if self._mark(number) != mark:
                     if isinstance(error, CommitFailedError):
                         raise LakeConflict(
@@ -188,26 +201,26 @@ class Log:
         return number
 
     def commits(self) -> list[Version]:
-        """Every commit the log still holds, oldest first; `at` never runs backwards, whatever the clocks did."""
+        """Every commit that the log still has, oldest first; `at` never decreases, whatever the clocks did."""
         with translated_errors(f"reading the log of {self.home}"):
             for number in self._numbers():
                 if number not in self._commits:
-                    self._commits[number] = self._told_by(number)
-            found: list[Version] = []
+                    self._commits[number] = self._version(number)
+            versions: list[Version] = []
             at = _EPOCH
             for number in self._numbers():
                 one = self._commits[number]
                 at = max(at, one.at)
-                found.append(Version(number, at, one.operation, one.inserted, one.restated, one.amended))
-        return found
+                versions.append(Version(number, at, one.operation, one.inserted, one.restated, one.amended))
+        return versions
 
     def committed_at(self, number: int | None) -> datetime | None:
-        """When commit `number` (None: the newest) was made, from its entry alone; None where the log has it no longer."""
+        """When commit `number` (None: the newest) was made, from its entry alone; None where the log no longer has it."""
         with translated_errors(f"reading the log of {self.home}"):
-            held = self._numbers()
-            if number is None and held:
-                number = held[-1]
-            return self._told_by(number).at if number in held else None
+            numbers = self._numbers()
+            if number is None and numbers:
+                number = numbers[-1]
+            return self._version(number).at if number in numbers else None
 
     def as_of(self, at: datetime) -> int | None:
         """The newest version committed at or before `at`; None when there was none yet.
@@ -215,12 +228,12 @@ class Log:
         Raises VersionGone when the log no longer reaches back that far.
         """
         commits = self.commits()
-        known = [c.version for c in commits if c.at <= at]
-        if known:
-            return known[-1]
+        earlier = [c.version for c in commits if c.at <= at]
+        if earlier:
+            return earlier[-1]
         if commits and commits[0].version > 0:
-            told_ = f"the log of table {self.table.name} begins with {commits[0].at:%Y-%m-%d %H:%M}Z"
-            raise VersionGone(f"{told_}: what counted at {at:%Y-%m-%d %H:%M}Z is no longer known")
+            begin = f"the log of table {self.table.name} begins at {commits[0].at:%Y-%m-%d %H:%M}Z"
+            raise VersionGone(f"{begin}: the version of {at:%Y-%m-%d %H:%M}Z is gone; pin a later one")
         return None
 
     def named_since(self, version: int) -> set[str]:
@@ -228,7 +241,7 @@ class Log:
         names = set(self.open().files["path"])
         with translated_errors(f"reading the log of {self.home}"):
             for number in self._numbers():
-                if number > version:  # what counted then and does no longer was removed since
+                if number > version:  # a file that counted then and no longer does was removed since
                     names |= {
                         a[k]["path"] for a in self._actions(number) for k in ("add", "remove") if k in a
                     }
@@ -271,7 +284,7 @@ class Log:
             return None
         return _info(self._actions(number)).get("fundingdb", {}).get("mark")
 
-    def _told_by(self, number: int) -> Version:
+    def _version(self, number: int) -> Version:
         info = _info(self._actions(number))
         mine = info.get("fundingdb", {})
         counts = [int(mine.get(k, 0)) for k in ("inserted", "restated", "amended")]

@@ -1,4 +1,4 @@
-"""What a frame changes in rows that are there: pure, no disk."""
+"""What the rows of a frame change in the stored rows. Pure, no disk."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fundingdb.schema import RESTATEMENTS
 if TYPE_CHECKING:
     from fundingdb.schema import Table
 
-_SAYS_NOTHING = {"interval_from": "unknown"}  # as good as null: any other evidence heals it
+_AS_NULL = {"interval_from": "unknown"}  # as null: any other evidence replaces it
 EVENT = tuple(c for c in RESTATEMENTS.columns if c != "new_fetched_at")
-"""A restatement logged again after a crash differs in nothing but the instant it was learned anew."""
+"""A restatement that is logged again after a crash differs in the instant of its discovery alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`fresh`: rows with keys not there yet. `changed`: rows to take the place of those there; `restated` of them
-    are restatements, the rest amendments (a null filled, a side value changed). `unchanged`: how many are there already.
+    """`fresh`: rows with new keys. `changed`: rows that replace stored ones; `restated` of them are restatements, the rest
+    amendments (a null filled, a side value changed). `unchanged`: the number of rows that are stored already.
     """
 
     fresh: pl.DataFrame
@@ -30,18 +30,18 @@ class Split:
 
 
 def split(table: Table, frame: pl.DataFrame, there: pl.DataFrame) -> Split:
-    """Part `frame` by what `there` (key and values of rows of the same partition, at least) already says.
+    """Compare `frame` with the stored rows `there` (key and values, at least) of the same partition.
 
-    In a table of dated facts (one with a time) null means not known, and does not undo what is known: it keeps the old value.
-    In `markets` null is a state and replaces.
+    In a table of dated facts (one with a time) null means unknown and does not replace a stored value. In `markets` null is a
+    state and replaces.
     """
     names = [*_key(table), *table.values]
-    quiet = [pl.col(c).replace(v, None) for c, v in _SAYS_NOTHING.items() if c in table.values]
+    quiet = [pl.col(c).replace(v, None) for c, v in _AS_NULL.items() if c in table.values]
     old = there.select(names).with_columns(quiet).rename({c: f"_old_{c}" for c in table.values})
     both = frame.with_columns(quiet).join(
         old.with_columns(_there=True), on=_key(table), how="left", nulls_equal=True, maintain_order="left"
     )
-    loud = [pl.col(c).fill_null(v) for c, v in _SAYS_NOTHING.items() if c in table.values]
+    loud = [pl.col(c).fill_null(v) for c, v in _AS_NULL.items() if c in table.values]
     fresh = both.filter(pl.col("_there").is_null()).select(table.columns.keys()).with_columns(loud)
     both = both.filter(pl.col("_there").is_not_null())
     if table.time is not None:
@@ -56,13 +56,13 @@ def split(table: Table, frame: pl.DataFrame, there: pl.DataFrame) -> Split:
 
 
 def amended(table: Table, hours: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    """Whole rows of `there` with the hours that were found for them, where nobody has changed their hours since.
+    """Whole rows of `there` with the hours that were derived for them, unless their hours have changed since.
 
-    `hours`: key and partitions, seen_hours (what the row had when its hours were found), interval_hours, interval_from and
-    fetched_at (learned; a row that had no hours keeps its own). Hours that a source told are never replaced.
+    `hours`: key and partitions, seen_hours (those of the row when its hours were derived), interval_hours, interval_from and
+    fetched_at (learned; a row that had no hours keeps its own). Hours that a source published are never replaced.
     """
-    found = {"interval_hours": "_hours", "interval_from": "_from", "fetched_at": "_learned"}
-    both = there.join(hours.rename(found), on=_key(table), how="inner", nulls_equal=True)
+    names = {"interval_hours": "_hours", "interval_from": "_from", "fetched_at": "_learned"}
+    both = there.join(hours.rename(names), on=_key(table), how="inner", nulls_equal=True)
     still = pl.col("interval_hours").eq_missing(pl.col("seen_hours"))
     learned = pl.when(pl.col("seen_hours").is_null()).then("fetched_at").otherwise("_learned")
     return (
@@ -73,7 +73,7 @@ def amended(table: Table, hours: pl.DataFrame, there: pl.DataFrame) -> pl.DataFr
 
 
 def events(table: Table, changed: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    """The rows for `restatements`: of the changed ones those where a known value of `table.restated` became another."""
+    """The rows for `restatements`: of the changed ones those where a value of `table.restated` (not null) became another."""
     values = [*table.restated, "fetched_at"]
     old = there.select(*_key(table), *(pl.col(c).alias(f"_old_{c}") for c in values))
     both = changed.join(old, on=_key(table), how="inner", nulls_equal=True)

@@ -1,4 +1,4 @@
-"""What one upsert will do to the files of its table, computed from one pinned version."""
+"""The plan of one upsert: the files to write and to remove, computed from one pinned version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FULL = 24  # files in a partition: the next upsert into it writes it anew as on
 class Plan:
     """Files to add (written, not yet named by a commit) and to remove, restatements to log first, and counts of rows.
 
-    `basis`: the files it was computed from; while these still are the files of the touched partitions, it holds.
+    `basis`: the files it was computed from; it is valid while these are the files of the touched partitions.
     """
 
     basis: set[str]
@@ -39,9 +39,9 @@ class Plan:
 def planned(
     log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], touched: pl.DataFrame, *, amend: bool = False
 ) -> Plan:
-    """Compare the rows of each partition with what is there, and write the files that differ.
+    """Compare the rows of each partition with the stored ones, and write the files that differ.
 
-    With `amend` the rows are hours found for rows that are there (see `merge.amended`), not rows.
+    With `amend` the rows are hours for stored rows (see `merge.amended`).
     """
     plan = Plan(set(touched["path"]))
     mine = touched.partition_by(log.table.partitions, as_dict=True)
@@ -54,11 +54,11 @@ def planned(
     return plan
 
 
-def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
-    """Whether each row of a frame not yet checked is, but for its stamps, one of the rows there (which were checked).
+def all_stored(log: Log, frame: pl.DataFrame, listed: pl.DataFrame) -> bool:
+    """Whether each row of an unchecked frame is, but for its stamps, among the stored rows (which were checked).
 
-    The common end of a repeated call, answered for about the cost of reading. False may only mean: look closely. Rows are
-    compared by 64-bit hashes: a changed row passes for a known one with odds of 1 to 10**14 among 180,000.
+    The usual case of a repeated call, at about the cost of reading. False does not mean that a row is new. Rows are compared
+    by 64-bit hashes: among 180,000 a changed row equals a stored one with a probability of 1 in 10**14.
     """
     t = log.table
     typed = {c: d for c, d in t.schema.items() if c != "month" or c in frame.columns}
@@ -67,7 +67,7 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
     span = _span(t, frame)
     if span is None:
         return False
-    near = found.filter(
+    near = listed.filter(
         _may_hold(*span),
         *(pl.col(p).is_in(frame[p].unique().to_list()) for p in t.partitions if p != "month"),
     )
@@ -83,23 +83,23 @@ def all_known(log: Log, frame: pl.DataFrame, found: pl.DataFrame) -> bool:
     return rows.is_in(there.implode()).all()
 
 
-def _there(log: Log, row: Mapping[str, Any], found: pl.DataFrame) -> bool:
-    """Whether the key of this row is in one of the files: of rows all new, this one tells so without reading the others."""
+def _there(log: Log, row: Mapping[str, Any], listed: pl.DataFrame) -> bool:
+    """Whether one of the files has the key of this row: where all rows are new, the first shows it without reading the rest."""
     t = log.table
     at = row[str(t.time)]
-    around = found.filter(_may_hold(at, at))
+    around = listed.filter(_may_hold(at, at))
     same = [pl.col(k) == pl.lit(row[k], t.schema[k]) for k in t.key]
     return not files.scan(log.home, t, around).filter(same).select(t.key).head(1).collect().is_empty()
 
 
-def touching(t: Table, found: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
-    """Those of the files that lie in one of the partitions."""
+def touching(t: Table, listed: pl.DataFrame, parts: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
+    """Those of the listed files that are in one of the partitions."""
     keys = pl.DataFrame(list(parts), schema=dict.fromkeys(t.partitions, pl.String()), orient="row")
-    return found.join(keys, on=list(t.partitions), how="semi", maintain_order="left")
+    return listed.join(keys, on=list(t.partitions), how="semi", maintain_order="left")
 
 
 def discard(log: Log, plan: Plan | None) -> None:
-    """Delete the drafts; for plans that no commit named."""
+    """Delete the drafts of a plan that was not committed."""
     for draft in plan.drafts if plan else ():
         (log.home / draft.path).unlink(missing_ok=True)
 
@@ -118,26 +118,28 @@ def _partition(
     there = files.read(near, t, inside, span)
     if t is RESTATEMENTS:
         rows = rows.join(there, on=[c for c in merge.EVENT if c in inside], how="anti", nulls_equal=True)
-    got = merge.split(t, rows, there)
-    plan.inserted += got.fresh.height
-    plan.restated += got.restated
-    plan.amended += got.changed.height - got.restated
-    plan.unchanged += got.unchanged
-    if not got.fresh.height and not got.changed.height:
+    parts = merge.split(t, rows, there)
+    plan.inserted += parts.fresh.height
+    plan.restated += parts.restated
+    plan.amended += parts.changed.height - parts.restated
+    plan.unchanged += parts.unchanged
+    if not parts.fresh.height and not parts.changed.height:
         return
-    out = got.fresh.sort(merge.order(t))
-    if got.changed.height or mine.height >= _FULL:
+    out = parts.fresh.sort(merge.order(t))
+    if parts.changed.height or mine.height >= _FULL:
         everything = files.read(paths, t, files.body(t))
         if t.restated:
-            events = merge.events(t, got.changed, everything)
+            events = merge.events(t, parts.changed, everything)
             plan.events += [events] if events.height else []
-        out = merge.replace(t, everything, got.changed.select(files.body(t)), got.fresh.select(files.body(t)))
+        out = merge.replace(
+            t, everything, parts.changed.select(files.body(t)), parts.fresh.select(files.body(t))
+        )
         plan.removed.append(mine)
     plan.drafts.append(files.write(log.home, t, dict(zip(t.partitions, key, strict=True)), out))
 
 
 def _may_hold(first: datetime, last: datetime) -> pl.Expr:
-    """Which files may hold times from `first` to `last`; one that does not tell its own may."""
+    """Which files may have times from `first` to `last`; a file without statistics may."""
     apart = (pl.col("high") < pl.lit(first)) | (pl.col("low") > pl.lit(last))
     return apart.not_().fill_null(value=True)
 

@@ -1,4 +1,4 @@
-"""Lake: upsert, pinned reads, merging and cleaning of the tables under `<warehouse>/lake/`."""
+"""Lake: upsert, pinned reads, compaction and vacuum of the tables under `<warehouse>/lake/`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import polars as pl
 from fundingdb.errors import LakeConflict, LakeError, VersionGone
 from fundingdb.lake import audit, files, merge
 from fundingdb.lake.log import Log, translated_errors
-from fundingdb.lake.plan import Plan, all_known, discard, planned, touching
+from fundingdb.lake.plan import Plan, all_stored, discard, planned, touching
 from fundingdb.lake.vacuum import KEEP, vacuum
 from fundingdb.schema import FUNDING, RESTATEMENTS, TABLES, Table, table
 from fundingdb.settings import default_warehouse
+from fundingdb.transport.backoff import COMMIT
 from fundingdb.window import instant
 
 if TYPE_CHECKING:
@@ -28,15 +29,13 @@ if TYPE_CHECKING:
     from fundingdb.lake.log import Version
 
 LAYOUT = 1
-_TRIES = 60
-_LONGEST_PAUSE = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """What became of the rows of a frame; the four counts add up to its distinct rows.
+    """The result of an upsert; its four counts add up to the distinct rows of the frame.
 
-    `restated`: a known value became another (for `funding`: each also stands in `restatements`). `amended`: only in
+    `restated`: a value became another (for `funding`: each also has a row in `restatements`). `amended`: only in
     tables with restatements: a null was filled or a side value changed. `version`: the newest of the table after
     the call; None when nothing was ever written.
     """
@@ -50,7 +49,7 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What `compact` did to one table: how many files counted before and after."""
+    """The result of `compact` for one table: the number of its files before and after."""
 
     table: str
     before: int
@@ -78,10 +77,10 @@ class Lake:
         self._inspect()
 
     def upsert(self, name: str, frame: pl.DataFrame) -> Upserted:
-        """Bring the rows of `frame` into table `name` in one commit, or in none when all are there already.
+        """Store the rows of `frame` in table `name`, in one commit, or in none when all are stored already.
 
-        New keys are inserted; a row that differs from the one there replaces it, except that null (not known) leaves a known
-        value alone, `markets` excepted. Replaced rates and intervals of `funding` go to `restatements` first.
+        New keys are inserted; a row that differs from the stored one replaces it, except that null (unknown) does not replace
+        a value, `markets` excepted. Replaced rates and intervals of `funding` go to `restatements` first.
         Raises SchemaError (frame refused whole), UnknownName, LakeError (nothing written), LakeConflict
         (other writers kept winning; nothing written).
         """
@@ -91,17 +90,17 @@ class Lake:
         if log.exists():
             with translated_errors(f"reading table {name} in {log.home}"):
                 pinned = log.open()
-                if all_known(log, frame, pinned.files):
+                if all_stored(log, frame, pinned.files):
                     return Upserted(0, 0, frame.height, pinned.version)
         return self._upsert(t, t.check(frame))
 
     def amend(self, hours: pl.DataFrame) -> Upserted:
-        """Give stored rows of `funding` the hours found for them, in one commit, and change nothing else of them.
+        """Set the hours of stored rows of `funding`, in one commit, and change nothing else of them.
 
-        `hours`: exchange, source, symbol, funding_time, rate_type, month, seen_hours (those the row had when they were
-        found), interval_hours, interval_from, fetched_at (when they were found). It holds for the row as it stands at the
-        commit: one that is gone, whose hours are not those seen any more, or which its source has told them, stays.
-        Hours that replace others go to `restatements` first. The answer counts the rows changed. Raises as `upsert` does.
+        `hours`: exchange, source, symbol, funding_time, rate_type, month, seen_hours (those of the row when its hours were
+        derived), interval_hours, interval_from, fetched_at (when they were derived). A row that is gone at the commit, whose
+        hours are no longer seen_hours, or whose source publishes them, is not changed. Hours that replace others go to
+        `restatements` first. The result counts the changed rows. Raises as `upsert` does.
         """
         return self._upsert(FUNDING, hours, amend=True)
 
@@ -113,8 +112,8 @@ class Lake:
         BadWindow (naive datetime), LakeError.
         """
         t = table(name)
-        got = self._pinned(t, version)
-        return t.empty().lazy() if got is None else files.scan(self._log(t).home, t, got[1])
+        pinned = self._pinned(t, version)
+        return t.empty().lazy() if pinned is None else files.scan(self._log(t).home, t, pinned[1])
 
     def files(self, name: str, version: int | datetime | None = None) -> list[Path]:
         """The absolute paths of the Parquet files that hold a table at `version` (as in `scan`), sorted.
@@ -122,14 +121,14 @@ class Lake:
         Partition columns are in the paths (`exchange=../`), not in the files. Raises as `scan` does.
         """
         t = table(name)
-        got = self._pinned(t, version)
+        pinned = self._pinned(t, version)
         home = self._log(t).home
-        return [] if got is None else [home / p for p in got[1]["path"]]
+        return [] if pinned is None else [home / p for p in pinned[1]["path"]]
 
     def version(self, name: str, version: int | datetime | None = None) -> int | None:
         """The number of a table's own version behind `version` (as in `scan`); None before its first commit."""
-        got = self._pinned(table(name), version, look=False)
-        return None if got is None else got[0]
+        pinned = self._pinned(table(name), version, look=False)
+        return None if pinned is None else pinned[0]
 
     def versions(self, name: str = "funding") -> list[Version]:
         """The commits of a table that can still be named, oldest first; empty when there is no table."""
@@ -137,9 +136,9 @@ class Lake:
         return log.commits() if log.exists() else []
 
     def learned_at(self, version: int | datetime | None = None) -> datetime | None:
-        """When the version of table `funding` behind `version` was committed, UTC: nothing later was known to it.
+        """When the version of table `funding` behind `version` was committed, UTC: it has nothing learned later.
 
-        None where there is none, or the log no longer tells.
+        None where there is none, or the log no longer has it.
         """
         log = self._log(FUNDING)
         if isinstance(version, datetime):
@@ -148,9 +147,9 @@ class Lake:
         return log.committed_at(version)
 
     def compact(self) -> list[Merged]:
-        """Merge the files of each partition into one sorted file, a commit a table; readers notice nothing.
+        """Merge the files of each partition into one sorted file, a commit a table; rows and versions stay the same.
 
-        Gives the tables where there was something to merge. Raises LakeError, LakeConflict.
+        Returns the tables where there was something to merge. Raises LakeError, LakeConflict.
         """
         done = []
         for t in TABLES.values():
@@ -162,7 +161,7 @@ class Lake:
         return done
 
     def vacuum(self, keep: timedelta = KEEP) -> list[Path]:
-        """Delete the files that no version younger than `keep` needs, and what killed writers left; give their paths.
+        """Delete the files that no version younger than `keep` needs, and what killed writers left; return their paths.
 
         Pinning an older version raises VersionGone afterwards. Drafts younger than an hour stay: their writers may
         be at work.
@@ -175,7 +174,7 @@ class Lake:
         return deleted
 
     def check(self) -> audit.AuditReport:
-        """Read everything back and say what is wrong with it; see `audit`."""
+        """Read everything back and report every fault; see `audit`."""
         self._inspect()
         return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
 
@@ -191,7 +190,7 @@ class Lake:
         log = self._log(t)
         number = None
         if isinstance(version, bool) or not isinstance(version, int | datetime | None):
-            raise VersionGone(f"{version!r} is no version: give a number, an aware datetime or None")
+            raise VersionGone(f"{version!r} is not a version: give a number, an aware datetime or None")
         if isinstance(version, int):
             at = self._instant(version)
             number = version if t is FUNDING else None
@@ -222,7 +221,7 @@ class Lake:
         raise VersionGone(f"table funding has no version {version} (any more): {have}")
 
     def _inspect(self) -> None:
-        """Refuse what is no lake of ours."""
+        """Refuse a folder that is not a lake of fundingdb."""
         layout = self.home / "layout.json"
         with translated_errors(f"opening the warehouse {self.warehouse}"):
             for folder in (self.warehouse, self.home):
@@ -246,11 +245,11 @@ class Lake:
             raise LakeError(f'{layout} is damaged: it must say {{"layout": {LAYOUT}}}')
         if number > LAYOUT:
             raise LakeError(
-                f"{self.home} was made by a newer fundingdb (layout {number}, this one knows {LAYOUT}): update fundingdb"
+                f"{self.home} was made by a newer fundingdb (layout {number}, this version reads {LAYOUT}): update fundingdb"
             )
 
     def _prepare(self) -> None:
-        """Make the folder of the lake where it is not there yet."""
+        """Create the folder of the lake where there is none yet."""
         self._inspect()
         layout = self.home / "layout.json"
         with translated_errors(f"making the lake {self.home}"):
@@ -275,7 +274,7 @@ class Lake:
             log.create()
         plan: Plan | None = None
         logged = 0
-        for _ in self._turns(f"upsert into {t.name}"):
+        for _ in self._attempts():
             pinned = log.open()
             touched = touching(t, pinned.files, parts)
             if plan is None or plan.basis != set(touched["path"]):
@@ -305,10 +304,10 @@ class Lake:
                 raise
             return Upserted(plan.inserted, plan.restated, plan.unchanged, number, plan.amended)
         discard(log, plan)
-        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+        raise _conflict(t)
 
     def _compact(self, t: Table, log: Log) -> tuple[int, int]:
-        for _ in self._turns(f"compact {t.name}"):
+        for _ in self._attempts():
             pinned = log.open()
             plan = Plan(set())
             with translated_errors(f"merging files of {log.home}"):
@@ -336,12 +335,19 @@ class Lake:
                 discard(log, plan)
                 raise
             return before, before - gone.height + len(plan.drafts)
-        raise LakeConflict(f"table {t.name}: other writers won {_TRIES} times in a row; repeat")
+        raise _conflict(t)
 
-    def _turns(self, _doing: str) -> Iterator[int]:
-        """Try after try, with a pause that grows and differs from writer to writer."""
-        for turn in range(_TRIES):
-            if turn:
-                longest = min(_LONGEST_PAUSE, 0.004 * 2 ** min(turn, 10))
-                self._sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards no secret
-            yield turn
+    def _attempts(self) -> Iterator[None]:
+        """One commit attempt after another; ends where the policy COMMIT gives up."""
+        failures = 0
+        while not COMMIT.gives_up(failures):
+            if failures:
+                self._sleep(COMMIT.wait(failures, random.random()))  # noqa: S311 - spreads writers, guards no secret
+            yield
+            failures += 1
+
+
+def _conflict(t: Table) -> LakeConflict:
+    return LakeConflict(
+        f"table {t.name}: other writers committed first {COMMIT.tries} times in a row; nothing was written, repeat the call"
+    )

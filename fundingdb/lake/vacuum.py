@@ -1,4 +1,4 @@
-"""Deletes what no kept version needs."""
+"""Deletes the files that no kept version needs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DRAFT_AGE = timedelta(hours=1)  # a file that no commit names is a killed write
 
 
 def vacuum(log: Log, keep: timedelta) -> list[Path]:
-    """Delete the table's files that count at no version younger than `keep`, and drafts of killed writers; give them."""
+    """Delete the table's files that count at no version younger than `keep`, and drafts of killed writers; return their paths."""
     now = datetime.now(UTC)
     with translated_errors(f"vacuuming {log.home}"):
-        found = {p.relative_to(log.home).as_posix(): p for p in log.home.glob("*=*/**/*.parquet")}
+        present = {p.relative_to(log.home).as_posix(): p for p in log.home.glob("*=*/**/*.parquet")}
         drafts = [p for p in (log.home / "_delta_log").iterdir() if "#" in p.name or p.suffix == ".tmp"]
         ages = {
             p: now - datetime.fromtimestamp(p.stat().st_mtime, UTC)
-            for p in [*found.values(), *drafts]
+            for p in [*present.values(), *drafts]
             if p.exists()  # a writer may have discarded its own
         }
     # The log is read after the listing: a file committed in between is named.
@@ -32,7 +32,7 @@ def vacuum(log: Log, keep: timedelta) -> list[Path]:
     needed, ever = log.named_since(base), log.named_since(-1)
     deleted: list[Path] = []
     with translated_errors(f"vacuuming {log.home}"):
-        for name, path in found.items():
+        for name, path in present.items():
             if path in ages and name not in needed and (name in ever or ages[path] >= _DRAFT_AGE):
                 path.unlink(missing_ok=True)
                 deleted.append(path)

@@ -1,8 +1,7 @@
 """The rows a provider answers from: 18 bytes a payment, found by bisection.
 
 Rows of one market lie together, oldest first: the settlement (Unix seconds; doubles keep microseconds apart), the
-rate per interval, and a number that stands for the interval. A rate counts until the next payment, or until its
-interval and a quarter are over; a payment of unknown interval ends the one before and has no rate per hour itself.
+rate per interval, and a number that stands for the interval. How long a rate counts as known: `fundingdb.provider.known`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.provider import instants, names
+from fundingdb.provider.known import interval_us
 from fundingdb.provider.names import WHO, Chosen, LoadedMarket
-from fundingdb.provider.picture import KEEPS, LakeView
 from fundingdb.provider.rows import gathered
 from fundingdb.schema import TIME
 from fundingdb.window import Window, instant
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from fundingdb.provider.picture import LakeView
 
 _HALF = 5e-7  # half a microsecond: instants are whole ones, doubles are a little off them
 
@@ -66,7 +67,7 @@ class Loaded:
         self._rate = found.values["funding_rate"] if whole else _of(found.values["funding_rate"], cuts)
         hours = found.values["interval_hours"] if whole else _of(found.values["interval_hours"], cuts)
         self._code, self._hours = _coded(hours)
-        self._keep = self._hours * (KEEPS * 3600) - _HALF  # NaN: never known
+        self._keep = interval_us(self._hours) / 1e6 - _HALF  # NaN: never known
         self.times, self.rates = self._time.data, self._rate.data
         self.codes = self._code.data
         self.hours: list[float] = self._hours.tolist()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from fundingdb.window import Window
 
-KEEPS = 1.25  # a rate is known for its interval and a quarter, as in sql/funding_ranges.sql
 VIEWS = frozenset({"funding", "funding_ranges", "carry", "identity_checks"})
 
 
@@ -118,7 +117,7 @@ class LakeView:
             return timedelta()
         hours = pl.scan_parquet(early, hive_partitioning=False, glob=False).select("interval_hours").collect()
         longest = hours["interval_hours"].max()
-        return timedelta(hours=longest * KEEPS) if isinstance(longest, float) else timedelta()
+        return timedelta(hours=longest) if isinstance(longest, float) else timedelta()
 
     def _from_view(
         self, window: Window, chosen: Chosen, columns: Sequence[str]
@@ -137,7 +136,7 @@ class LakeView:
         rows = self.ask(
             f"SELECT {', '.join(WHO)}, rate_type, epoch_us(funding_time) AS time, {', '.join(columns)} FROM funding "
             f"WHERE {where} AND funding_time >= ? ORDER BY {', '.join(WHO)}, rate_type, time",
-            [*values, window.start - timedelta(hours=longest * KEEPS)],
+            [*values, window.start - timedelta(hours=longest)],
         )
         for key, part in rows.partition_by("exchange", as_dict=True, maintain_order=True).items():
             yield str(key[0]), part

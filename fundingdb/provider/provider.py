@@ -1,8 +1,8 @@
 """A thin reader for backtests: the rate known at an instant, the payments made over a span.
 
 All rates that are compared are PER HOUR, fractions of notional, positive when longs pay shorts: a payment
-counts divided by the hours of its own interval. *Known* at t is the last settled payment at or before t, as
-long as it is not older than its interval and a quarter (view `funding_ranges`); where nothing is known the
+counts divided by the hours of its own interval. *Known* at t is the last settled payment at or before t, for
+exactly its own interval (view `funding_ranges`); where nothing is known the
 answer is None, never zero and never an older value. Money moves only through settlements:
 `get_funding_payments` and `carry`.
 
@@ -259,7 +259,7 @@ class FundingRateBacktestDataProvider:
         (UTC), exchange, symbol, rate_1h (per hour; null: nothing was known for longer than `limit`), filled (true: not
         known at that instant, held from before), funding_time (the payment it comes from). Held forward only: never
         from a later payment, no line drawn between two, nothing across a payment of unknown interval. `limit` counts
-        from the instant at which the rate stopped being known (its interval and a quarter after the settlement). No
+        from the instant at which the rate stopped being known (its interval after the settlement). No
         other read fills anything; `.filter("filled")` are the invented cells,
         `.pivot("exchange", index="timestamp", values="rate_1h")` is the shape of `matrix`. Raises BadCall for a
         `limit` or `every` that is no timedelta above zero; else as `get_funding_rate`.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from fundingdb.provider.picture import KEEPS
+from fundingdb.provider.known import interval_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +110,7 @@ def _trimmed(rows: Rows, window: Window) -> Rows:
             if (
                 before >= low
                 and who[-1] == "regular"
-                and start - rows.time[before] < hours[before] * KEEPS * 3600 * _US
+                and start - rows.time[before] < interval_us(hours[before])
             ):
                 first = before
         if first < high:

@@ -2,7 +2,7 @@
 
 Rows of /fundingRate: "fundingTime" (ms, 0-9 after the hour), "fundingRate" (text, fraction per interval, 8 decimals),
 "markPrice"; both bounds inclusive, oldest first, the oldest `limit` (at most 1,000) of a range silently, the newest where no
-start is given. No row tells its interval: /fundingInfo does, of now. Dated contracts stand in the lists, their next time is 0.
+start is given. No row has its interval: /fundingInfo has the current one. Dated contracts are in the lists, their next time is 0.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def name(call: Call) -> str:
 
 def over_limit(after: float) -> Reply:
     """The answer beyond the limit."""
-    said = {"code": -1003, "msg": "Too many requests; please use the websocket for live updates."}
-    return reply(said, 429, (("Retry-After", str(int(after + 1))),))
+    limited = {"code": -1003, "msg": "Too many requests; please use the websocket for live updates."}
+    return reply(limited, 429, (("Retry-After", str(int(after + 1))),))
 
 
 def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
@@ -63,12 +63,12 @@ def _history(world: World, call: Call, tweaks: Tweaks) -> Reply:
     most = tweaks.limit(min(limit or 100, CAP))
     late = tweaks.late_ms
     last = ms_of(world.now()) if end is None else end
-    found = world.payments(
+    payments = world.payments(
         listing, (start or 0) - late, last - late, late, most=-most if start is None else most
     )
     rows = [
         _row(listing.symbol, p.ticks, p.stamp + late, world.price(listing, p.hour * HOUR_MS, "mark"))
-        for p in found
+        for p in payments
     ]
     return joined("[", tweaks.rows(rows), "]")
 

@@ -2,7 +2,7 @@
 
 Envelope {"retCode", "retMsg", "result"}, errors with status 200 too. Rows of /funding/history: "fundingRate" (text, fraction per
 interval, at most 8 decimals), "fundingRateTimestamp" (ms as text, the full hour); both bounds inclusive, newest first, the newest
-200 of a range silently. No row tells its interval. What is delisted is in no list; a dated future is in both.
+200 of a range silently. No row has its interval. What is delisted is in no list; a dated future is in both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PREFIX = "/bybit/v5/market"
 CAPACITY, SECONDS = 600.0, 5.0
 CAP = 200
-_PAGE = 1000  # instruments an answer at most, 500 where no limit is asked
+_PAGE = 1000  # instruments an answer at most, 500 without a limit
 _DATED = "BTCUSDT-25DEC26"
 
 
@@ -54,14 +54,14 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
 
 
 def _error(world: World, code: int, words: str) -> Reply:
-    said: dict[str, Any] = {"retCode": code, "retMsg": words, "result": {}, "retExtInfo": {}}
-    return reply(said | {"time": ms_of(world.now())})
+    envelope: dict[str, Any] = {"retCode": code, "retMsg": words, "result": {}, "retExtInfo": {}}
+    return reply(envelope | {"time": ms_of(world.now())})
 
 
 def _lists(world: World, rows: list[dict[str, Any]], **more: str) -> Reply:
     result = {"category": "linear", "list": rows, **more}
-    said: dict[str, Any] = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}}
-    return reply(said | {"time": ms_of(world.now())})
+    envelope: dict[str, Any] = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}}
+    return reply(envelope | {"time": ms_of(world.now())})
 
 
 def _history(world: World, call: Call, tweaks: Tweaks) -> Reply:

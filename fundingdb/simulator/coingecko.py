@@ -1,6 +1,6 @@
 """CoinGecko as it answers: an own reading of its protocol, independent of the fetcher.
 
-Percent per the exchange's own interval, which no answer tells; six decimals in /derivatives, three in an
+Percent per the exchange's own interval, which no response states; six decimals in /derivatives, three in an
 exchange's tickers. Null rates, dated futures, stale rows, and exchanges that the world does not have.
 """
 
@@ -110,7 +110,7 @@ def _key_refused(call: Call, *, pro: bool) -> Reply | None:
     return None
 
 
-def seen(world: World) -> pl.DataFrame:
+def shown(world: World) -> pl.DataFrame:
     """What a right reader makes of the perpetuals that traded lately on the exchanges of the world, now.
 
     Columns exchange, symbol (CoinGecko's), base (the exchange's own spelling), funding_rate (/derivatives)

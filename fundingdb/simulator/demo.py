@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXCHANGES = ("extended", "lighter", "hyperliquid")
 TOKENS = ("KAITO", "IP", "GRASS", "ZEC", "APT", "SUI", "TRUMP", "LDO", "OP", "PEPE")
 _SETTLED = timedelta(minutes=30)  # the world has stamps up to 25 minutes late
-_MARK = "simulated.txt"  # tells a demo warehouse from one that must not be deleted
+_MARK = "simulated.txt"  # marks a demo warehouse, which may be deleted
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Demo:
     days: int
 
     def run(self, say: Callable[[str], object]) -> DemoResult:
-        """Run it; `say` hears of the steps. Raises BadCall for a folder that is not a demo's."""
+        """Run it; `say` is called with each step. Raises BadCall for a folder that is not a demo's."""
         self._clear()
         begin = datetime.now(UTC)
         stop = due(begin, _SETTLED)
@@ -88,11 +88,11 @@ class Demo:
         world = World(start=window.start - timedelta(days=2))
         with Simulator(world, faults=Faults.some()) as simulator:
             report, snapshot = asyncio.run(self._collect(simulator.env(), window, say))
-            found, differences = self._compare(world, window)
+            rows, differences = self._compare(world, window)
             struck = {str(kind): count for kind, count in sorted(simulator.faults.hit.items())}
         seconds = (datetime.now(UTC) - begin).total_seconds()
         report.failures += snapshot.failures
-        return DemoResult(seconds, found, snapshot.snapshots, struck, report, differences)
+        return DemoResult(seconds, rows, snapshot.snapshots, struck, report, differences)
 
     async def _collect(
         self, env: dict[str, str], window: Window, say: Callable[[str], object]
@@ -118,29 +118,29 @@ class Demo:
 
     def _compare(self, world: World, window: Window) -> tuple[int, list[str]]:
         """Payments in the lake, and where lake and world differ (rates to 1e-12, far below any exchange's step)."""
-        got = Lake(self.warehouse).scan("funding").collect()
+        stored = Lake(self.warehouse).scan("funding").collect()
         columns = ["exchange", "symbol", "funding_time", "interval_hours", "funding_rate"]
-        symbols = got.select("exchange", "symbol").unique().rows()
+        symbols = stored.select("exchange", "symbol").unique().rows()
         frames = [
             world.settled(exchange, symbol, window.start, window.stop).with_columns(exchange=pl.lit(exchange))
             for exchange, symbol in symbols
         ]
-        want = pl.concat([got.select(columns).clear(), *(f.select(columns) for f in frames)])
-        both = got.select(columns).join(
+        want = pl.concat([stored.select(columns).clear(), *(f.select(columns) for f in frames)])
+        both = stored.select(columns).join(
             want, on=["exchange", "symbol", "funding_time"], how="full", coalesce=True, suffix="_world"
         )
         close = (pl.col("funding_rate") - pl.col("funding_rate_world")).abs() < 1e-12
         same = close & (pl.col("interval_hours") == pl.col("interval_hours_world"))
         bad = both.filter(same.fill_null(value=False).not_()).sort("exchange", "symbol", "funding_time")
-        said = [
+        differences = [
             f"{r['exchange']} {r['symbol']} {r['funding_time']}: lake {r['funding_rate']}, world {r['funding_rate_world']}"
             for r in bad.head(10).iter_rows(named=True)
         ]
         lacking = {(e, t) for e in EXCHANGES for t in TOKENS} - set(
-            got.select("exchange", "base").unique().rows()
+            stored.select("exchange", "base").unique().rows()
         )
-        said += [f"{exchange} {token}: nothing in the lake" for exchange, token in sorted(lacking)]
-        return got.height, said
+        differences += [f"{exchange} {token}: nothing in the lake" for exchange, token in sorted(lacking)]
+        return stored.height, differences
 
 
 def coverage(warehouse: Path) -> pl.DataFrame:

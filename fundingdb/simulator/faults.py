@@ -25,7 +25,7 @@ Kind = Literal[
     "cap",  # silently at most `value` rows
     "late",  # stamps and publication `value` seconds later
     "restate",  # before answering, the payment `symbol` of `at` changes
-    "html-405",  # how Lighter's firewall says that there were too many requests
+    "html-405",  # what Lighter's firewall answers to too many requests
     # of streams; `on`, `every` and `share` count connections, `value` frames with figures
     "ws-drop",  # the connection is cut after `value` frames, default 1
     "ws-silence",  # nothing more after `value` frames, default 0
@@ -40,7 +40,7 @@ class Fault:
     """One fault: what, at which exchange (None: all), at which of its requests.
 
     Requests of an exchange count from 1. `on` names some of them, `every` hits each n-th, `share` a part of
-    them by seed; with none of the three all are hit. `path` limits it to requests whose path or type holds
+    them by seed; with none of the three all are hit. `path` limits it to requests whose path or type contains
     that text.
     """
 

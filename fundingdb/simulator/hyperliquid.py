@@ -42,13 +42,13 @@ _UNKNOWN = Reply(500, b"null")
 
 def weight(call: Call) -> float:
     """The weight before the rows are known."""
-    kind = _asked(call).get("type")
+    kind = _query(call).get("type")
     return 2.0 if kind in _LIGHT else 60.0 if kind == "userRole" else 20.0
 
 
 def name(call: Call) -> str:
     """The request in the log, with its type."""
-    return f"{call.path}#{_asked(call).get('type', '')}"
+    return f"{call.path}#{_query(call).get('type', '')}"
 
 
 def over_limit(_after: float) -> Reply:
@@ -60,10 +60,10 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
     """The answer to one request."""
     if call.path != "/info" or call.method != "POST":
         return Reply(405 if call.path == "/info" else 404, b"")
-    ask = _asked(call)
-    kind, dex = ask.get("type"), ask.get("dex") or ""
+    query = _query(call)
+    kind, dex = query.get("type"), query.get("dex") or ""
     if kind == "fundingHistory":
-        return _history(world, ask, tweaks)
+        return _history(world, query, tweaks)
     if kind in ("meta", "metaAndAssetCtxs") and (not isinstance(dex, str) or dex not in DEXES):
         return _UNKNOWN
     lists: dict[Any, Callable[[], Any]] = {
@@ -77,7 +77,7 @@ def answer(world: World, call: Call, tweaks: Tweaks) -> Reply:
     return reply(lists[kind]()) if isinstance(kind, str) and kind in lists else _unreadable()
 
 
-def _asked(call: Call) -> dict[str, Any]:
+def _query(call: Call) -> dict[str, Any]:
     try:
         value = json.loads(call.body)
     except ValueError:
@@ -89,8 +89,8 @@ def _unreadable() -> Reply:
     return text(422, "Failed to deserialize the JSON body into the target type")
 
 
-def _history(world: World, ask: dict[str, Any], tweaks: Tweaks) -> Reply:
-    coin, start, end = ask.get("coin"), ask.get("startTime"), ask.get("endTime")
+def _history(world: World, query: dict[str, Any], tweaks: Tweaks) -> Reply:
+    coin, start, end = query.get("coin"), query.get("startTime"), query.get("endTime")
     if not isinstance(coin, str) or type(start) is not int or not (end is None or type(end) is int):
         return _unreadable()
     listing = world.listing("hyperliquid", coin)
@@ -98,8 +98,8 @@ def _history(world: World, ask: dict[str, Any], tweaks: Tweaks) -> Reply:
         return _UNKNOWN
     late = tweaks.late_ms
     last = ms_of(world.now()) if end is None else end
-    found = world.payments(listing, start - late, last - late, late, most=tweaks.limit(CAP))
-    rows = tweaks.rows([_row(coin, p.ticks, p.premium, p.stamp + late) for p in found])
+    payments = world.payments(listing, start - late, last - late, late, most=tweaks.limit(CAP))
+    rows = tweaks.rows([_row(coin, p.ticks, p.premium, p.stamp + late) for p in payments])
     return joined("[", rows, "]", weight=len(rows) / 20)
 
 

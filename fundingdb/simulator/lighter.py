@@ -70,15 +70,15 @@ def _fundings(world: World, call: Call, tweaks: Tweaks) -> Reply:
     if listing is None:
         return _error(400, 21100, "market is not found")
     last = _ms(end) - 1
-    found = world.payments(listing, _ms(start) + 1, last, tweaks.late_ms)
-    if len(found) < count_back:
-        found = world.payments(listing, 0, last, tweaks.late_ms)[-count_back:]
+    payments = world.payments(listing, _ms(start) + 1, last, tweaks.late_ms)
+    if len(payments) < count_back:
+        payments = world.payments(listing, 0, last, tweaks.late_ms)[-count_back:]
     if resolution == "1d":
-        days = groupby(found, key=lambda p: p.hour // 24)
+        days = groupby(payments, key=lambda p: p.hour // 24)
         sums = [(day * 24, sum(p.ticks for p in rows)) for day, rows in days]
         rows = [_row(*_row_parts(world, listing, hour, ticks)) for hour, ticks in sums]
     else:
-        rows = [_row(*_row_parts(world, listing, p.hour, p.ticks)) for p in found]
+        rows = [_row(*_row_parts(world, listing, p.hour, p.ticks)) for p in payments]
     rows = tweaks.rows(rows[-tweaks.limit(CAP) :])
     return joined(f'{{"code":200,"resolution":"{resolution}","fundings":[', rows, "]}")
 
@@ -99,7 +99,7 @@ def _settled_price(world: World, listing: Listing, hour: int) -> str:
 
 @lru_cache(maxsize=1 << 17)
 def _row(timestamp: int, ticks: int, price: str) -> str:
-    """`value` is exactly rate / 100 x price, so that the quotient stands on the price tick."""
+    """`value` is exactly rate / 100 x price, so that the quotient is on the price tick."""
     size, decimals = abs(ticks), len(price.partition(".")[2])
     scale = max(8, 6 + decimals)
     value = size * int(price.replace(".", "")) * 10 ** (scale - 6 - decimals)
@@ -133,7 +133,7 @@ def _books(world: World, call: Call, key: str, *, full: bool) -> Reply:
         return _error(400, 20001, "invalid param")
     perps = [_book(world, x, full=full) for x in world.listed("lighter")]
     spots = [_spot(perps[0])]
-    if wanted not in (None, "255"):  # 255 stands for all
+    if wanted not in (None, "255"):  # 255 means all
         perps, spots = ([r for r in rows if r["market_id"] == integer(wanted)] for rows in (perps, spots))
         if not perps and not spots:
             return _error(400, 21100, "market is not found")

@@ -87,7 +87,7 @@ class Listing:
 
     `price` is US dollars per one base token, around which it moves; `decimals` the price tick of the
     contract; `hours` lie between two payments; `factor` scales the rate (HIP-3's assetToFundingMultiplier); `cap` is the largest
-    |rate| as a fraction per hour. `status` is active, reduce_only, prelisted or delisted, and holds from `delisted_at`
+    |rate| as a fraction per hour. `status` is active, reduce_only, prelisted or delisted, and applies from `delisted_at`
     on where that is set.
     """
 
@@ -122,7 +122,7 @@ def _decimals(price: float) -> int:
 
 
 def listings(tokens: Iterable[str]) -> list[Listing]:
-    """Every perpetual of the settling exchanges: the tokens asked for, and the odd ones always there."""
+    """Every perpetual of the settling exchanges: the requested tokens, and the special ones that are always listed."""
     wanted = tuple(dict.fromkeys(tokens))
     own = (_extended, _lighter, _hyperliquid, _binance, _bybit, _dydx)
     return [listing for exchange in own for listing in exchange(wanted)]
@@ -142,8 +142,8 @@ def _extended(tokens: tuple[str, ...]) -> Iterator[Listing]:
 
 
 def _lighter(tokens: tuple[str, ...]) -> Iterator[Listing]:
-    taken = set(_LIGHTER_IDS.values())
-    free = (n for n in range(140, 2048) if n not in taken)
+    used = set(_LIGHTER_IDS.values())
+    free = (n for n in range(140, 2048) if n not in used)
     for base in tokens:
         k = 1000 if base in _THOUSANDS else 1
         native = _LIGHTER_IDS[base] if base in _LIGHTER_IDS else next(free)

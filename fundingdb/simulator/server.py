@@ -37,7 +37,7 @@ _REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 4
 class Logged:
     """One request as served; `status` 0: no whole answer was sent.
 
-    `path` holds the type too where one path serves many (`/info#meta`), `weight` is its cost.
+    `path` includes the type where one path serves many (`/info#meta`), `weight` is its cost.
     """
 
     exchange: str
@@ -53,10 +53,10 @@ class Logged:
 class Simulator:
     """Serves `world` on `host`:`port` (0: a free one) between `__enter__` and `__exit__`.
 
-    `limits=True` holds each exchange's limit by a sliding window, `scale` times faster;
+    `limits=True` enforces each exchange's limit by a sliding window, `scale` times faster;
     arrivals may be a twentieth of the window early, as a loaded loopback makes a punctual client.
     `requests` is the log. `live=True` serves the exchanges' streams too, on a port of their own, `period` seconds
-    between their frames; `streams` then tells what was heard there.
+    between their frames; `streams` then has the messages received there.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Simulator:
         self._failed: OSError | None = None
         self.streams: Streams | None = None
         if live:
-            from fundingdb.simulator.streams import Streams  # noqa: PLC0415 - websockets only where asked for
+            from fundingdb.simulator.streams import Streams  # noqa: PLC0415 - websockets only where they are served
 
             self.streams = Streams(world, self.faults, self._down, period)
 
@@ -107,7 +107,7 @@ class Simulator:
             self._thread.join()
 
     def env(self) -> dict[str, str]:
-        """What to set so that the fetchers ask here."""
+        """The environment that points the fetchers at this server."""
         root = f"http://{self.host}:{self.port}"
         env = {
             f"FUNDINGDB_{name.upper()}_URL": root + exchange.PREFIX for name, exchange in EXCHANGES.items()
@@ -170,25 +170,25 @@ class Simulator:
         """The answer to one request, logged, and the fault that spoils its transport."""
         split = urlsplit(target)
         path = unquote(split.path)
-        found = next((e for e, m in EXCHANGES.items() if path.startswith(m.PREFIX + "/")), None)
-        if found is None:
+        exchange = next((e for e, m in EXCHANGES.items() if path.startswith(m.PREFIX + "/")), None)
+        if exchange is None:
             return html(404, "Not Found"), None
-        module = EXCHANGES[found]
+        module = EXCHANGES[exchange]
         params = tuple(parse_qsl(split.query, keep_blank_values=True))
         call = Call(method, path.removeprefix(module.PREFIX), params, headers, body)
-        self._counts[found] += 1
+        self._counts[exchange] += 1
         named, cost = module.name(call), module.weight(call)
-        struck = self.faults.of(found, self._counts[found], named)
+        struck = self.faults.of(exchange, self._counts[exchange], named)
         spoiled = next((f for f in struck if f.kind in ("hang", "cut", "truncated")), None)
-        wait = self._over(found, module.CAPACITY, module.SECONDS, cost)
-        if found in self._down:
+        wait = self._over(exchange, module.CAPACITY, module.SECONDS, cost)
+        if exchange in self._down:
             reply = html(503, "Service Unavailable")
         elif wait is not None:
             reply = module.over_limit(wait)
         else:
-            reply = self._failing(found, struck) or self._answer(found, call, struck)
+            reply = self._failing(exchange, struck) or self._answer(exchange, call, struck)
         if reply.weight and self.limits:
-            self._spent[found].append((time.monotonic(), reply.weight))
+            self._spent[exchange].append((time.monotonic(), reply.weight))
         unsent = (
             spoiled is not None
             and spoiled.kind != "truncated"
@@ -196,7 +196,7 @@ class Simulator:
         )
         kinds = tuple(f.kind for f in struck)
         status, total = 0 if unsent else reply.status, cost + reply.weight
-        self.requests.append(Logged(found, named, params, body, status, datetime.now(UTC), total, kinds))
+        self.requests.append(Logged(exchange, named, params, body, status, datetime.now(UTC), total, kinds))
         return reply, spoiled
 
     def _answer(self, exchange: str, call: Call, struck: list[Fault]) -> Reply:

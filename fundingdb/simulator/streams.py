@@ -35,12 +35,12 @@ _SUBSCRIPTIONS = 1000
 
 
 class Streams:
-    """The WebSocket server of a simulator; `heard` is what clients sent, by exchange, `opened` counts connections."""
+    """The WebSocket server of a simulator; `received` has the messages of clients, by exchange, `opened` counts connections."""
 
     def __init__(self, world: World, faults: Faults, down: set[str], period: float) -> None:
         self.world, self.faults, self.period = world, faults, period
         self.port = 0
-        self.heard: list[tuple[str, Any]] = []
+        self.received: list[tuple[str, Any]] = []
         self.opened: Counter[str] = Counter()
         self._down = down
         self._server: Server | None = None
@@ -59,7 +59,7 @@ class Streams:
             await self._server.wait_closed()
 
     def env(self, host: str) -> dict[str, str]:
-        """What to set so that streams are opened here."""
+        """The environment that points the streams at this server."""
         root = f"ws://{host}:{self.port}"
         return {f"FUNDINGDB_{name.upper()}_WS_URL": root + prefix for name, prefix in PREFIXES.items()}
 
@@ -85,17 +85,17 @@ class Streams:
         struck = self.faults.of(exchange, self.opened[exchange], f"ws{path}")
         kind = {"extended": _Extended, "lighter": _Lighter, "hyperliquid": _Hyperliquid}[exchange]
         talk = kind(self, _Client(connection, {f.kind: f for f in struck}))
-        telling = asyncio.create_task(talk.told(path.removeprefix(PREFIXES[exchange])))
+        sending = asyncio.create_task(talk.send_frames(path.removeprefix(PREFIXES[exchange])))
         try:
             async for message in connection:
                 value = json.loads(message)
-                self.heard.append((exchange, value))
-                await talk.hear(value)
+                self.received.append((exchange, value))
+                await talk.receive(value)
         except ConnectionClosed:
             return
         finally:
-            telling.cancel()
-            await asyncio.wait([telling])
+            sending.cancel()
+            await asyncio.wait([sending])
 
 
 class _Client:
@@ -104,11 +104,11 @@ class _Client:
     def __init__(self, connection: ServerConnection, faults: dict[str, Fault]) -> None:
         self.connection, self._faults, self._sent = connection, faults, 0
 
-    async def say(self, value: Any) -> None:
+    async def send(self, value: Any) -> None:
         """A frame that no fault spoils."""
         await self.connection.send(json.dumps(value, separators=(",", ":")))
 
-    async def tell(self, value: Any) -> None:
+    async def send_figures(self, value: Any) -> None:
         """A frame with figures."""
         if (drop := self._faults.get("ws-drop")) and self._sent >= (drop.value or 1):
             self.connection.transport.abort()
@@ -120,7 +120,7 @@ class _Client:
         if (garbage := self._faults.get("ws-garbage")) and self._sent <= (garbage.value or 1):
             await self.connection.send('{"data":{"coin":"BTC","f":')
             return
-        await self.say(value)
+        await self.send(value)
 
 
 def _trading(world: World, exchange: str) -> list[Listing]:
@@ -131,7 +131,7 @@ class _Extended:
     def __init__(self, streams: Streams, client: _Client) -> None:
         self.streams, self.client, self.world = streams, client, streams.world
 
-    async def told(self, path: str) -> None:
+    async def send_frames(self, path: str) -> None:
         market = path.removeprefix("/funding").strip("/")
         seq = 0
         while path.startswith("/funding"):
@@ -140,11 +140,11 @@ class _Extended:
                     seq += 1
                     now = ms_of(self.world.now())
                     data = {"m": x.symbol, "T": now, "f": f"{self.world.estimate(x) / 1e6:.6f}"}
-                    await self.client.tell({"ts": now, "data": data, "seq": seq})
+                    await self.client.send_figures({"ts": now, "data": data, "seq": seq})
             await asyncio.sleep(self.streams.period)
 
-    async def hear(self, value: Any) -> None:
-        """It takes no messages."""
+    async def receive(self, value: Any) -> None:
+        """Ignored: this stream has no messages of clients."""
 
 
 class _Lighter:
@@ -152,11 +152,11 @@ class _Lighter:
         self.streams, self.client, self.world = streams, client, streams.world
         self._subscribed = False
 
-    async def told(self, path: str) -> None:
+    async def send_frames(self, path: str) -> None:
         if not path.startswith("/stream"):
             return
-        await self.client.say({"session_id": "6b27e9ee-3ec0-4321-8832-993fde229187", "type": "connected"})
-        await self.client.say({"type": "ping"})
+        await self.client.send({"session_id": "6b27e9ee-3ec0-4321-8832-993fde229187", "type": "connected"})
+        await self.client.send({"type": "ping"})
         turn = 0
         while True:
             await asyncio.sleep(self.streams.period)
@@ -166,22 +166,22 @@ class _Lighter:
                     "update", [x for i, x in enumerate(_trading(self.world, "lighter")) if (i + turn) % 2]
                 )
 
-    async def hear(self, value: Any) -> None:
+    async def receive(self, value: Any) -> None:
         match value:
             case {"type": "ping"}:
-                await self.client.say({"type": "pong"})
+                await self.client.send({"type": "pong"})
             case {"type": "pong"}:
                 return
             case {"type": "subscribe", "channel": "market_stats/all"}:
                 self._subscribed = True
                 await self._send("subscribed", _trading(self.world, "lighter"))
             case _:
-                await self.client.say({"error": {"code": 30005, "message": "Invalid Channel"}})
+                await self.client.send({"error": {"code": 30005, "message": "Invalid Channel"}})
 
     async def _send(self, kind: str, markets: list[Listing]) -> None:
         stats = {str(x.native_id): self._stats(x) for x in markets}
         frame = {"channel": "market_stats:all", "market_stats": stats, "type": f"{kind}/market_stats"}
-        await self.client.tell(frame)
+        await self.client.send_figures(frame)
 
     def _stats(self, x: Listing) -> dict[str, Any]:
         now = ms_of(self.world.now())
@@ -213,40 +213,40 @@ class _Hyperliquid:
         self._coins: dict[str, None] = {}
         self._all = False
 
-    async def told(self, path: str) -> None:
+    async def send_frames(self, path: str) -> None:
         while path == "/ws":
             await asyncio.sleep(self.streams.period)
             await self._send(list(self._coins))
             if self._all:
                 await self._send_all()
 
-    async def hear(self, value: Any) -> None:
+    async def receive(self, value: Any) -> None:
         match value:
             case {"method": "ping"}:
-                await self.client.say({"channel": "pong"})
+                await self.client.send({"channel": "pong"})
             case {"method": "subscribe", "subscription": {"type": "allDexsAssetCtxs"}}:
                 self._all = True
-                await self.client.say({"channel": "subscriptionResponse", "data": value})
+                await self.client.send({"channel": "subscriptionResponse", "data": value})
                 await self._send_all()
             case {"method": "subscribe", "subscription": {"type": "activeAssetCtx", "coin": str(coin)}} if (
                 self.world.listing("hyperliquid", coin) and len(self._coins) < _SUBSCRIPTIONS
             ):
                 self._coins[coin] = None
-                await self.client.say({"channel": "subscriptionResponse", "data": value})
+                await self.client.send({"channel": "subscriptionResponse", "data": value})
                 await self._send([coin])
             case _:
-                await self.client.say({"channel": "error", "data": f"Invalid subscription {value}"})
+                await self.client.send({"channel": "error", "data": f"Invalid subscription {value}"})
 
     async def _send(self, coins: list[str]) -> None:
         for coin in coins:
             listing = self.world.listing("hyperliquid", coin)
             assert listing is not None
             data = {"coin": coin, "ctx": hyperliquid.context(self.world, listing)}
-            await self.client.tell({"channel": "activeAssetCtx", "data": data})
+            await self.client.send_figures({"channel": "activeAssetCtx", "data": data})
 
     async def _send_all(self) -> None:
         dexes = [
             [dex, [hyperliquid.context(self.world, x) for x in hyperliquid.of_dex(self.world, dex)]]
             for dex in hyperliquid.DEXES
         ]
-        await self.client.tell({"channel": "allDexsAssetCtxs", "data": {"ctxs": dexes}})
+        await self.client.send_figures({"channel": "allDexsAssetCtxs", "data": {"ctxs": dexes}})

@@ -31,7 +31,7 @@ _CHUNK = 512  # hours made at once
 _KEPT = 1000  # such chunks kept, about 100 MB
 _MASK = (1 << 64) - 1
 _HYPERLIQUID_HOURLY = 468_385  # 2023-06-08T01:00Z, the first hourly payment, in hours since 1970
-_PUBLISHED_LATE_MS = {"lighter": 2_000}  # its stamps say the full hour, the row comes a little later
+_PUBLISHED_LATE_MS = {"lighter": 2_000}  # its stamps are the full hour, the row comes a little later
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,10 +64,10 @@ def unit(value: int) -> float:
 
 
 class World:
-    """What is true in the simulation; deterministic in `seed`, stores nothing but what was changed by hand.
+    """The markets and payments of the simulation; deterministic in `seed`, stores nothing but changes made by hand.
 
     `start` is the earliest listing (default: each exchange's own depth), `stop` the end of all payments,
-    exclusive (default: none, so that settlements appear as `now` moves on). `now` gives the present as an
+    exclusive (default: none, so that settlements appear as `now` moves on). `now` returns the present as an
     aware datetime and may be replaced. `intervals` overrides the schedule of a market: (exchange, symbol)
     -> ((from, hours), ...), oldest first. Hyperliquid loses one hour in `missing_one_in` (0: none).
     """
@@ -97,21 +97,21 @@ class World:
 
     def listing(self, exchange: str, symbol: str) -> Listing | None:
         """The market of that name with its state as of now; None where there is none (case matters)."""
-        found = self._listings.get((exchange, symbol))
-        return found and self._as_of_now(found)
+        listing = self._listings.get((exchange, symbol))
+        return listing and self._as_of_now(listing)
 
     def listed(self, exchange: str) -> list[Listing]:
-        """Every perpetual of `exchange` that is listed by now, dead ones too, in the exchange's own order."""
+        """Every perpetual of `exchange` that is listed by now, delisted ones too, in the exchange's own order."""
         now = self.now()
         mine = [x for (e, _), x in self._listings.items() if e == exchange]
         return [self._as_of_now(x) for x in mine if self.listed_at(x) <= now]
 
     def symbols(self, exchange: str) -> list[str]:
-        """The symbols that have paid funding, dead ones too."""
+        """The symbols that have paid funding, delisted ones too."""
         return [x.symbol for x in self.listed(exchange) if x.status != "prelisted"]
 
     def listed_at(self, listing: Listing) -> datetime:
-        """When the market came."""
+        """When the market was listed."""
         born = listing.listed_at or DEPTH[listing.exchange]
         return max(born, self.start) if self.start else born
 
@@ -121,7 +121,7 @@ class World:
         return listing
 
     def delist(self, exchange: str, symbol: str, at: datetime) -> None:
-        """Lets a market end at `at`: no payment after it, and its state changes then."""
+        """Delists a market at `at`: no payment after it, and its status changes then."""
         old = self._listings[exchange, symbol]
         self._listings[exchange, symbol] = replace(old, status="delisted", delisted_at=at)
         self._forget(exchange, symbol)
@@ -129,7 +129,7 @@ class World:
     # what was paid
 
     def restate(self, exchange: str, symbol: str, at: datetime, rate: float | None = None) -> float:
-        """Changes the payment of hour `at` from now on; gives the new rate (default: 0.000025 higher)."""
+        """Changes the payment of hour `at` from now on; returns the new rate (default: 0.000025 higher)."""
         hour = ms_of(at) // HOUR_MS
         steps = TICKS[exchange]
         listing = self._listings[exchange, symbol]
@@ -142,7 +142,7 @@ class World:
         return self._restated[exchange, symbol, hour] / steps
 
     def drop(self, exchange: str, symbol: str, *hours: datetime) -> None:
-        """Lets the payments of these hours never have happened."""
+        """Removes the payments of these hours."""
         self._dropped |= {(exchange, symbol, ms_of(at) // HOUR_MS) for at in hours}
         self._forget(exchange, symbol)
 
@@ -156,11 +156,11 @@ class World:
     ) -> list[SimulatedPayment]:
         """The published payments with first_ms <= stamp <= last_ms, oldest first; `late_ms` delays them.
 
-        `most` > 0 gives the oldest so many, `most` < 0 the newest, 0 all.
+        `most` > 0 returns the oldest so many, `most` < 0 the newest, 0 all.
         """
         exchange, symbol = listing.exchange, listing.symbol
-        seen = ms_of(self.now()) - _PUBLISHED_LATE_MS.get(exchange, 0) - late_ms
-        last_ms = min(last_ms, seen)
+        published = ms_of(self.now()) - _PUBLISHED_LATE_MS.get(exchange, 0) - late_ms
+        last_ms = min(last_ms, published)
         first_ms = max(first_ms, ms_of(self.listed_at(listing)))
         # a stamp lies at most an hour after its own hour
         chunks = range((first_ms // HOUR_MS - 1) // _CHUNK, last_ms // HOUR_MS // _CHUNK + 1)
@@ -173,20 +173,20 @@ class World:
             count += len(parts[-1])
             if most and count >= abs(most):
                 break
-        found = list(chain.from_iterable(parts if most >= 0 else reversed(parts)))
-        return found[:most] if most > 0 else found[most:]
+        rows = list(chain.from_iterable(parts if most >= 0 else reversed(parts)))
+        return rows[:most] if most > 0 else rows[most:]
 
     def _chunk(self, exchange: str, symbol: str, chunk: int) -> list[SimulatedPayment]:
         key = (exchange, symbol, chunk)
-        found = self._chunks.get(key)
-        if found is None:
+        made = self._chunks.get(key)
+        if made is None:
             with self._lock:
                 listing = self._listings[exchange, symbol]
                 if len(self._chunks) >= _KEPT:
                     del self._chunks[next(iter(self._chunks))]
-                found = list(self._made(listing, range(chunk * _CHUNK, (chunk + 1) * _CHUNK)))
-                self._chunks[key] = found
-        return found
+                made = list(self._made(listing, range(chunk * _CHUNK, (chunk + 1) * _CHUNK)))
+                self._chunks[key] = made
+        return made
 
     def _made(self, listing: Listing, hours: range) -> Iterator[SimulatedPayment]:
         exchange, symbol = listing.exchange, listing.symbol
@@ -378,8 +378,8 @@ _KEYS: dict[tuple[int, tuple[str, ...]], int] = {}
 
 
 def _key(seed: int, *words: str) -> int:
-    found = _KEYS.get((seed, words))
-    if found is None:
+    number = _KEYS.get((seed, words))
+    if number is None:
         text = "\0".join((str(seed), *words)).encode()
-        found = _KEYS[seed, words] = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-    return found
+        number = _KEYS[seed, words] = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+    return number

@@ -1,4 +1,4 @@
-"""One budget that an exchange meters, kept exactly: a log of what was spent, clock and sleep as arguments. No I/O."""
+"""Keeps one request budget of an exchange exactly: a log of spent weight. Clock and sleep are arguments. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.contract import Budget
 
-# The exchange counts when requests arrive, which is somewhere between our sending and our having the answer. So a weight
+# The exchange counts when requests arrive, which is some time between our sending and our receiving the response. So a weight
 # counts from its turn until one window after its END: however unevenly requests travel, no window there holds too much. It
 # costs one round trip a window (0.3 s of a minute). The five hundredth more is for clocks that run unlike ours.
 HEAD_ROOM = 1.002
@@ -24,7 +24,7 @@ _ROUNDING = 1e-9  # of sums of weights
 class Limiter:
     """At most `capacity` weight in ANY window of `per_seconds` (sliding, so in any fixed one too), first come first served.
 
-    Fills the budget: a turn is given in the instant in which the log allows it. At most `concurrent` turns at once.
+    Uses the whole budget: a turn begins in the instant in which the log allows it. At most `concurrent` turns at once.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Limiter:
         if not 0 <= cost <= self.budget.capacity:
             raise BadCall(
                 f"a request of weight {cost:g} never fits the budget {self.budget.scope!r} of "
-                f"{self.budget.capacity:g} per {self.budget.per_seconds:g} s: ask for less at once"
+                f"{self.budget.capacity:g} per {self.budget.per_seconds:g} s: request less at once"
             )
         async with self._slots:
             await self._spend(cost)

@@ -1,6 +1,6 @@
-"""The one engine: a Request of a fetcher -> the bytes of its answer. Budgets, retries, time-outs; the only httpx.
+"""The only HTTP client: sends the requests of fetchers, within budgets, with retries and time-outs.
 
-Nothing that it raises or returns holds a key, a header or an address.
+No error and no response of it contains a key, a header or an address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -27,7 +26,8 @@ from fundingdb.errors import (
     RetryLater,
     Unreachable,
 )
-from fundingdb.settings import url_variable, version
+from fundingdb.settings import own_url, url_variable, version
+from fundingdb.transport.backoff import REQUEST, Backoff, retry_after
 from fundingdb.transport.budget import Limiter
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"fundingdb/{version()} (+https://pypi.org/project/fundingdb)"
 MAX_BODY = 256 * 2**20
-LONGEST_PAUSE = 600.0  # seconds; who says to come back later than that is not waited for
-_MAX_BACKOFF = 60.0
 _PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
 _DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.IGNORECASE)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -47,7 +45,7 @@ _WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The body of one good answer, when it was received (UTC), the seconds that its last try took, and how many tries."""
+    """The body of one successful response, when it was received (UTC), the seconds of its last try, and the number of tries."""
 
     body: bytes
     received_at: datetime
@@ -57,7 +55,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, between two pieces of an answer, for one try as a whole."""
+    """Seconds: to connect, between two pieces of a response, for one try as a whole."""
 
     connect: float = 10.0
     read: float = 30.0
@@ -72,10 +70,10 @@ class _RawResponse:
 
 
 class Engine:
-    """Asks exchanges, inside `async with`; one for all sources of an event loop.
+    """Sends requests to exchanges, inside `async with`; one engine serves all sources of an event loop.
 
-    `clock` (monotonic seconds), `sleep`, `now` and `jitter` (0..1) are arguments so that tests take no time; `env` gives
-    base addresses (FUNDINGDB_<EXCHANGE>_URL) and keys; `user_agent` is the header of that name.
+    `clock` (monotonic seconds), `sleep`, `now` and `jitter` (0..1) are arguments so that tests take no time. `env` has the
+    keys, and other base addresses (FUNDINGDB_<SOURCE>_URL). `backoff` is the retry policy, `user_agent` the header of that name.
     """
 
     def __init__(
@@ -87,15 +85,13 @@ class Engine:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         env: Mapping[str, str] = os.environ,
         jitter: Callable[[], float] = random.random,
-        tries: int = 6,
+        backoff: Backoff = REQUEST,
         timeouts: Timeouts = Timeouts(),
         user_agent: str = USER_AGENT,
     ) -> None:
-        if tries < 1:
-            raise BadCall(f"tries={tries}: at least one is needed")
         self._transport, self._env, self._timeouts = transport, env, timeouts
+        self._clock, self._sleep, self._now, self._jitter, self._backoff = clock, sleep, now, jitter, backoff
         self._user_agent = user_agent
-        self._clock, self._sleep, self._now, self._jitter, self._tries = clock, sleep, now, jitter, tries
         self._limiters: dict[str, Limiter] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
@@ -106,13 +102,13 @@ class Engine:
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
-    async def ask(self, fetcher: Fetcher, request: Request) -> Response:
-        """The answer to `request`; each try pays its weight.
+    async def fetch(self, fetcher: Fetcher, request: Request) -> Response:
+        """The response to `request`; each try costs its weight of the budget.
 
-        Lost connections, time-outs, cut or HTML bodies, 5xx and 429 are tried again, with jittered back-off; a 429 pauses
-        the whole scope. Raises Unreachable or RateLimited after the last try, or at once when told to wait longer than
-        LONGEST_PAUSE; what `fetcher.refusal` makes of the answer; Refused for other 3xx and 4xx; BadPayload for a body
-        beyond MAX_BODY; BadCall for a request that can't be sent.
+        Lost connections, time-outs, incomplete or HTML bodies, 5xx and 429 are tried again by `backoff`; a 429 pauses the
+        whole scope. Raises Unreachable or RateLimited where `backoff` gives up; the error that `fetcher.refusal` finds in the
+        response; Refused for other 3xx and 4xx; BadPayload for a body above MAX_BODY; BadCall for a request that can't be
+        sent.
         """
         prepared = None if fetcher.call else self._prepare(fetcher, request)
         limiter = self._limiter(fetcher)
@@ -123,38 +119,37 @@ class Engine:
             async with limiter.turn(request.cost):
                 began = self._clock()
                 if prepared is None:
-                    got = await self._call(fetcher, request, where)
+                    result = await self._call(fetcher, request, where)
                 else:
-                    got = await self._try(fetcher, prepared, where)
+                    result = await self._try(fetcher, prepared, where)
                 received, seconds = self._now(), self._clock() - began
-            if isinstance(got, _RawResponse):
-                return Response(got.body, received, seconds, tried)
-            error, headers = got
-            wait = _retry_after(headers, received)
+            if isinstance(result, _RawResponse):
+                return Response(result.body, received, seconds, tried)
+            error, headers = result
+            wait = retry_after(headers.get("retry-after"), received)
             if isinstance(error, RateLimited):
                 error.retry_after = wait = error.retry_after if wait is None else wait
-            final = tried >= self._tries or (wait or 0.0) > LONGEST_PAUSE
-            if final or not isinstance(error, RetryLater):
-                raise _told(error, where, tried, self._secrets(fetcher))
+            if not isinstance(error, RetryLater) or self._backoff.gives_up(tried, wait):
+                raise _complete_text(error, where, tried, self._secrets(fetcher))
             await self._rest(limiter, error, wait, tried)
 
     async def _try(
         self, fetcher: Fetcher, prepared: httpx.Request, where: str
     ) -> _RawResponse | tuple[FundingdbError, httpx.Headers]:
-        """A good answer, or what is wrong and the headers that came with it."""
+        """A successful response, or the error and the headers of the response."""
         try:
-            said = await self._send(prepared, where)
+            raw = await self._send(prepared, where)
         except RetryLater as lost:
             return lost, httpx.Headers()
-        error = self._meaning(fetcher, where, said)
-        return said if error is None else (error, said.headers)
+        error = self._error_in(fetcher, where, raw)
+        return raw if error is None else (error, raw.headers)
 
     async def _call(
         self, fetcher: Fetcher, request: Request, where: str
     ) -> _RawResponse | tuple[FundingdbError, httpx.Headers]:
-        """As `_try`, for a fetcher that asks by itself."""
+        """As `_try`, for a fetcher with a client of its own."""
         if fetcher.call is None:
-            raise BadCall(f"{where}: has no call of its own")
+            raise BadCall(f"{where}: has no client of its own")
         try:
             async with asyncio.timeout(self._timeouts.total):
                 return _RawResponse(200, httpx.Headers(), await fetcher.call(request))
@@ -164,13 +159,13 @@ class Engine:
             return error, httpx.Headers()
 
     async def _rest(self, limiter: Limiter, error: FundingdbError, wait: float | None, tried: int) -> None:
-        """Back off: the whole scope when the exchange said so, else this request alone."""
+        """Wait before the next try: the whole scope where the exchange demands it, else this request alone."""
         limited = isinstance(error, RateLimited)
-        # a budget used up by others comes back within its own window, so start from a part of that
-        first = max(0.5, limiter.budget.per_seconds / 15) if limited else 0.5
-        pause = self._jitter() * min(_MAX_BACKOFF, first * 2 ** (tried - 1))
+        # a budget that others used up returns within its own window, so the first bound is a part of that
+        first = limiter.budget.per_seconds / 15 if limited else 0.0
+        pause = self._backoff.wait(tried, self._jitter(), wait, first=first)
         if limited or wait is not None:
-            limiter.pause(max(pause, wait or 0.0))
+            limiter.pause(pause)
         else:
             await self._sleep(pause)
 
@@ -191,10 +186,10 @@ class Engine:
         path = request.path
         if not _PATH.fullmatch(path) or "//" in path or _DOTS.search(path):
             raise BadCall(
-                f"{fetcher.exchange} {request.endpoint}: {path!r} is no plain path; quote the symbol"
+                f"{fetcher.exchange} {request.endpoint}: {path!r} is not a plain path; percent-encode the symbol"
             )
         name = url_variable(fetcher.source)
-        own = self._env.get(name)
+        own = own_url(fetcher.source, self._env)
         base = (own or request.base_url or _base_for(fetcher, self._env)).rstrip("/")
         try:
             url = httpx.URL(base + path)
@@ -203,15 +198,15 @@ class Engine:
         plain = url.scheme in ("http", "https") and url.host and not url.query and not url.fragment
         if not plain or (url.port or 0) > 65535:
             hint = f"see the environment variable {name}" if own else "see its fetcher"
-            raise BadCall(f"{fetcher.exchange}: its base address is no plain http(s) address; {hint}")
+            raise BadCall(f"{fetcher.exchange}: its base address is not a plain http(s) address; {hint}")
         if request.params:
             url = url.copy_with(params=request.params)
         headers = {"User-Agent": self._user_agent, "Accept": "application/json", **fetcher.headers(self._env)}
         for key, value in headers.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise BadCall(
-                    f"{fetcher.exchange}: header {key} has a blank at an end, a line break or a foreign letter; "
-                    "look at the key in the environment"
+                    f"{fetcher.exchange}: header {key} has a blank at an end, a line break or a letter beyond ASCII; "
+                    "correct the key in the environment"
                 )
         client = self._client(loopback=url.host in _LOOPBACK)
         if request.json is None:
@@ -219,7 +214,7 @@ class Engine:
         return client.build_request(request.method, url, headers=headers, json=request.json)
 
     def _client(self, *, loopback: bool) -> httpx.AsyncClient:
-        """Proxies of the environment hold for exchanges, not for a simulator on this machine."""
+        """Proxies of the environment are used for exchanges, not for a simulator on this machine."""
         if loopback not in self._clients:
             limits = self._timeouts
             self._clients[loopback] = httpx.AsyncClient(
@@ -236,61 +231,63 @@ class Engine:
         client = self._client(loopback=prepared.url.host in _LOOPBACK)
         try:
             async with asyncio.timeout(self._timeouts.total):
-                answer = await client.send(prepared, stream=True)
+                response = await client.send(prepared, stream=True)
                 try:
                     body = bytearray()
-                    async for piece in answer.aiter_bytes():
+                    async for piece in response.aiter_bytes():
                         body += piece
                         if len(body) > MAX_BODY:
                             problem = f"is larger than {MAX_BODY // 2**20} MiB"
                             exchange, _, endpoint = where.partition(" ")
                             raise BadPayload(exchange, endpoint, "(body)", problem)
                 finally:
-                    await answer.aclose()
+                    await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             raise Unreachable(f"{where}: time-out") from None
         except httpx.ConnectError:
             raise Unreachable(f"{where}: no connection") from None
         except httpx.DecodingError:
-            raise Unreachable(f"{where}: the body could not be unpacked") from None
+            raise Unreachable(f"{where}: the compressed body could not be unpacked") from None
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
             raise BadCall(f"{where}: the request can't be sent as it is") from None
         except httpx.ProxyError:
             raise Unreachable(f"{where}: the proxy of the environment (HTTPS_PROXY) refused") from None
         except httpx.TransportError:
-            raise Unreachable(f"{where}: connection lost before the answer was whole") from None
-        return _RawResponse(answer.status_code, answer.headers, bytes(body))
+            raise Unreachable(f"{where}: connection lost before the response was complete") from None
+        return _RawResponse(response.status_code, response.headers, bytes(body))
 
-    def _meaning(self, fetcher: Fetcher, where: str, said: _RawResponse) -> FundingdbError | None:
-        """None for an answer; else what is wrong with it."""
-        good = 200 <= said.status < 300
-        if good and _is_cut(said.body):
-            return Unreachable(f"{where}: the body is {'cut' if said.body.strip() else 'empty'}")
-        meant = fetcher.refusal(said.status, said.body)
-        if meant is not None:
-            return meant
-        if good and said.body.lstrip()[:1] == b"<":
-            return Unreachable(f"{where}: HTML where JSON was due: {_excerpt(said)}")
-        return None if good else _by_status(where, said)
+    def _error_in(self, fetcher: Fetcher, where: str, raw: _RawResponse) -> FundingdbError | None:
+        """The error of a failed response; None for a successful one."""
+        good = 200 <= raw.status < 300
+        if good and _is_incomplete(raw.body):
+            return Unreachable(f"{where}: the body is {'incomplete' if raw.body.strip() else 'empty'}")
+        refusal = fetcher.refusal(raw.status, raw.body)
+        if refusal is not None:
+            return refusal
+        if good and raw.body.lstrip()[:1] == b"<":
+            return Unreachable(f"{where}: HTML in place of JSON: {_excerpt(raw)}")
+        return None if good else _by_status(where, raw)
 
 
-def _by_status(where: str, said: _RawResponse) -> FundingdbError:
-    """What a status means where the fetcher does not know better."""
-    if said.status == 429:
+def _by_status(where: str, raw: _RawResponse) -> FundingdbError:
+    """The error for a status that the fetcher leaves to the engine."""
+    if raw.status == 429:
         return RateLimited(f"{where}: too many requests (429)")
-    if said.status >= 500 or said.status == 408:
-        return Unreachable(f"{where}: status {said.status}: {_excerpt(said)}")
-    if 300 <= said.status < 400:
-        return Refused(f"{where}: redirects ({said.status}), which is not followed; has it moved?")
-    return Refused(f"{where}: status {said.status}: {_excerpt(said)}")
+    if raw.status >= 500 or raw.status == 408:
+        return Unreachable(f"{where}: status {raw.status}: {_excerpt(raw)}")
+    if 300 <= raw.status < 400:
+        return Refused(
+            f"{where}: status {raw.status}: a redirect, which is not followed; has the address changed? See its datasheet"
+        )
+    return Refused(f"{where}: status {raw.status}: {_excerpt(raw)}")
 
 
 def _base_for(fetcher: Fetcher, env: Mapping[str, str]) -> str:
     return (fetcher.base_for(env) if fetcher.base_for else None) or fetcher.base_url
 
 
-def _is_cut(body: bytes) -> bool:
-    """Whether the JSON ends before it is whole; what is no JSON at all is not cut."""
+def _is_incomplete(body: bytes) -> bool:
+    """Whether the JSON ends too early; what is not JSON at all is left to the fetcher."""
     try:
         _WHOLE.decode(body)
     except msgspec.DecodeError as error:
@@ -298,27 +295,13 @@ def _is_cut(body: bytes) -> bool:
     return False
 
 
-def _excerpt(said: _RawResponse) -> str:
-    text = " ".join(said.body[:400].decode("utf-8", "replace").split())
+def _excerpt(raw: _RawResponse) -> str:
+    text = " ".join(raw.body[:400].decode("utf-8", "replace").split())
     return repr(text if len(text) <= 120 else text[:117] + "...") if text else "no text"
 
 
-def _retry_after(headers: httpx.Headers, now: datetime) -> float | None:
-    """Seconds that Retry-After asks for (a count or an HTTP date), None where it says nothing readable."""
-    text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
-
-
-def _told(error: FundingdbError, where: str, tried: int, secrets: list[str]) -> FundingdbError:
-    """The error with exchange, endpoint, tries and next step in its text, and no key in it."""
+def _complete_text(error: FundingdbError, where: str, tried: int, secrets: list[str]) -> FundingdbError:
+    """The error with exchange, endpoint, tries and next step in its text, and without any key."""
     text = str(error)
     if not text.startswith(where):
         text = f"{where}: {text}"

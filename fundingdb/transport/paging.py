@@ -1,7 +1,7 @@
-"""Pure walks over a window: which span to ask next, and when the answers prove the window whole. No I/O.
+"""Walks over a window: which span to request next, and when the pages are complete. Pure, no I/O.
 
-A walk trusts the order that the datasheet declares and nothing else: not the cap (exchanges lower it silently), not the
-bounds (a fetcher widens its span, Lighter reaches back further), not the count of rows.
+A walk relies on the order of rows that the datasheet declares and on nothing else: not on the cap (exchanges lower it
+silently), not on the bounds (a fetcher widens its span, Lighter reaches back further), not on the count of rows.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.contract import Paging
 
-_WALK_ROWS = 5000  # that one walk holds in memory, about
-_TAIL = 72 * HOUR  # the youngest two days of a walk are proven only up to a row (ledger.LATE): no seam there
+_WALK_ROWS = 5000  # that one walk keeps in memory, about
+_TAIL = 72 * HOUR  # the newest two days of a walk are complete only up to a row (ledger.LATE): no seam there
 _MARGIN = 3  # rows that a fetcher's own widening may bring from before the near edge
 _CURSOR_PAGES = 1000  # that a cursor may take beyond one page a settlement
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one answer held: funding times of ALL its rows, in any order, and the cursor of the next page, if any."""
+    """One response: the funding times of ALL its rows, in any order, and the cursor of the next page, if any."""
 
     times: Sequence[datetime]
     next_cursor: str | None = None
@@ -38,11 +38,11 @@ class Page:
 def pieces(paging: Paging, window: Window, step: timedelta) -> list[Window]:
     """The spans of `window` to walk one by one, oldest first: together the window, each of at most about _WALK_ROWS settlements.
 
-    All of it at once where each walk begins at the newest row of the exchange, whatever span is asked.
+    The whole window where each walk begins at the newest row of the exchange, whatever span is requested.
     """
     if not isinstance(paging, Forward | Backward):
         return [window]
-    # whole pages, but for some rows: a full last page would have to be proven by one more
+    # a few rows less than whole pages: a full last page would need one more request
     rows = paging.cap * -(-_WALK_ROWS // paging.cap) - 3 * _MARGIN
     edges = [window.start]
     while window.stop - edges[-1] > rows * step + _TAIL:
@@ -51,13 +51,14 @@ def pieces(paging: Paging, window: Window, step: timedelta) -> list[Window]:
 
 
 def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
-    """Yield (span of `window`, cursor) to ask, be sent the Page of the answer, return when `window` is proven whole.
+    """Yield (span of `window`, cursor) to request, be sent the Page of the response, return when `window` is complete.
 
-    `step` is the market's settlement interval. A span is proven when its answer is empty, or when no further settlement
-    fits between the last row and the span's far edge; a short page proves nothing, the rest is asked again. Rows outside
-    the asked span are never progress; an answer of nothing else counts as empty where a fetcher's widening explains it (so the
-    real cap must exceed the rows of that margin). Pages overlap at most where a fetcher widens: drop duplicates by key.
-    Raises WalkNotProven when answers don't move the walk, can't be right or repeat a cursor; BadCall for a step <= 0.
+    `step` is the market's settlement interval. A span is complete when its response is empty, or when no further settlement
+    fits between the last row and the span's far edge; a short page shows nothing, the rest is requested again. Rows outside
+    the requested span are never progress; a response of nothing else counts as empty where a fetcher's widening explains it
+    (so the real cap must exceed the rows of that margin). Pages overlap at most where a fetcher widens: drop duplicates by
+    key. Raises WalkNotProven when pages don't move the walk, contradict each other or repeat a cursor; BadCall for a
+    step <= 0.
     """
     if step <= 0 * HOUR:
         raise BadCall(f"step {step}: the settlement interval must be positive")
@@ -86,13 +87,13 @@ def walk(paging: Paging, window: Window, step: timedelta) -> Generator[tuple[Win
 
 
 def _doubled(window: Window, cap: int, step: timedelta) -> Generator[tuple[Window, str | None], Page, None]:
-    """Walk forward; where a full page ends the walk, its last instant is asked once more: the page may have cut it."""
+    """Walk forward; where a full page ends the walk, its last instant is requested once more: the page may have cut it."""
     walker = _by_edge(window, cap, step, forward=True)
-    asked = next(walker)
+    request = next(walker)
     while True:
-        page = yield asked
+        page = yield request
         try:
-            asked = walker.send(page)
+            request = walker.send(page)
         except StopIteration:
             break
     inside = [t for t in page.times if window.start <= t < window.stop]
@@ -110,12 +111,12 @@ def _by_edge(
     grid = min(step, HOUR)
     gap = step  # least distance of two settlements: the declared one, or less where rows show less
     for _ in range(-((start - stop) // grid) + 1):
-        asked = Window(start, stop)
-        page = yield asked, None
+        span = Window(start, stop)
+        page = yield span, None
         inside = sorted({t for t in page.times if start <= t < stop})
         if inside:
             if len(inside) > -((start - stop) // grid):
-                raise WalkNotProven(_text(asked, f"{len(inside)} settlements at most each {grid} can't fit"))
+                raise WalkNotProven(_text(span, f"{len(inside)} settlements at most each {grid} can't fit"))
             gap = min([gap, *(b - a for a, b in pairwise(inside))])
             # a page full by the declared cap may end where the interval changed: only the hour grid proves there
             room = grid if len(page.times) >= cap else gap
@@ -133,9 +134,11 @@ def _by_edge(
         if beyond and (before or open_start):
             return  # rows on both sides (or on the open one, before which the newest stand) and none between
         if len(page.times) >= cap:
-            raise WalkNotProven(_text(asked, f"a full page of {len(page.times)} rows, none of them inside"))
+            raise WalkNotProven(
+                _text(span, f"a full page of {len(page.times)} rows, none of them inside", page, cap)
+            )
         if len(before) > _MARGIN:
-            raise WalkNotProven(_text(asked, f"{len(before)} rows outside may hide those inside"))
+            raise WalkNotProven(_text(span, f"{len(before)} rows outside may hide those inside", page, cap))
         return
     raise WalkNotProven(_text(window, "more pages than settlements fit"))
 
@@ -143,7 +146,7 @@ def _by_edge(
 def _by_cursor(
     window: Window, step: timedelta, *, newest_first: bool
 ) -> Generator[tuple[Window, str | None], Page, None]:
-    seen: set[str] = set()
+    earlier: set[str] = set()
     cursor: str | None = None
     oldest: datetime | None = None
     for _ in range(-((window.start - window.stop) // min(step, HOUR)) + _CURSOR_PAGES):
@@ -151,13 +154,16 @@ def _by_cursor(
         cursor = page.next_cursor
         if newest_first and page.times:
             if oldest is not None and max(page.times) > oldest:
-                raise WalkNotProven(_text(window, "a later page reaches forward again: not newest first"))
+                why = "a later page goes forward in time again: declare Cursor() without newest_first"
+                raise WalkNotProven(_text(window, why))
             oldest = min(page.times)
         if not cursor or (newest_first and oldest is not None and oldest < window.start):
             return
-        if cursor in seen:
-            raise WalkNotProven(_text(window, f"the cursor {cursor[:40]!r} came twice"))
-        seen.add(cursor)
+        if cursor in earlier:
+            raise WalkNotProven(
+                _text(window, f"the cursor {cursor[:40]!r} came twice; the last page must have none")
+            )
+        earlier.add(cursor)
     raise WalkNotProven(_text(window, "the cursor does not end"))
 
 
@@ -165,14 +171,20 @@ def _by_offset(window: Window) -> Generator[tuple[Window, str | None], Page, Non
     """Each page begins at the last row of the page before: rows that came in meanwhile move it, none is stepped over."""
     page = yield window, None
     count = 0
+    before: set[datetime] = set()
     while page.times:
         oldest = min(page.times)
         if oldest < window.start:
             return
         count += len(page.times) - 1
+        before = set(page.times)
         page = yield window, str(count)
         if oldest not in page.times:
-            raise WalkNotProven(_text(window, f"the page from row {count} does not join the one before"))
+            why = f"the page from row {count} does not join the one before; Offset() counts rows from the newest"
+            raise WalkNotProven(_text(window, why))
+        if len(before) > 1 and before == set(page.times):
+            why = f"the page from row {count} repeats the one before: the count has no effect"
+            raise WalkNotProven(_text(window, why, page, len(before)))
         if min(page.times) == oldest:
             page = yield window, str(count + len(page.times))
             if page.times and min(page.times) < oldest:
@@ -185,27 +197,29 @@ def _by_day(window: Window, step: timedelta) -> Generator[tuple[Window, str | No
     while start < window.stop:
         midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
         stop = min(midnight + 24 * HOUR, window.stop)
-        asked = Window(start, stop)
-        pages = _by_cursor(asked, step, newest_first=False)
-        ask = next(pages, None)
+        span = Window(start, stop)
+        pages = _by_cursor(span, step, newest_first=False)
+        request = next(pages, None)
         inside = False
-        while ask is not None:
-            page = yield ask
+        while request is not None:
+            page = yield request
             inside = inside or any(midnight <= t < midnight + 24 * HOUR for t in page.times)
             older = any(t < midnight for t in page.times)
             if any(t >= midnight + 24 * HOUR for t in page.times) or (older and not inside):
-                raise WalkNotProven(_text(asked, "rows of another day"))
+                raise WalkNotProven(_text(span, "rows of another day"))
             if older:
                 break  # newest first: the cursor has led on into the day before
             try:
-                ask = pages.send(page)
+                request = pages.send(page)
             except StopIteration:
-                ask = None
+                request = None
         start = stop
 
 
-def askable(paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None) -> list[Window]:
-    """The spans to ask for `window`, each proven or failed on its own: the window itself, or the whole months or days it touches.
+def requestable(
+    paging: Paging, window: Window, now: datetime, *, ended: datetime | None = None
+) -> list[Window]:
+    """The spans to request for `window`, each for itself: the window, or the whole months or days that it touches.
 
     Months that `paging` has no file of, those not surely published at `now`, and those after the market had `ended` are
     left out.
@@ -259,8 +273,36 @@ def _next_month(at: datetime) -> datetime:
     return _month_start(_month_start(at) + 32 * 24 * HOUR)
 
 
-def _text(window: Window, why: str) -> str:
-    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+def fitting_kinds(window: Window, times: Sequence[datetime], cap: int) -> str:
+    """What a page of settlements at `times` for `window` says of the exchange, and the kinds of paging that fit; "" for none."""
+    older = sum(t < window.start for t in times) > _MARGIN
+    newer = sum(t >= window.stop for t in times) > _MARGIN
+    if newer:
+        return (
+            "the page has rows newer than the window, as where an exchange takes no upper bound: "
+            "Offset() or Cursor(newest_first=True)"
+        )
+    if older:
+        return (
+            "the page has rows older than the window, as where an exchange takes no lower bound: "
+            f"Backward({cap}, open_start=True), else Cursor(newest_first=True) or Offset()"
+        )
+    if not times:
+        return ""
+    first, last = min(times) - window.start, window.stop - max(times)
+    if first > last:
+        return (
+            "the page has the newest rows of the window: "
+            f"Backward({cap}), or Fixed(hours, {cap}) where windows are limited"
+        )
     return (
-        f"window {span} is not proven whole: {why}; has the exchange changed its order or paging? Report it"
+        "the page has the oldest rows of the window: "
+        f"Forward({cap}), or Cursor() where the response names the next page"
     )
+
+
+def _text(window: Window, why: str, page: Page | None = None, cap: int = 0) -> str:
+    span = f"[{window.start:%Y-%m-%dT%H:%MZ}, {window.stop:%Y-%m-%dT%H:%MZ})"
+    kinds = fitting_kinds(window, page.times, cap) if page else ""
+    own = f" {kinds[0].upper()}{kinds[1:]} (paging of a fetcher of your own)." if kinds else ""
+    return f"window {span} may be incomplete: {why}.{own} Has the exchange changed its order or paging? Report it"

@@ -36,7 +36,7 @@ async def run_rounds(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     stopped: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[datetime, T]]:
-    """Give (start of the round, what `one` gave) round by round; ticks that pass during a long round are left out.
+    """Yield (start of the round, result of `one`) round by round; ticks that pass during a long round are left out.
 
     Ends by the schedule, or when `stopped` is true after a round or a sleep.
     """

@@ -1,4 +1,4 @@
-"""The one WebSocket client: the stream of one source, kept open, its newest state by symbol. Network only, no disk."""
+"""The only WebSocket client: keeps the stream of one source open and collects its newest row by symbol. Network only, no disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from fundingdb.errors import (
     Unreachable,
 )
 from fundingdb.fetchers.contract import Live, ResponseContext
-from fundingdb.settings import stream_url_variable
+from fundingdb.settings import own_stream_url, stream_url_variable
+from fundingdb.transport.backoff import RECONNECT, retry_after
 from fundingdb.transport.http import USER_AGENT
 
 if TYPE_CHECKING:
@@ -37,15 +38,14 @@ if TYPE_CHECKING:
     from fundingdb.fetchers.contract import Fetcher, Market
 
 BAD_IN_A_ROW = 20
-_MAX_BACKOFF = 60.0
 _MAX_FRAME = 16 * 2**20
-_LISTING_SECONDS = 600.0  # a reconnect asks for the list of markets again when it is older
+_LISTING_SECONDS = 600.0  # a reconnect requests the list of markets again when it is older
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class NewestRow:
-    """The newest row of one market (in the order of SNAPSHOTS, no month) and the frame it stood in."""
+    """The newest row of one market (columns of SNAPSHOTS without month) and the frame that had it."""
 
     row: dict[str, object]
     observed_at: datetime
@@ -54,9 +54,9 @@ class NewestRow:
 
 @dataclass(slots=True)
 class Frames:
-    """What came since the last `take`: the newest state by symbol, and counts."""
+    """What was received since the last `take`: the newest row by symbol, and counts. `bad`: frames that were refused."""
 
-    seen: dict[str, NewestRow] = field(default_factory=dict)
+    newest: dict[str, NewestRow] = field(default_factory=dict)
     frames: int = 0
     bytes: int = 0
     bad: int = 0
@@ -66,10 +66,11 @@ class Frames:
 
 @dataclass(slots=True)
 class Feed:
-    """One source's stream. `markets` asks what it lists, `wanted` picks from that, `on_bad` is given each refused frame.
+    """One source's stream. `markets` requests its list, `wanted` selects from it, `on_bad` is called with each refused frame.
 
-    `stale_after` seconds without a rate, or `relist_after` seconds in all, and the connection is made anew. `failure` says
-    why nothing comes at present, None when all is well; `ready` is set by the first rate, or when the first attempt has failed.
+    The connection is made anew after `stale_after` seconds without a rate, and after `relist_after` seconds in any case.
+    `failure` is why nothing is received at present, None when all is well; `ready` is set by the first rate, and by the
+    first failure.
     """
 
     fetcher: Fetcher
@@ -86,21 +87,21 @@ class Feed:
     listing: dict[str, Market] = field(default_factory=dict)
     failure: FundingdbError | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _taken: Frames = field(default_factory=Frames)
+    _received: Frames = field(default_factory=Frames)
     _listed_at: float | None = None
     _chosen: frozenset[str] = frozenset()
     _bad_in_a_row: int = 0
-    _told_rates: bool = False
+    _had_rates: bool = False
 
     async def run(self) -> None:
         """Keep the stream open until cancelled; ends by itself when none of its markets is wanted.
 
-        What can't be cured by coming again (a refusal, a wrong address, BAD_IN_A_ROW frames) ends it with `failure` set.
+        It also ends, with `failure` set, for what no reconnect can cure: a refusal, a wrong address, BAD_IN_A_ROW bad frames.
         """
-        tries = 0
+        failures = 0
         try:
             while True:
-                self._told_rates = False
+                self._had_rates = False
                 try:
                     await self._list()
                     if not self._chosen:
@@ -109,9 +110,10 @@ class Feed:
                 except RetryLater as lost:
                     self.failure = lost
                     self.ready.set()
-                    tries = 1 if self._told_rates else tries + 1
-                    await self.sleep(self.jitter() * min(_MAX_BACKOFF, 0.5 * 2 ** min(tries, 10)))
-                self._taken.reconnects += 1
+                    failures = 1 if self._had_rates else failures + 1
+                    after = lost.retry_after if isinstance(lost, RateLimited) else None
+                    await self.sleep(RECONNECT.wait(failures, self.jitter(), after))
+                self._received.reconnects += 1
         except FundingdbError as error:
             self.failure = error
         finally:
@@ -119,17 +121,17 @@ class Feed:
 
     @property
     def waiting(self) -> bool:
-        """Whether a rate came since the last `take`."""
-        return bool(self._taken.seen)
+        """Whether a rate was received since the last `take`."""
+        return bool(self._received.newest)
 
     def take(self) -> Frames:
-        """What came since the last call."""
-        taken, self._taken = self._taken, Frames()
-        return taken
+        """What was received since the last call."""
+        frames, self._received = self._received, Frames()
+        return frames
 
-    def give_back(self, taken: Frames) -> None:
-        """Undo a `take`: what is newer by now stays."""
-        self._taken.seen = taken.seen | self._taken.seen
+    def give_back(self, frames: Frames) -> None:
+        """Undo a `take`; rows received since then are newer and stay."""
+        self._received.newest = frames.newest | self._received.newest
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -137,7 +139,7 @@ class Feed:
             try:
                 self.listing = await self.markets()
             except FundingdbError:
-                if not self.listing:  # else the old list still names the markets
+                if not self.listing:  # else the older list still names the markets
                     raise
             else:
                 self._listed_at = now
@@ -160,14 +162,18 @@ class Feed:
                     await socket.send(message)
                 await self._listen(socket)
         except InvalidStatus as refused:
-            raise _meaning(where, refused.response.status_code) from None
+            response = refused.response
+            after = retry_after(response.headers.get("Retry-After"), self.now())
+            raise _by_status(where, response.status_code, after) from None
         except InvalidURI:
-            raise BadCall(f"{where}: its address is no plain ws(s) address; see {self._variable()}") from None
+            raise BadCall(
+                f"{where}: its address is not a ws:// or wss:// address; correct {stream_url_variable(self.fetcher.exchange)}"
+            ) from None
         except ConnectionClosed as closed:
-            said = closed.rcvd and f"{closed.rcvd.code} {closed.rcvd.reason}".strip()
-            raise Unreachable(f"{where}: connection lost{f' ({said})' if said else ''}") from None
+            reason = closed.rcvd and f"{closed.rcvd.code} {closed.rcvd.reason}".strip()
+            raise Unreachable(f"{where}: connection lost{f' ({reason})' if reason else ''}") from None
         except (OSError, WebSocketException, TimeoutError) as lost:
-            raise Unreachable(f"{where}: no connection ({type(lost).__name__})") from None
+            raise Unreachable(f"{where}: no connection{_why(lost)}") from None
 
     async def _listen(self, socket: ClientConnection) -> None:
         loop = asyncio.get_running_loop()
@@ -177,14 +183,14 @@ class Feed:
             async with asyncio.timeout(self.stale_after) as watchdog:
                 while loop.time() < ends:
                     frame = await socket.recv(decode=False)
-                    answer = self.live.answer(frame)
-                    if answer is not None:
-                        await socket.send(answer)
+                    reply = self.live.answer(frame)
+                    if reply is not None:
+                        await socket.send(reply)
                     if self._read(frame):
                         watchdog.reschedule(loop.time() + self.stale_after)
         except TimeoutError:
-            told = f"{self.fetcher.exchange} stream: no rate for {self.stale_after:g} s"
-            raise Unreachable(told) from None
+            problem = f"{self.fetcher.exchange} stream: no rate for {self.stale_after:g} s"
+            raise Unreachable(problem) from None
         finally:
             keeping.cancel()
         self._listed_at = None
@@ -194,15 +200,15 @@ class Feed:
             await self.sleep(self.live.keepalive_seconds)
             try:
                 await socket.send(self.live.keepalive)
-            except ConnectionClosed:  # the reader hears of it too, and says so
+            except ConnectionClosed:  # the reader's recv raises it too, and that one is reported
                 return
 
     def _read(self, frame: bytes) -> bool:
-        """Whether the frame told rates."""
+        """Whether the frame had rates."""
         at = self.now()
-        self._taken.frames += 1
-        self._taken.bytes += len(frame)
-        self._taken.first_at = self._taken.first_at or at
+        self._received.frames += 1
+        self._received.bytes += len(frame)
+        self._received.first_at = self._received.first_at or at
         try:
             rows = self.live.parse(frame, ResponseContext(at=at, markets=self.listing))
         except BadPayload as error:
@@ -211,37 +217,43 @@ class Feed:
             return False
         except BadCall as unnamed:
             self._listed_at = None
-            raise Unreachable(f"{unnamed}; the list of markets is read again") from None
+            raise Unreachable(f"{unnamed}; the list of markets is requested again") from None
         if not rows.height:
             return False
-        self._bad_in_a_row, self._told_rates, self.failure = 0, True, None
+        self._bad_in_a_row, self._had_rates, self.failure = 0, True, None
         self.ready.set()
-        seen = self._taken.seen
+        newest = self._received.newest
         for row in rows.iter_rows(named=True):
             symbol, observed_at = row["symbol"], row["observed_at"]
-            before = seen.get(symbol)
+            before = newest.get(symbol)
             if symbol in self._chosen and (before is None or before.observed_at <= observed_at):
-                seen[symbol] = NewestRow(row, observed_at, frame)
+                newest[symbol] = NewestRow(row, observed_at, frame)
         return True
 
     def _bad(self, error: BadPayload) -> None:
-        self._taken.bad += 1
+        self._received.bad += 1
         self._bad_in_a_row += 1
         self.on_bad(error)
         if self._bad_in_a_row >= BAD_IN_A_ROW:
             raise error
 
-    def _variable(self) -> str:
-        return stream_url_variable(self.fetcher.exchange)
-
     def _url(self) -> str:
-        return (self.env.get(self._variable()) or self.live.base_url).rstrip("/") + self.live.path
+        return (own_stream_url(self.fetcher.exchange, self.env) or self.live.base_url).rstrip(
+            "/"
+        ) + self.live.path
 
 
-def _meaning(where: str, status: int) -> FundingdbError:
-    """What a refused opening of a connection means."""
+def _why(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else None
+    return f" ({text})" if text else ""
+
+
+def _by_status(where: str, status: int, after: float | None) -> FundingdbError:
+    """The error for a connection that the server refuses with an HTTP status."""
     if status == 429:
-        return RateLimited(f"{where}: too many connections (429)")
+        return RateLimited(f"{where}: too many connections (429)", after)
     if status >= 500 or status == 408:
         return Unreachable(f"{where}: status {status}")
-    return Refused(f"{where}: status {status} in place of a connection; see its datasheet")
+    return Refused(
+        f"{where}: status {status} in place of a stream; has its address changed? See its datasheet"
+    )

@@ -1,32 +1,44 @@
-"""Ask one source: fetcher and engine together, from a wish to a checked frame. Network only, no disk."""
+"""Reads one source: requests, responses and paging, up to a frame of checked rows. Network only, no disk."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from fundingdb.errors import BadCall, BadPayload, SchemaError, WalkNotProven
-from fundingdb.fetchers.contract import Fetcher, Market, ResponseContext
-from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS, Table
+from fundingdb.errors import BadCall, BadPayload, WalkNotProven
+from fundingdb.fetchers.contract import ResponseContext
+from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from fundingdb.fetchers.contract import Request, Sweep
+    from fundingdb.fetchers.contract import Fetcher, Market, Request, Sweep
+    from fundingdb.schema import Table
     from fundingdb.transport.http import Engine, Response
     from fundingdb.window import Window
 
 _PAGES = 50  # of one list of markets
 
 
+class Gate(Protocol):
+    """A check of rows before anybody uses them: `ingest.guard.admitted`."""
+
+    def __call__(
+        self, fetcher: Fetcher, table: Table, endpoint: str, rows: pl.DataFrame, body: bytes = b""
+    ) -> pl.DataFrame:
+        """The rows; raises BadPayload, with the body, for those that don't pass."""
+        ...
+
+
 @dataclass(slots=True)
 class Fetched:
-    """Rows of one ask and what they took; `asked_at` is the instant the first answer came."""
+    """The rows of one call, and its cost: responses, bytes, seconds; `asked_at` is when the first response came, UTC."""
 
     frame: pl.DataFrame
     pages: int = 0
@@ -34,23 +46,24 @@ class Fetched:
     seconds: float = 0.0
     asked_at: datetime | None = None
 
-    def add(self, answer: Response) -> None:
-        """Count one answer."""
+    def add(self, response: Response) -> None:
+        """Count one response."""
         self.pages += 1
-        self.bytes += len(answer.body)
-        self.seconds += answer.seconds
-        self.asked_at = self.asked_at or answer.received_at
+        self.bytes += len(response.body)
+        self.seconds += response.seconds
+        self.asked_at = self.asked_at or response.received_at
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One fetcher on one engine."""
+class SourceReader:
+    """One source over one engine; every row passes `gate`."""
 
     fetcher: Fetcher
     engine: Engine = field(repr=False)
+    gate: Gate = field(repr=False)
 
     async def history(self, market: Market, window: Window) -> Fetched:
-        """FUNDING rows of `market` with funding_time in `window`, in order of time, proven whole.
+        """All FUNDING rows of `market` with funding_time in `window`, in order of time.
 
         Empty means that the exchange has none there. Raises BadCall for a source without history, WalkNotProven,
         BadPayload, and what the engine raises.
@@ -58,96 +71,92 @@ class Source:
         history = self.fetcher.history
         if history is None:
             raise BadCall(f"{self.fetcher.exchange} has no funding history; collect its snapshots instead")
-        got = Fetched(FUNDING.empty())
+        fetched = Fetched(FUNDING.empty())
         frames: list[pl.DataFrame] = []
-        walker = walk(history.paging, window, timedelta(hours=market.interval_hours or 1))
-        step = next(walker, None)
+        pages = walk(history.paging, window, timedelta(hours=market.interval_hours or 1))
+        step = next(pages, None)
         while step is not None:
             request = history.request(market, *step)
-            answer = await self.engine.ask(self.fetcher, request)
-            got.add(answer)
-            context = ResponseContext(at=answer.received_at, market=market, request=request)
-            frames.append(_read(self.fetcher, FUNDING, history.parse, answer.body, context))
-            cursor = history.next_cursor(answer.body) if history.next_cursor else None
+            rows, body = await self._rows(FUNDING, history.parse, request, fetched, market=market)
+            frames.append(rows)
+            cursor = history.next_cursor(body) if history.next_cursor else None
             try:
-                step = walker.send(Page(frames[-1]["funding_time"].to_list(), cursor))
+                step = pages.send(Page(rows["funding_time"].to_list(), cursor))
             except StopIteration:
                 step = None
         if frames:
             inside = pl.col("funding_time").is_between(window.start, window.stop, closed="left")
             rows = pl.concat(frames).filter(inside)
-            got.frame = rows.unique(list(FUNDING.key), keep="last", maintain_order=True).sort("funding_time")
-        return got
+            fetched.frame = rows.unique(list(FUNDING.key), keep="last", maintain_order=True).sort(
+                "funding_time"
+            )
+        return fetched
 
     async def current(self, markets: Mapping[str, Market]) -> Fetched:
         """SNAPSHOTS rows of all trading markets, one per symbol, as of now."""
-        return await self._round("current", SNAPSHOTS, markets)
+        return await self._sweep(self.fetcher.current, SNAPSHOTS, markets)
 
     async def markets(self) -> Fetched:
         """MARKETS rows of all perpetuals the source lists, delisted ones included."""
-        return await self._round("markets", MARKETS, {})
+        return await self._sweep(self.fetcher.markets, MARKETS, {})
 
-    async def _round(
-        self, what: Literal["current", "markets"], table: Table, markets: Mapping[str, Market]
-    ) -> Fetched:
-        side = self.fetcher.current if what == "current" else self.fetcher.markets
-        requests = side.requests(list(markets.values()))
-        got = Fetched(table.empty())
-        lists = await asyncio.gather(*(self._one(table, side, r, markets, got) for r in requests))
+    async def _sweep(self, sweep: Sweep, table: Table, markets: Mapping[str, Market]) -> Fetched:
+        requests = sweep.requests(list(markets.values()))
+        fetched = Fetched(table.empty())
+        lists = await asyncio.gather(*(self._list(table, sweep, r, markets, fetched) for r in requests))
         if frames := [frame for pages in lists for frame in pages]:
-            got.frame = side.combine(_together(table, frames))
-        return got
+            rows = sweep.combine(_merged(table, frames))
+            fetched.frame = self.gate(self.fetcher, table, requests[0].endpoint, rows)
+        return fetched
 
-    async def _one(
-        self,
-        table: Table,
-        side: Sweep,
-        request: Request,
-        markets: Mapping[str, Market],
-        got: Fetched,
+    async def _list(
+        self, table: Table, sweep: Sweep, request: Request, markets: Mapping[str, Market], fetched: Fetched
     ) -> list[pl.DataFrame]:
-        """The rows of one list, page by page."""
+        """The rows of one list of the source, page by page."""
         frames: list[pl.DataFrame] = []
         page: Request | None = request
         while page is not None:
             if len(frames) == _PAGES:
-                raise WalkNotProven(f"{self.fetcher.exchange} {request.endpoint}: more than {_PAGES} pages")
-            answer = await self.engine.ask(self.fetcher, page)
-            got.add(answer)
-            context = ResponseContext(at=answer.received_at, markets=markets, request=page)
-            frames.append(_read(self.fetcher, table, side.parse, answer.body, context))
-            page = side.next_page(page, answer.body)
+                raise WalkNotProven(
+                    f"{self.fetcher.exchange} {request.endpoint}: more than {_PAGES} pages; does its list have no end? "
+                    "Report it"
+                )
+            rows, body = await self._rows(table, sweep.parse, page, fetched, markets=markets)
+            frames.append(rows)
+            page = sweep.next_page(page, body)
         return frames
 
+    async def _rows(
+        self,
+        table: Table,
+        parse: Callable[[bytes, ResponseContext], pl.DataFrame],
+        request: Request,
+        fetched: Fetched,
+        *,
+        market: Market | None = None,
+        markets: Mapping[str, Market] | None = None,
+    ) -> tuple[pl.DataFrame, bytes]:
+        """The rows of the response to one request, and its body, which a BadPayload has too."""
+        response = await self.engine.fetch(self.fetcher, request)
+        fetched.add(response)
+        context = ResponseContext(
+            at=response.received_at, market=market, markets=markets or {}, request=request
+        )
+        try:
+            rows = parse(response.body, context)
+        except BadPayload as error:
+            error.body = response.body
+            raise
+        return self.gate(self.fetcher, table, request.endpoint, rows, response.body), response.body
 
-def _read(
-    fetcher: Fetcher,
-    table: Table,
-    parse: Callable[[bytes, ResponseContext], pl.DataFrame],
-    body: bytes,
-    context: ResponseContext,
-) -> pl.DataFrame:
-    try:
-        return table.check(parse(body, context))
-    except BadPayload as error:
-        error.body = body
-        raise
-    except SchemaError as error:
-        endpoint = context.request.endpoint if context.request else table.name
-        bad = BadPayload(fetcher.exchange, endpoint, "(rows)", str(error))
-        bad.body = body
-        raise bad from error
 
-
-def _together(table: Table, frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One row per key without the instant: the first non-null value of each column over the answers of a round."""
+def _merged(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """One row per market: the first non-null value of each column over the responses of a sweep, and the earliest instant."""
     rows = pl.concat(frames)
     who = [k for k in table.key if k != table.time]
     if len(frames) == 1 and not rows.select(pl.struct(who).is_duplicated().any()).item():
         return rows
-    first = [pl.col(c).drop_nulls().first() for c in table.columns if c not in {*who, table.time}]
-    earliest = [] if table.time is None else [pl.col(table.time).min()]
-    merged = rows.group_by(who, maintain_order=True).agg(*first, *earliest)
-    if table.time is not None and "month" in table.columns:
-        merged = merged.drop("month")
-    return table.check(merged)
+    rest = [c for c in table.columns if c not in {*who, table.time, "month"}]
+    first = [pl.col(c).drop_nulls().first() for c in rest]
+    earliest = [pl.col(table.time).min()] if table.time else []
+    return rows.group_by(who, maintain_order=True).agg(*first, *earliest)

@@ -78,7 +78,7 @@ def test_the_shell_of_1_5_opens_it_from_any_folder_under_a_hostile_name(tmp_path
         file, "select count(*) as n from carry('BTC', 'a', 'b', '2026-01-05', '2026-01-06')", cwd="/"
     ) == [{"n": 2}]
     for view in headers.views():
-        if not view.is_macro:
+        if view.kind == "view":
             in_shell(file, f"select count(*) from {view.name}", cwd="/")
     said = in_shell(file, "select comment from duckdb_views() where view_name = 'best_spreads'")
     assert said[0]["comment"].startswith("One row per asset_class, base, hour_at.")
@@ -93,7 +93,7 @@ def test_an_empty_lake_opens_with_all_columns(tmp_path):
     file = catalog.rebuild(tmp_path)
     with catalog.connect(tmp_path) as con:
         for view in headers.views():
-            if not view.is_macro:
+            if view.kind == "view":
                 assert in_shell(file, f"select * from {view.name}") == []
                 described = con.sql(f"describe {view.name}").pl()["column_name"].to_list()
                 assert described == [name for name, _, _ in view.columns]

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from fundingdb.errors import UnknownName
-from fundingdb.ingest.collector import _Batch
+from fundingdb.ingest.batch import Batch
 from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator
 from fundingdb.window import Window
@@ -135,10 +135,11 @@ def test_a_payment_that_was_changed_is_restated_and_the_old_value_kept(tmp_path)
         source = sources("extended")[0]
 
         async def again(c):
-            from fundingdb.transport.walk import Source
+            from fundingdb.ingest import guard
+            from fundingdb.transport.walk import SourceReader
 
             markets = await c.refresh_markets(source)
-            got = await Source(source, c.engine).history(markets["BTC-USD"], TWO_DAYS)
+            got = await SourceReader(source, c.engine, guard.admitted).history(markets["BTC-USD"], TWO_DAYS)
             return lake.upsert("funding", got.frame)
 
         done = collect(simulator, tmp_path, again)
@@ -237,15 +238,15 @@ def test_a_long_range_is_walked_in_pieces_and_written_in_bounded_batches_without
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("fundingdb.transport.paging._WALK_ROWS", 20)
-    monkeypatch.setattr("fundingdb.ingest.collector._BATCH_ROWS", 150)
+    monkeypatch.setattr("fundingdb.ingest.batch._ROWS", 150)
     written = []
-    write = _Batch._write
+    write = Batch._write
 
     def watched(batch, part):
         written.append(sum(frame.height for frame, _ in part if frame is not None))
         write(batch, part)
 
-    monkeypatch.setattr(_Batch, "_write", watched)
+    monkeypatch.setattr(Batch, "_write", watched)
     asked = [
         replace(f, history=replace(f.history, paging=replace(f.history.paging, cap=30)))
         for f in sources("hyperliquid", "bybit")

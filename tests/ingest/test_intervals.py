@@ -19,7 +19,7 @@ from fundingdb.ingest import intervals
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.healing import Healer
 from fundingdb.ingest.intervals import observed
-from fundingdb.ingest.ledger import Attempt, Cost, answered
+from fundingdb.ingest.ledger import Attempt, Cost, succeeded
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
 from fundingdb.transport.http import Engine
@@ -184,7 +184,7 @@ def walked(lake, healer, paid, start, stop):
     window = Window(T0 + start * HOUR, T0 + stop * HOUR)
     got = rows(*(at for at in paid if start <= at < stop))
     ask = Attempt.of(fetcher("binance"), "BTC", "history", window)
-    ledger = answered(ask, got, Cost(1, 1, 0.1, LEARNED))
+    ledger = succeeded(ask, got, Cost(1, 1, 0.1, LEARNED))
     told, hours = healer.healed(got, ledger)
     done, after = lake.upsert("funding", told), lake.amend(hours)
     lake.upsert("fetches", ledger)
@@ -255,7 +255,7 @@ def test_a_lake_from_before_intervals_were_found_is_healed_from_its_own_rows(tmp
         got = rows(*(at for at in paid if start <= at < stop))
         lake.upsert("funding", got)
         ask = Attempt.of(fetcher("binance"), "BTC", "history", Window(T0 + start * HOUR, T0 + stop * HOUR))
-        lake.upsert("fetches", answered(ask, got, Cost(1, 1, 0.1, LEARNED)))
+        lake.upsert("fetches", succeeded(ask, got, Cost(1, 1, 0.1, LEARNED)))
         told += found(*(at for at in paid if start <= at < stop))
     assert lake.scan("funding").collect()["interval_hours"].null_count() == 12 + 5 + 20
     assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0

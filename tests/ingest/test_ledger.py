@@ -64,17 +64,17 @@ def test_one_market_covers_nothing_of_another():
 
 def test_an_empty_end_that_is_young_is_not_proven():
     window = span(0, 100)
-    assert ledger.proven_stop(window, T0 + 97 * HOUR, T0 + 100 * HOUR) == T0 + 98 * HOUR
+    assert ledger.complete_until(window, T0 + 97 * HOUR, T0 + 100 * HOUR) == T0 + 98 * HOUR
 
 
 def test_an_empty_end_that_is_old_is_proven():
     window = span(0, 100)
-    assert ledger.proven_stop(window, T0 + 20 * HOUR, T0 + 1000 * HOUR) == window.stop
+    assert ledger.complete_until(window, T0 + 20 * HOUR, T0 + 1000 * HOUR) == window.stop
 
 
 def test_a_young_window_without_rows_proves_nothing():
     window = span(90, 100)
-    assert ledger.proven_stop(window, None, T0 + 100 * HOUR) == window.start
+    assert ledger.complete_until(window, None, T0 + 100 * HOUR) == window.start
 
 
 def test_a_settlement_is_due_after_its_delay_and_not_before():

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest import guard
 from fundingdb.ingest.listing import market_of
 from fundingdb.transport.http import Engine
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window
 
 # exchange -> folder, (part of the address, recorded answer), symbols with a rate, market with a history
@@ -70,7 +71,7 @@ def asked(shared):
             return httpx.Response(200, content=body)
 
         async with Engine(transport=httpx.MockTransport(answer), env={}) as engine:
-            source = Source(fetcher(exchange), engine)
+            source = SourceReader(fetcher(exchange), engine, guard.admitted)
             listing = await source.markets()
             known = {row["symbol"]: market_of(row) for row in listing.frame.iter_rows(named=True)}
             current = await source.current(known)

@@ -94,7 +94,7 @@ class Home:
         return self.simulator.streams.opened
 
     def heard(self, exchange):
-        return [value for e, value in self.simulator.streams.heard if e == exchange]
+        return [value for e, value in self.simulator.streams.received if e == exchange]
 
 
 @pytest.fixture
@@ -341,12 +341,12 @@ def test_what_could_not_be_written_comes_again_unless_newer_was_seen():
         return NewestRow({"funding_rate": rate}, NOW, b"")
 
     feed = Feed(fetcher("lighter"), fetcher("lighter").live, None, None, None)
-    feed._taken = Frames({"BTC": seen(1.0), "ETH": seen(2.0)})
+    feed._received = Frames({"BTC": seen(1.0), "ETH": seen(2.0)})
     taken = feed.take()
     assert not feed.waiting
-    feed._taken.seen["BTC"] = seen(3.0)
+    feed._received.newest["BTC"] = seen(3.0)
     feed.give_back(taken)
-    assert {s: x.row["funding_rate"] for s, x in feed.take().seen.items()} == {"BTC": 3.0, "ETH": 2.0}
+    assert {s: x.row["funding_rate"] for s, x in feed.take().newest.items()} == {"BTC": 3.0, "ETH": 2.0}
 
 
 # --- the verb

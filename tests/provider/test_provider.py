@@ -54,20 +54,20 @@ def test_the_rate_known_is_the_last_settled_one_per_hour(year, exchange, token, 
 @pytest.mark.parametrize(
     ("exchange", "when", "known"),
     [
-        # lighter's hole of 90 h: 2025-12-01 20:00 .. 2025-12-05 14:00; its rate counts for an hour and a quarter
-        ("lighter", at(2025, 12, 1, 21, 14, 59), True),
-        ("lighter", at(2025, 12, 1, 21, 15), False),
+        # lighter's hole of 90 h: 2025-12-01 20:00 .. 2025-12-05 14:00; its rate counts for an hour
+        ("lighter", at(2025, 12, 1, 20, 59, 59), True),
+        ("lighter", at(2025, 12, 1, 21), False),
         ("lighter", at(2025, 12, 3), False),
         ("lighter", at(2025, 12, 5, 13, 59, 59), False),
         ("lighter", at(2025, 12, 5, 14), True),
         # kraken misses 16:00 and 17:00 on 2025-11-01
-        ("kraken", at(2025, 11, 1, 16, 10), True),
-        ("kraken", at(2025, 11, 1, 16, 15), False),
+        ("kraken", at(2025, 11, 1, 15, 59), True),
+        ("kraken", at(2025, 11, 1, 16), False),
         ("kraken", at(2025, 11, 1, 18), True),
-        # the file starts and ends here: before the first payment and 10 h after the last one nothing is known
+        # the file starts and ends here: before the first payment and 8 h after the last one nothing is known
         ("binance", at(2025, 3, 8, 15, 59), False),
-        ("binance", at(2026, 3, 7, 17, 59), True),
-        ("binance", at(2026, 3, 7, 18), False),
+        ("binance", at(2026, 3, 7, 15, 59), True),
+        ("binance", at(2026, 3, 7, 16), False),
         ("lighter", at(2025, 3, 9), False),
     ],
 )
@@ -135,7 +135,7 @@ def test_the_summary_counts_payments_and_holes(year):
     }  # fmt: skip
     assert summary["okx", "HYPE"]["interval_hours"] == [4.0]
     assert summary["binance", "BTC"]["first"] == at(2025, 3, 8, 16)
-    assert summary["kraken", "BTC"]["hole_hours"] == 7 * 0.75 + 1.75  # each missing hour less the quarter
+    assert summary["kraken", "BTC"]["hole_hours"] == 9  # 7 holes of one hour, one of two
 
 
 def test_payment_times_are_distinct_and_in_order(year):
@@ -285,7 +285,7 @@ def test_a_spread_takes_two_exchanges(year):
 def test_an_empty_lake_knows_no_names(tmp_path):
     provider = FundingRateBacktestDataProvider(tmp_path)
     assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
-    with pytest.raises(UnknownName, match="unknown exchange 'binance': none is known yet"):
+    with pytest.raises(UnknownName, match="unknown exchange 'binance': there is none yet"):
         provider.get_funding_rate(at(2025, 10, 1), "binance", "BTC")
 
 
@@ -322,7 +322,7 @@ def test_a_coin_is_never_compared_with_a_stock_of_the_same_name():
 
 
 def test_special_payments_are_paid_but_never_known():
-    provider = over(rows(payment("a", "X", 0, 0.1), payment("a", "X", 1, 9.0, rate_type="special")))
+    provider = over(rows(payment("a", "X", 0, 0.4, 4.0), payment("a", "X", 1, 9.0, rate_type="special")))
     assert provider.get_funding_rate(T0 + timedelta(hours=1), "a", "X") == 0.1
     paid = provider.get_funding_payments("a", "X", T0, T0 + timedelta(days=1))
     assert paid.select("rate_type", "funding_rate").rows() == [("special", 9.0)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fundingdb.errors import BadCall, BadWindow
 from tests.paid_rows import HOUR, T0, over, payment, rows
 
-WHEN = [T0 + h * HOUR for h in (0, 3, 5)]
+WHEN = [T0 + h * HOUR for h in (0, 2, 5)]
 SECONDS = [t.timestamp() for t in WHEN]
 MS = [int(s) * 1000 for s in SECONDS]
 
@@ -65,7 +65,7 @@ BAD = [
     ([None, None], "row 0 is null"),
     (
         [SECONDS[0], MS[1]],
-        "row 1: timestamp 1735700400000.0: looks like milliseconds; Unix seconds are wanted",
+        "row 1: timestamp 1735696800000.0: looks like milliseconds; Unix seconds are wanted",
     ),
     (np.array(MS), "row 0: timestamp 1735689600000.0: looks like milliseconds"),
     ([WHEN[0], datetime(2025, 1, 1)], "row 1: timestamp 2025-01-01T00:00:00: naive datetime"),  # noqa: DTZ001
@@ -98,7 +98,7 @@ def test_a_bad_instant_of_many_is_named_with_its_row(pair, given, told):
 @given(st.integers(0, 10**7))
 def test_a_span_that_starts_between_two_seconds_answers_from_its_first_microsecond(late):
     start = T0 + timedelta(microseconds=late)
-    some = over(rows(payment("a", "X", 0, 0.1)), start, start + HOUR)
+    some = over(rows(payment("a", "X", 0, 0.8, 8.0)), start, start + HOUR)
     assert some.matrix("X").select("timestamp", "a").rows() == [(start, 0.1), (start + HOUR, 0.1)]
     assert some.funding_rates([start], "a", "X").to_list() == [some.get_funding_rate(start, "a", "X")]
 
@@ -115,26 +115,18 @@ def held(provider, **more):
 
 
 def test_missing_hours_hold_the_last_known_rate_flagged_and_not_beyond_the_limit(pair):
-    # 0.2 of 02:00 is known until 03:15; two hours longer it is held
-    known = {
-        0: 0.0,
-        1: 0.1,
-        2: 0.2,
-        3: 0.2,
-        6: pytest.approx(0.6),
-        7: pytest.approx(0.7),
-        8: pytest.approx(0.7),
-    }
+    # 0.2 of 02:00 is known until 03:00; two hours longer it is held
+    known = {0: 0.0, 1: 0.1, 2: 0.2, 6: pytest.approx(0.6), 7: pytest.approx(0.7)}
     got = held(pair, limit=timedelta(hours=2))
     assert got == {
         **{h: (rate, False) for h, rate in known.items()},
-        4: (0.2, True),
-        5: (0.2, True),
-        9: (pytest.approx(0.7), True),
+        **dict.fromkeys((3, 4), (0.2, True)),
+        5: (None, False),
+        **{h: (pytest.approx(0.7), True) for h in (8, 9)},
     }
-    assert held(pair, limit=timedelta(hours=1))[5] == (None, False)
-    assert held(pair, limit=timedelta(hours=1, minutes=45))[5] == (None, False)  # 05:00 is past 03:15 + 1:45
-    assert held(pair, limit=timedelta(hours=1, minutes=45, seconds=1))[5] == (0.2, True)
+    assert held(pair, limit=timedelta(hours=1))[4] == (None, False)
+    assert held(pair, limit=timedelta(hours=2))[5] == (None, False)  # 05:00 is 03:00 + 2:00
+    assert held(pair, limit=timedelta(hours=2, seconds=1))[5] == (0.2, True)
 
 
 def test_the_frame_says_which_payment_a_cell_comes_from(pair):
@@ -187,7 +179,7 @@ def test_a_held_value_is_the_last_one_before_and_knows_nothing_later(hours, limi
     for at, (rate, filled) in got.items():
         last = max((h for h in hours if h <= at), default=None)
         age = None if last is None else at - last
-        want = (None, False) if age is None or age >= 1.25 + limit else (0.001 * last, age >= 1.25)
+        want = (None, False) if age is None or age >= 1 + limit else (0.001 * last, age >= 1)
         assert (rate, filled) == want
     early = [payment("a", "X", -400, 0.0), *(p for p in some if p["funding_time"] <= T0 + until * HOUR)]
     cut = held(over(rows(*early), stop=T0 + 40 * HOUR), limit=limit * HOUR)

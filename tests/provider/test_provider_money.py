@@ -39,7 +39,7 @@ def test_cash_follows_the_mark_price_of_each_leg_from_its_own_entry():
     ]
 
 
-def test_entry_has_the_last_mark_that_its_interval_allows_and_no_later_one():
+def test_entry_has_the_mark_of_the_payment_known_then_and_no_later_one():
     marked = [payment("a", "X", h, 0.01, mark=100.0 + h) for h in range(3)]
     other = [payment("b", "X", h, 0.0) for h in range(3)]
     for minutes, entry in ((0, 100.0), (59, 100.0), (60, 101.0), (61, 101.0)):
@@ -47,7 +47,7 @@ def test_entry_has_the_last_mark_that_its_interval_allows_and_no_later_one():
         paid = pair(*marked, *other).carry("X", "a", "b", start, T0 + 2 * HOUR).filter(leg="long")
         assert paid["mark_ratio"].to_list()[-1] == pytest.approx(102.0 / entry)
     late = [payment("a", "X", 0, 0.01, mark=100.0), payment("a", "X", 3, 0.01, mark=103.0)]
-    for minutes, known in ((74, True), (75, False), (120, False)):  # an interval and a quarter after 00:00
+    for minutes, known in ((59, True), (60, False), (120, False)):  # its own interval after 00:00
         start = T0 + timedelta(minutes=minutes)
         paid = pair(*late, *other).carry("X", "a", "b", start, T0 + 3 * HOUR).filter(leg="long")
         assert paid["mark_ratio"].is_not_null().to_list() == [known]

@@ -147,7 +147,7 @@ def markets(trade):
     return [f"{trade[f'{leg}_exchange']} {trade[f'{leg}_symbol']}" for leg in ("long", "short")]
 
 
-def test_a_table_that_is_cut_says_how_much_is_left_out_and_what_it_sums_to():
+def test_a_table_that_is_incomplete_says_how_much_is_left_out_and_what_it_sums_to():
     many = result(hours=400, trades=1003, assets=3, exchanges=3)
     page = html(many)
     left = many.trades.sort(pl.col("net_usd").abs())["net_usd"][:3].sum()

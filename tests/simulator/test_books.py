@@ -9,9 +9,10 @@ import pytest
 
 from fundingdb.errors import BadCall, RateLimited
 from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest import guard
 from fundingdb.simulator import Fault, Faults, Simulator
 from fundingdb.simulator.world import ms_of
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window
 from tests.simulated import ask, get, recorded, same_shape
 from tests.worlds import HOUR, NOW, collect, payments, sources, world
@@ -40,7 +41,7 @@ def dydx(simulator, until, **params):
     return get(simulator, "dydx", "/historicalFunding/BTC-USD", params)["historicalFunding"]
 
 
-def test_answers_have_the_recorded_shapes(simulator, shared):
+def test_responses_have_the_recorded_shapes(simulator, shared):
     more = (
         "timezone",
         "serverTime",
@@ -152,7 +153,7 @@ def test_a_backfill_gives_the_world_row_by_row(tmp_path):
 @pytest.mark.parametrize("name", BOOKS)
 def test_the_current_figures_are_the_worlds(name, simulator, tmp_path):
     async def rounds(collector):
-        source = Source(fetcher(name), collector.engine)
+        source = SourceReader(fetcher(name), collector.engine, guard.admitted)
         markets = await collector.refresh_markets(fetcher(name))
         return (await source.current(markets)).frame
 

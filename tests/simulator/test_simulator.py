@@ -1,16 +1,12 @@
-"""The simulator against the recorded answers (shapes) and the venue pages (orders, caps, bounds, errors), over a real socket."""
+"""The simulator: orders, caps, bounds, errors and limits as documented, shapes as recorded; over a real socket."""
 
 import http.client
 import json
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
@@ -53,7 +49,7 @@ def simulator(world):
 # --- shapes ---------------------------------------------------------------------------------------------------------
 
 
-def test_extended_answers_have_the_recorded_shapes(simulator, shared):
+def extended_has_the_recorded_shapes(simulator, shared):
     same_shape(recorded(shared, "extended/info_markets.json"), get(simulator, "extended", "/info/markets"))
     same_shape(
         recorded(shared, "extended/info_market_stats.json"),
@@ -63,7 +59,6 @@ def test_extended_answers_have_the_recorded_shapes(simulator, shared):
     now = ms_of(NOW)
     rows = get(simulator, "extended", "/info/BTC-USD/funding", {"startTime": now - 10**7, "endTime": now})
     same_shape(recorded(shared, "extended/funding_BTC-USD.json"), rows)
-    assert re.fullmatch(r"0\.0000\d\d", rows["data"][0]["f"])
 
 
 def test_extended_statuses_types_and_stray_rows_are_as_recorded(simulator):
@@ -85,7 +80,7 @@ def test_extended_filters_markets_by_repeated_parameters(simulator):
     assert ask(simulator, "extended", "/info/markets", [("market", "NOPE-USD")])[0] == 404
 
 
-def test_lighter_answers_have_the_recorded_shapes(simulator, shared):
+def lighter_has_the_recorded_shapes(simulator, shared):
     details = get(simulator, "lighter", "/orderBookDetails", {"filter": "perp"})
     full = recorded(shared, "lighter/orderBookDetails_full_ETH.json")
     row = ".order_book_details[]"
@@ -108,8 +103,6 @@ def test_lighter_answers_have_the_recorded_shapes(simulator, shared):
     params = {"market_id": 0, "resolution": "1h", "start_timestamp": now - 86_400, "end_timestamp": now}
     rows = get(simulator, "lighter", "/fundings", params | {"count_back": 0})
     same_shape(recorded(shared, "lighter/fundings_ETH_1h_short.json"), rows)
-    assert all(re.fullmatch(r"\d\.\d{4}", row["rate"]) for row in rows["fundings"])
-    assert all(re.fullmatch(r"\d\.\d{8}", row["value"]) for row in rows["fundings"])
 
 
 def test_lighter_lists_inactive_and_spot_markets(simulator):
@@ -124,7 +117,7 @@ def test_lighter_lists_inactive_and_spot_markets(simulator):
     ] == ["KAITO"]
 
 
-def test_hyperliquid_answers_have_the_recorded_shapes(simulator, shared):
+def hyperliquid_has_the_recorded_shapes(simulator, shared):
     margins = ("[].marginTables[]", "[].marginTables[][]")
     tables = [f"{margins[1]}.{key}" for key in ("description", "marginTiers")]
     tiers = [f"{margins[1]}.marginTiers[].{key}" for key in ("lowerBound", "maxLeverage")]
@@ -153,7 +146,7 @@ def test_hyperliquid_answers_have_the_recorded_shapes(simulator, shared):
     same_shape(recorded(shared, "hyperliquid/fundingHistory_BTC_2023_8h_to_1h.json"), rows)
 
 
-def test_hyperliquid_contexts_stand_at_the_place_of_their_market(simulator, world):
+def test_hyperliquid_contexts_are_at_the_position_of_their_market(simulator, world):
     meta, contexts = post(simulator, {"type": "metaAndAssetCtxs"})
     assert len(meta["universe"]) == len(contexts)
     dead = [c for m, c in zip(meta["universe"], contexts, strict=True) if m.get("isDelisted")]
@@ -178,7 +171,7 @@ def test_hyperliquid_applies_the_multiplier_of_a_builder_dex_once(simulator, wor
     assert set(world.settled("hyperliquid", "flx:COIN", NOW - 48 * HOUR, NOW)["funding_rate"]) == {0.0}
 
 
-def test_coingecko_answers_have_the_recorded_shapes(simulator, shared):
+def coingecko_has_the_recorded_shapes(simulator, shared):
     same_shape(
         recorded(shared, "coingecko/derivatives.json"),
         get(simulator, "coingecko", "/derivatives"),
@@ -192,8 +185,28 @@ def test_coingecko_answers_have_the_recorded_shapes(simulator, shared):
     )
     listed = get(simulator, "coingecko", "/derivatives/exchanges/list")
     same_shape(recorded(shared, "coingecko/derivatives_exchanges_list.json"), listed)
-    assert {"id": "hyperliquid", "name": "Hyperliquid (Futures)"} in listed
-    assert "tickers" not in get(simulator, "coingecko", tickers)
+
+
+def test_responses_have_the_recorded_shapes(simulator, shared):
+    extended_has_the_recorded_shapes(simulator, shared)
+    lighter_has_the_recorded_shapes(simulator, shared)
+    hyperliquid_has_the_recorded_shapes(simulator, shared)
+    coingecko_has_the_recorded_shapes(simulator, shared)
+
+
+def test_figures_have_the_decimals_of_their_exchange(simulator):
+    now = ms_of(NOW)
+    assert re.fullmatch(r"0\.0000\d\d", funding(simulator, now - 10**7, now, "BTC-USD")[0]["f"])
+    rows = fundings(simulator, now // 1000 - 86_400, now // 1000, 0)
+    assert all(re.fullmatch(r"\d\.\d{4}", row["rate"]) for row in rows)
+    assert all(re.fullmatch(r"\d\.\d{8}", row["value"]) for row in rows)
+
+
+def test_coingecko_lists_exchanges_and_shows_tickers_on_request_alone(simulator):
+    assert {"id": "hyperliquid", "name": "Hyperliquid (Futures)"} in get(
+        simulator, "coingecko", "/derivatives/exchanges/list"
+    )
+    assert "tickers" not in get(simulator, "coingecko", "/derivatives/exchanges/binance_futures")
 
 
 def test_coingecko_rounds_to_six_decimals_of_a_percent_in_one_place_and_three_in_the_other(simulator, world):
@@ -206,7 +219,7 @@ def test_coingecko_rounds_to_six_decimals_of_a_percent_in_one_place_and_three_in
     coarse = get(simulator, "coingecko", "/derivatives/exchanges/extended", params)["tickers"]
     truth = {
         r["symbol"]: r
-        for r in coingecko.seen(world).filter(pl.col("exchange") == "extended").iter_rows(named=True)
+        for r in coingecko.shown(world).filter(pl.col("exchange") == "extended").iter_rows(named=True)
     }
     assert {row["symbol"] for row in coarse} == set(fine) == set(truth)
     estimates = dict(world.current("extended").select("symbol", "funding_rate").rows())
@@ -513,10 +526,10 @@ def test_a_delisted_market_ends_on_each_exchange():
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_extended_errors_are_as_described(simulator, shared):
+def test_extended_errors_are_as_described(simulator):
     status, _, body = ask(simulator, "extended", "/info/NOPE-USD/funding", {"startTime": 0, "endTime": 1})
-    example = recorded(shared, "extended/errors.json")[1]
-    assert (status, json.loads(body)) == (example["http_status"], example["body"])
+    missing = {"status": "ERROR", "error": {"code": "NOT_FOUND", "message": "Market not found"}}
+    assert (status, json.loads(body)) == (404, missing)
     status, _, body = ask(simulator, "extended", "/info/BTC-USD/funding", {"startTime": 0})
     assert (status, json.loads(body)["error"]["code"]) == (400, 1006)
     zeros = get(simulator, "extended", "/info/markets/NOPE-USD/stats")["data"]
@@ -526,10 +539,9 @@ def test_extended_errors_are_as_described(simulator, shared):
     assert ask(simulator, "extended", "/nothing")[::2] == (404, b"")
 
 
-def test_lighter_errors_are_as_described(simulator, shared):
+def test_lighter_errors_are_as_described(simulator):
     status, _, body = ask(simulator, "lighter", "/fundings", {"market_id": 0})
-    example = recorded(shared, "lighter/errors.json")[1]
-    assert (status, json.loads(body)) == (example["http_status"], example["body"])
+    assert (status, json.loads(body)) == (400, {"code": 20001, "message": "invalid param"})
     params = {
         "market_id": 1999,
         "resolution": "1h",
@@ -545,11 +557,11 @@ def test_lighter_errors_are_as_described(simulator, shared):
     assert fundings(simulator, future, future + 3600) == []
 
 
-def test_hyperliquid_errors_are_as_described(simulator, shared):
-    by_status = {e["http_status"]: e for e in recorded(shared, "hyperliquid/errors.json")}
+def test_hyperliquid_errors_are_as_described(simulator):
+    unread = "Failed to deserialize the JSON body into the target type"
     for body in ({"type": "fundinghistory"}, {"type": "fundingHistory", "coin": "BTC"}, {}, []):
         status, headers, text = ask(simulator, "hyperliquid", "/info", method="POST", body=body)
-        assert (status, text.decode()) == (422, by_status[422]["body_text"])
+        assert (status, text.decode()) == (422, unread)
         assert headers["Content-Type"].startswith("text/plain")
     for coin in ("KPEPE", "NOPE", "@1"):
         body = {"type": "fundingHistory", "coin": coin, "startTime": 0}
@@ -590,17 +602,17 @@ def filled(simulator, target, times, method="GET", body=b""):
     return [simulator.serve(method, target, AGENT_SENT, body)[0].status for _ in range(times)]
 
 
-def test_lighter_and_coingecko_limits_answer_as_recorded_and_open_again(shared):
+def test_lighter_and_coingecko_limits_answer_as_recorded_and_open_again():
     with Simulator(World(now=lambda: NOW), limits=True, scale=60) as simulator:
         assert filled(simulator, "/lighter/api/v1/orderBooks?market_id=1", 61) == [200] * 60 + [429]
         status, headers, body = ask(simulator, "lighter", "/orderBooks")
-        example = recorded(shared, "lighter/errors.json")[0]
-        assert (status, json.loads(body)) == (example["http_status"], example["body"])
+        assert (status, json.loads(body)) == (429, {"code": 23000, "message": "Too Many Requests!"})
         assert "Retry-After" not in headers
         assert filled(simulator, "/coingecko/api/v3/derivatives/exchanges/list", 31) == [200] * 30 + [429]
         status, headers, body = ask(simulator, "coingecko", "/derivatives/exchanges/list")
-        example = recorded(shared, "coingecko/errors.json")[0]
-        assert (status, json.loads(body)) == (example["http_status"], example["body"])
+        limited = json.loads(body)["status"]
+        assert (status, limited["error_code"]) == (429, 429)
+        assert limited["error_message"].startswith("You've exceeded the Rate Limit. Please visit https://")
         assert headers["Retry-After"] == "1"
         time.sleep(1.05)
         assert ask(simulator, "lighter", "/orderBooks")[0] == 200
@@ -768,7 +780,7 @@ def test_a_gentle_mix_is_the_same_for_one_seed_and_never_hits_all(world):
 # --- the server ------------------------------------------------------------------------------------------------------
 
 
-def test_env_names_each_exchange_and_the_log_tells_what_was_asked():
+def test_env_names_each_exchange_and_the_log_has_each_request():
     with Simulator(World(now=lambda: NOW)) as simulator:
         root = f"http://127.0.0.1:{simulator.port}"
         assert simulator.env() == {
@@ -806,7 +818,7 @@ def test_connections_are_kept_and_bodies_may_come_in_pieces(simulator):
     assert text.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_nothing_is_left_running_and_a_taken_port_is_told():
+def test_nothing_is_left_running_and_a_port_in_use_is_an_error():
     before = threading.active_count()
     with Simulator(World(now=lambda: NOW)) as simulator:
         port = simulator.port
@@ -831,18 +843,3 @@ def test_many_clients_are_served_at_once(simulator):
     for thread in threads:
         thread.join()
     assert found == [24] * 160
-
-
-def test_the_module_serves_until_it_is_interrupted():
-    command = [sys.executable, "-m", "fundingdb.simulator", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        lines = [process.stdout.readline() for _ in range(7)]
-        address = urlsplit(lines[1].partition("=")[2].strip())
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
-        connection.request("GET", f"{address.path}/orderBooks")
-        assert connection.getresponse().status == 200
-        connection.close()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-    names = ("EXTENDED", "LIGHTER", "HYPERLIQUID", "COINGECKO", "BINANCE", "BYBIT", "DYDX")
-    assert [line.split("=")[0] for line in lines] == [f"export FUNDINGDB_{name}_URL" for name in names]

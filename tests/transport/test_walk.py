@@ -8,9 +8,10 @@ import pytest
 
 from fundingdb.errors import WalkNotProven
 from fundingdb.fetchers.registry import fetcher
+from fundingdb.ingest import guard
 from fundingdb.ingest.listing import market_of
 from fundingdb.transport.http import Engine
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 
 
 def rounds(exchange, reply):
@@ -19,7 +20,7 @@ def rounds(exchange, reply):
     async def both():
         transport = httpx.MockTransport(lambda request: httpx.Response(200, content=reply(request)))
         async with Engine(transport=transport, env={}) as engine:
-            source = Source(fetcher(exchange), engine)
+            source = SourceReader(fetcher(exchange), engine, guard.admitted)
             listed = await source.markets()
             markets = {row["symbol"]: market_of(row) for row in listed.frame.iter_rows(named=True)}
             return listed, await source.current(markets)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from fundingdb.catalog import catalog
 from fundingdb.catalog.doctor import examine
 from fundingdb.cli import main
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, UnknownName, WalkNotProven
+from fundingdb.errors import BadCall, BadPayload, UnknownName, WalkNotProven
 from fundingdb.fetchers import binance
 from fundingdb.fetchers.binance_archive import COIN_M, SOURCE, USD_M
 from fundingdb.fetchers.contract import ResponseContext
@@ -24,48 +23,21 @@ from fundingdb.fetchers.registry import ARCHIVES, BUILT_IN, archive
 from fundingdb.ingest.collector import Collector
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
-from fundingdb.transport.http import Engine, _is_cut
-from fundingdb.transport.paging import Page, askable, walk
+from fundingdb.transport.http import Engine, _is_incomplete
+from fundingdb.transport.paging import Page, requestable, walk
 from fundingdb.window import HOUR, Window, from_ms, to_ms
-
-AT = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
-HEADER = "calc_time,funding_interval_hours,last_funding_rate"
-# As others have published them: the first rows of three files.
-BITCOIN = [
-    (1704067200000, 8, "0.00037409"),
-    (1704096000000, 8, "0.00027213"),
-    (1704124800000, 8, "0.00033601"),
-]
-COIN = [(1685577600011, 8, "0.00010000"), (1685606400000, 8, "0.00010000"), (1685635200001, 8, "0.00010000")]
-DIVIDEND = [
-    (1781740800001, 1, "0.00002292"),
-    (1781740800009, 1, "-0.00239112"),
-    (1781744400001, 1, "0.00003682"),
-    (1781748000001, 1, "0"),
-    (1781751600001, 1, "0"),
-    (1781755200001, 1, "0.00000286"),
-    (1781769600001, 8, "0.00019584"),
-]
-
-
-def csv(rows, header=HEADER):
-    return "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
-
-
-def zipped(*members, method=zipfile.ZIP_DEFLATED):
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", method) as file:
-        for name, text in members:
-            file.writestr(zipfile.ZipInfo(name, (2024, 2, 5, 0, 0, 0)), text, method)
-    return body.getvalue()
-
-
-def month_file(rows, symbol="BTCUSDT", month="2024-01"):
-    return zipped((f"{symbol}-fundingRate-{month}.csv", rows if isinstance(rows, str) else csv(rows)))
-
-
-def checksum(body, name="BTCUSDT-fundingRate-2024-01.zip"):
-    return f"{hashlib.sha256(body).hexdigest()}  {name}\n".encode()
+from tests.fetchers.binance.archive_case import (
+    AT,
+    BITCOIN,
+    COIN,
+    DIVIDEND,
+    HEADER,
+    checksum,
+    csv,
+    month_file,
+    zipped,
+)
+from tests.fetchers.binance.case import payment, written
 
 
 def read(body, fetcher=USD_M, market=None, request=None):
@@ -82,7 +54,7 @@ def asking(body, symbol="BTCUSDT", fetcher=USD_M, at=datetime(2024, 1, 1, tzinfo
 # --- the figures
 
 
-def test_the_interval_stands_in_the_row_and_the_figures_are_those_of_the_api(shared):
+def test_the_interval_stands_in_the_row():
     rows = read(month_file(BITCOIN))
     assert rows["funding_rate"].to_list() == [0.00037409, 0.00027213, 0.00033601]
     assert rows["interval_hours"].to_list() == [8.0] * 3
@@ -90,9 +62,6 @@ def test_the_interval_stands_in_the_row_and_the_figures_are_those_of_the_api(sha
     assert rows.select("exchange", "source", "symbol", "base", "quote").unique().rows() == [
         ("binance", "binance-archive", "BTCUSDT", "BTC", "USDT")
     ]
-    saved = shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json"
-    api = {int(r["time"]) // 3_600_000: float(r["funding_rate"]) for r in json.loads(saved.read_text())}
-    assert rows["funding_rate"].to_list() == [api[t // 3_600_000] for t, _, _ in BITCOIN]
 
 
 def test_coin_margined_files_are_read_alike_and_a_late_stamp_is_snapped():
@@ -139,8 +108,8 @@ def test_what_is_packed_is_what_is_read(pairs):
     assert rows["funding_time"].to_list() == [from_ms(t) for t in times]
     assert rows["funding_rate"].to_list() == pytest.approx([wanted[t] for t in times], abs=1e-15)
     assert rows["interval_hours"].to_list() == [float(h) for h in hours]
-    assert not _is_cut(body)
-    assert not _is_cut(checksum(body)), "the engine takes neither for cut JSON"
+    assert not _is_incomplete(body)
+    assert not _is_incomplete(checksum(body)), "the engine takes neither for cut JSON"
 
 
 # --- what is refused
@@ -150,13 +119,13 @@ GOOD = csv(BITCOIN)
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "words"),
     [
         (b"<html>maintenance</html>", "is neither a zip archive nor a checksum"),
         (b"", "is neither a zip archive nor a checksum"),
         (month_file(GOOD)[:-30], "is no whole zip archive"),
-        (zipped(), "holds 0 members, must be one"),
-        (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD), ("more.csv", GOOD)), "holds 2 members"),
+        (zipped(), "has 0 members, must be one"),
+        (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD), ("more.csv", GOOD)), "has 2 members"),
         (zipped(("../../BTCUSDT-fundingRate-2024-01.csv", GOOD)), "is not the month of a market"),
         (zipped(("/etc/passwd", GOOD)), "is not the month of a market"),
         (month_file(GOOD, symbol="NOBODY"), "NOBODY"),
@@ -184,8 +153,8 @@ GOOD = csv(BITCOIN)
         (zipped(("BTCUSDT-fundingRate-2024-01.csv", GOOD.replace("0.0", "0.\u0660"))), "no plain text"),
     ],
 )
-def test_a_file_that_is_not_as_described_gives_nothing(body, told):
-    with pytest.raises((BadPayload, BadCall), match=told):
+def test_a_file_that_is_not_as_described_gives_nothing(body, words):
+    with pytest.raises((BadPayload, BadCall), match=words):
         read(body)
 
 
@@ -211,7 +180,7 @@ def test_whatever_is_damaged_gives_the_same_rows_or_none(changes):
     assert rows["interval_hours"].to_list() == [8.0] * 3
 
 
-def test_only_the_file_that_was_promised_is_taken():
+def test_only_the_file_with_the_promised_hash_is_read():
     good, other = month_file(GOOD), month_file(csv(BITCOIN[:2]))
     market, request = asking(good)
     assert read(good, market=market, request=request).height == 3
@@ -228,7 +197,7 @@ def test_only_the_file_that_was_promised_is_taken():
         read(checksum(good, "ETHUSDT-fundingRate-2024-01.zip"), market=market, request=first)
 
 
-def test_what_is_asked():
+def test_the_request_of_a_month():
     _, request = asking(b"", "BTCUSD_PERP", COIN_M)
     path = "/data/futures/cm/monthly/fundingRate/BTCUSD_PERP/BTCUSD_PERP-fundingRate-2024-01.zip"
     assert (request.path, request.sha256) == (path, hashlib.sha256(b"").hexdigest())
@@ -240,46 +209,42 @@ def test_what_is_asked():
         archive("bybit")
 
 
-def test_refusals_are_told_from_answers():
+def test_a_missing_file_is_a_failure_that_names_both_reasons():
     assert "it does not say which" in str(USD_M.refusal(404, b"<Error><Code>NoSuchKey</Code></Error>"))
-    assert isinstance(USD_M.refusal(403, b""), Refused)
-    assert isinstance(USD_M.refusal(429, b""), RateLimited)
-    assert USD_M.refusal(200, b"") is None
-    assert USD_M.refusal(503, b"") is None
 
 
 # --- months
 
 
-def test_only_whole_months_that_are_surely_published_are_asked():
+def test_only_whole_months_that_are_surely_published_are_requested():
     paging = USD_M.history.paging
     window = Window(datetime(2019, 11, 20, 5, tzinfo=UTC), datetime(2020, 3, 9, 1, tzinfo=UTC))
     january, february = (
         Window(datetime(2020, m, 1, tzinfo=UTC), datetime(2020, m + 1, 1, tzinfo=UTC)) for m in (1, 2)
     )
-    assert askable(paging, window, datetime(2020, 3, 9, tzinfo=UTC)) == [january, february]
-    assert askable(paging, window, datetime(2020, 3, 8, 23, 59, tzinfo=UTC)) == [january]
-    assert askable(paging, window, AT, ended=datetime(2020, 1, 31, tzinfo=UTC)) == [january]
+    assert requestable(paging, window, datetime(2020, 3, 9, tzinfo=UTC)) == [january, february]
+    assert requestable(paging, window, datetime(2020, 3, 8, 23, 59, tzinfo=UTC)) == [january]
+    assert requestable(paging, window, AT, ended=datetime(2020, 1, 31, tzinfo=UTC)) == [january]
     december = Window(datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-    assert askable(paging, december, AT)[0].stop == datetime(2026, 1, 1, tzinfo=UTC)
+    assert requestable(paging, december, AT)[0].stop == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @given(st.integers(0, 40_000), st.integers(1, 5000))
-def test_a_walk_asks_checksum_and_file_of_each_month_once(start, hours):
+def test_a_walk_requests_checksum_and_file_of_each_month_once(start, hours):
     begin = datetime(2020, 1, 1, tzinfo=UTC) + start * HOUR
     window = Window(begin, begin + hours * HOUR)
-    walker, asked = walk(USD_M.history.paging, window, HOUR), []
+    walker, steps = walk(USD_M.history.paging, window, HOUR), []
     step = next(walker)
     while step is not None:
-        asked.append(step)
+        steps.append(step)
         try:
             step = walker.send(
                 Page([] if step[1] is None else [step[0].start], "sum" if step[1] is None else None)
             )
         except StopIteration:
             step = None
-    assert [cursor for _, cursor in asked] == [None, "sum"] * (len(asked) // 2)
-    months = [span for span, cursor in asked if cursor]
+    assert [cursor for _, cursor in steps] == [None, "sum"] * (len(steps) // 2)
+    months = [span for span, cursor in steps if cursor]
     assert months[0].start == window.start
     assert months[-1].stop == window.stop
     assert all(a.stop == b.start and b.start.day == 1 for a, b in pairwise(months))
@@ -312,16 +277,16 @@ def test_a_walk_that_does_not_add_up_is_not_proven(pages):
 class Venue:
     """Archive and API as one transport: `months` by (symbol, month), the API's rows by symbol."""
 
-    def __init__(self, shared, months, api=(), listed=None):
-        self.saved, self.listed = shared / "venues/payloads/binance", listed
-        self.months, self.api, self.asked = months, list(api), []
+    def __init__(self, months, api=(), listed=None):
+        self.listed = listed
+        self.months, self.api, self.requests = months, list(api), []
 
     def __call__(self, request):
         host, path = request.url.host, request.url.path
-        self.asked.append((host, path))
+        self.requests.append((host, path))
         if path.endswith(("/exchangeInfo", "/fundingInfo")):
             name = path.rpartition("/")[2]
-            body = json.loads((self.saved / f"{name}.json").read_text())
+            body = json.loads(written("binance", name))
             if name == "exchangeInfo":
                 body["symbols"] = [s for s in body["symbols"] if s["symbol"] == "BTCUSDT"]
                 body["symbols"][0]["onboardDate"] = self.listed and to_ms(self.listed)
@@ -337,7 +302,7 @@ class Venue:
         return httpx.Response(200, content=checksum(body, name[:-9]) if name.endswith(".CHECKSUM") else body)
 
     def files(self):
-        return [path for _, path in self.asked if path.endswith(".zip")]
+        return [path for _, path in self.requests if path.endswith(".zip")]
 
 
 def backfill(home, venue, window, fetchers=(USD_M,), env=None):
@@ -371,29 +336,29 @@ def day(month, number=1):
 
 
 @pytest.mark.slow
-def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_asks_only_for_it(
-    tmp_path, shared
+def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat_requests_only_it(
+    tmp_path,
 ):
     rows, files = a_world(day(5), day(11, 20), day(8, 3))
     hole = files.pop("BTCUSDT-fundingRate-2026-07.zip")
-    venue = Venue(shared, files)
+    venue = Venue(files)
     report = backfill(tmp_path, venue, Window(day(5, 20), AT))
     assert [(f.exchange, f.window) for f in report.failures] == [("binance", Window(day(7), day(8)))]
     assert "no such month (404): not published, or the market had no payment" in str(report.failures[0].error)
     assert (report.exit_code, report.windows) == (3, 5)
     lake = Lake(tmp_path)
-    got = lake.scan("funding").sort("funding_time").collect()
+    stored = lake.scan("funding").sort("funding_time").collect()
     wanted = [r for r in rows if from_ms(r[0]).month not in (7, 11)]
-    assert got["funding_time"].to_list() == [from_ms(t - 3) for t, _, _ in wanted]
-    assert got["funding_rate"].to_list() == [float(r) for _, _, r in wanted]
-    assert got["interval_hours"].to_list() == [float(h) for _, h, _ in wanted]
-    assert set(got["source"]) == {SOURCE}
+    assert stored["funding_time"].to_list() == [from_ms(t - 3) for t, _, _ in wanted]
+    assert stored["funding_rate"].to_list() == [float(r) for _, _, r in wanted]
+    assert stored["interval_hours"].to_list() == [float(h) for _, h, _ in wanted]
+    assert set(stored["source"]) == {SOURCE}
     assert not any("2026-11" in path for path in venue.files()), "an unfinished month has no file"
     assert lake.scan("markets").collect()["symbol"].to_list() == ["BTCUSDT"], (
         "the list is the API's, and kept"
     )
     venue.months["BTCUSDT-fundingRate-2026-07.zip"] = hole
-    venue.asked.clear()
+    venue.requests.clear()
     again = backfill(tmp_path, venue, Window(day(5, 20), AT))
     assert (again.exit_code, again.windows, len(venue.files())) == (0, 1, 1)
     assert lake.scan("funding").collect().height == sum(from_ms(t) < day(11) for t, _, _ in rows)
@@ -406,10 +371,10 @@ def test_finished_months_come_whole_one_that_is_missing_fails_alone_and_a_repeat
 
 
 def test_a_listing_within_a_month_leaves_no_hole_before_it_and_old_files_are_no_stale_source(
-    tmp_path, shared
+    tmp_path,
 ):
     rows, files = a_world(day(5, 15), day(7), day(4))
-    venue = Venue(shared, files, listed=day(5, 15) - 3 * HOUR)
+    venue = Venue(files, listed=day(5, 15) - 3 * HOUR)
     assert backfill(tmp_path, venue, Window(day(1), AT)).windows == 2, (
         "May and June; July to October are missing"
     )
@@ -420,14 +385,16 @@ def test_a_listing_within_a_month_leaves_no_hole_before_it_and_old_files_are_no_
     assert not fresh.alarm
 
 
-def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path, shared):
+def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path):
     _, files = a_world(day(9), day(10), day(8))
-    venue = Venue(shared, files)
+    venue = Venue(files)
 
     def lying(request):
-        answer = venue(request)
+        response = venue(request)
         return (
-            httpx.Response(200, content=month_file(BITCOIN)) if request.url.path.endswith(".zip") else answer
+            httpx.Response(200, content=month_file(BITCOIN))
+            if request.url.path.endswith(".zip")
+            else response
         )
 
     report = backfill(tmp_path, lying, Window(day(9), day(10)))
@@ -437,12 +404,12 @@ def test_a_file_that_does_not_hash_to_its_checksum_is_kept_aside(tmp_path, share
     assert Lake(tmp_path).scan("funding").collect().is_empty()
 
 
-def test_the_archive_has_its_own_address_by_environment(tmp_path, shared):
+def test_the_archive_has_its_own_address_by_environment(tmp_path):
     _, files = a_world(day(9), day(10), day(8))
-    venue = Venue(shared, files)
+    venue = Venue(files)
     env = {"FUNDINGDB_BINANCE_ARCHIVE_URL": "http://here.test/x", "FUNDINGDB_BINANCE_URL": "http://api.test"}
     assert backfill(tmp_path, venue, Window(day(9), day(10)), env=env).exit_code == 0
-    assert {(host, path.startswith("/x/data/futures/um/")) for host, path in venue.asked} == {
+    assert {(host, path.startswith("/x/data/futures/um/")) for host, path in venue.requests} == {
         ("here.test", True),
         ("api.test", False),
     }
@@ -452,15 +419,13 @@ def test_the_archive_has_its_own_address_by_environment(tmp_path, shared):
 
 
 def api_rows(rows):
-    return [
-        {"symbol": "BTCUSDT", "fundingTime": t, "fundingRate": r, "markPrice": "77000.0"} for t, _, r in rows
-    ]
+    return [payment(r, t, markPrice="77000.0") for t, _, r in rows]
 
 
-def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states(tmp_path, shared):
-    """Payments each 8 h, then each 4 h: of rows alone the first ones and the step stay unknown; the archive tells."""
+def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states(tmp_path):
+    """Payments each 8 h, then each 4 h: of rows alone the first ones and the step stay unknown; the archive states it."""
     rows, files = a_world(day(8), day(9), day(8, 15))
-    venue = Venue(shared, files, api_rows(rows))
+    venue = Venue(files, api_rows(rows))
     window = Window(day(8), day(9))
     backfill(tmp_path, venue, window, (binance.FETCHER,))
     unknown = "select count(*) from funding where interval_hours is null"
@@ -482,12 +447,10 @@ def test_the_exchanges_own_rows_are_shown_with_the_hours_that_the_archive_states
     ]
 
 
-def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path, shared):
+def test_hours_do_not_come_from_a_source_with_another_rate(tmp_path):
     rows, files = a_world(day(8), day(9), day(8, 15))
     doubled = [(t, h, f"{float(r) * 8:.8f}") for t, h, r in rows]
-    backfill(
-        tmp_path, Venue(shared, files, api_rows(doubled)), Window(day(8), day(9)), (binance.FETCHER, USD_M)
-    )
+    backfill(tmp_path, Venue(files, api_rows(doubled)), Window(day(8), day(9)), (binance.FETCHER, USD_M))
     con = catalog.connect(tmp_path)
     known = con.sql(
         "select interval_from, count(*) from funding where funding_rate <> 0 group by all"
@@ -501,13 +464,15 @@ def test_hours_are_not_taken_from_a_source_that_tells_another_rate(tmp_path, sha
 def test_real_years_of_the_api_packed_as_files_agree_payment_by_payment(tmp_path, shared):
     saved = shared / "data/raw/binance/fundingRate_BTCUSDT_2022-01_2025-12_rekeyed.json"
     rows = [(int(r["time"]), 8, r["funding_rate"]) for r in json.loads(saved.read_text())]
+    api = {t // 3_600_000: float(rate) for t, _, rate in rows}
+    assert [float(rate) for _, _, rate in BITCOIN] == [api[t // 3_600_000] for t, _, _ in BITCOIN]
     rows = [r for r in rows if datetime(2025, 1, 1, tzinfo=UTC) <= from_ms(r[0])]
     months: dict[str, list] = {}
     for row in rows:
         months.setdefault(f"{from_ms(row[0]):%Y-%m}", []).append(row)
     files = {f"BTCUSDT-fundingRate-{m}.zip": month_file(r, month=m) for m, r in months.items()}
     window = Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-    report = backfill(tmp_path, Venue(shared, files, api_rows(rows)), window, (binance.FETCHER, USD_M))
+    report = backfill(tmp_path, Venue(files, api_rows(rows)), window, (binance.FETCHER, USD_M))
     assert not report.failures
     con = catalog.connect(tmp_path)
     assert con.sql("select verdict, count(*) from reconciliation group by all").fetchall() == [
@@ -529,13 +494,13 @@ def test_a_saved_file_is_parsed_by_hand(tmp_path, capsys):
     (first, *_) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["symbol"], first["interval_hours"], first["funding_rate"]) == ("BTCUSDT", 8.0, 0.00037409)
     assert main([*words, "--symbol", "ETHUSDT"]) == 1
-    assert "asked was ETHUSDT" in capsys.readouterr().err
+    assert "is not of the requested ETHUSDT" in capsys.readouterr().err
     assert main(["parse", "binance", "current", str(file), "--source", "archive"]) == 2
     assert "settled rates only" in capsys.readouterr().err
 
 
 def test_the_command_line_names_the_exchanges_that_have_an_archive(tmp_path, capsys):
     assert main(["backfill", "bybit", "--source", "archive", "--all", "--warehouse", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert "unknown exchange with an archive 'bybit'" in told
-    assert "binance, binance-coinm" in told
+    errors = capsys.readouterr().err
+    assert "unknown exchange with an archive 'bybit'" in errors
+    assert "binance, binance-coinm" in errors

@@ -1,45 +1,32 @@
-"""Bybit: recorded answers, worked examples by hand, paging, refusals."""
+"""Bybit: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError, Unreachable
+from fundingdb.errors import BadCall, BadPayload, SchemaError
 from fundingdb.fetchers.bybit import FETCHER, symbol_market
-from fundingdb.fetchers.contract import Market, ResponseContext
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import HOUR, Window, to_ms
+from tests.fetchers.bybit.case import AT, BTC, RESPONSES, payment, response, serve, written
+from tests.fetchers.played import played, text
+from tests.fetchers.walking import walked
 
-AT = datetime(2026, 9, 11, 17, 30, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-BTC = Market("bybit", "BTCUSDT", "BTC", "USDT", "crypto", interval_hours=8.0)
-
-
-@pytest.fixture(scope="module")
-def saved(shared):
-    return lambda name: (shared / "venues/payloads/bybit" / f"{name}.json").read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-def answer(*rows, **more):
-    return {"retCode": 0, "retMsg": "OK", "result": {"category": "linear", "list": list(rows), **more}}
-
-
-def paid(rate="0.00005602", t="1789142400000", symbol="BTCUSDT"):
-    return {"symbol": symbol, "fundingRate": rate, "fundingRateTimestamp": t}
 
 
 def history(body, market=BTC):
     return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
+
+
+def paid(body):
+    return history(body).to_dicts()
 
 
 def current(body, markets=None):
@@ -54,20 +41,10 @@ def listed(body):
     }
 
 
-def test_history_of_the_recorded_answer(saved):
-    rows = history(saved("funding_history_BTCUSDT"), None).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(8, 0.00002005), (16, 0.00005602)]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
-    assert (last["mark_price"], last["native_rate"]) == (None, 0.00005602)
-
-
-def test_current_as_worked_on_the_page(saved):
-    markets = {s: market_of(row) for s, row in listed(saved("instruments_linear")).items()}
+def test_current_of_the_written_response():
+    markets = {s: market_of(row) for s, row in listed(written("instruments_linear")).items()}
     for known in (markets, {}):
-        rows = current(saved("tickers_linear"), known)
+        rows = current(written("tickers_linear"), known)
         assert set(rows) == {"BTCUSDT", "0GUSDT", "1000BONKPERP"}  # the dated one has no rate
     bonk = rows["1000BONKPERP"]
     assert (bonk["base"], bonk["quote"], bonk["funding_rate"]) == ("BONK", "USDC", -0.00022725)
@@ -82,8 +59,8 @@ def test_current_as_worked_on_the_page(saved):
     assert markets["1000BONKPERP"].rate_cap == 0.02
 
 
-def test_open_interest_counts_one_side(saved):
-    body = json.loads(saved("tickers_linear"))
+def test_open_interest_counts_one_side():
+    body = json.loads(written("tickers_linear"))
     row = current(body)["BTCUSDT"]
     assert (row["open_interest"], row["open_interest_usd"]) == (26631.431, 2071038505.15)
     assert row["volume_24h_usd"] == 6285417277.3039
@@ -94,19 +71,19 @@ def test_open_interest_counts_one_side(saved):
     assert row["open_interest_usd"] is None
 
 
-def test_the_two_declarations_of_the_interval_agree(saved):
-    hours = {s: r["interval_hours"] for s, r in current(saved("tickers_linear")).items()}
-    assert hours == {s: r["interval_hours"] for s, r in listed(saved("instruments_linear")).items()}
+def test_the_two_declarations_of_the_interval_agree():
+    hours = {s: r["interval_hours"] for s, r in current(written("tickers_linear")).items()}
+    assert hours == {s: r["interval_hours"] for s, r in listed(written("instruments_linear")).items()}
     assert hours == {"BTCUSDT": 8.0, "0GUSDT": 4.0, "1000BONKPERP": 8.0}
 
 
-def test_markets_and_their_classes(saved):
-    rows = listed(saved("instruments_linear"))
+def test_markets_and_their_classes():
+    rows = listed(written("instruments_linear"))
     btc = rows["BTCUSDT"]
     assert (btc["rate_cap"], btc["max_leverage"], btc["collateral"]) == (0.00333, 150.0, "USDT")
     assert btc["listed_at"] == datetime(2020, 3, 15, tzinfo=UTC)
     assert {r["status"] for r in rows.values()} == {"active"}
-    real = listed(saved("instruments_linear_tradfi"))
+    real = listed(written("instruments_linear_tradfi"))
     assert {s: (r["base"], r["asset_class"]) for s, r in real.items()} == {
         "XAUTUSDT": ("XAUT", "crypto"),
         "AVNTUSDT": ("AVNT", "crypto"),
@@ -117,18 +94,18 @@ def test_markets_and_their_classes(saved):
     }
 
 
-def test_the_one_trailing_multiple_is_a_thousand_of_its_coin(saved):
-    body = json.loads(saved("instruments_linear"))
+def test_the_one_trailing_multiple_is_a_thousand_of_its_coin():
+    body = json.loads(written("instruments_linear"))
     body["result"]["list"] = [{**body["result"]["list"][0], "symbol": "SHIB1000USDT", "baseCoin": "SHIB1000"}]
     row = listed(body)["SHIB1000USDT"]
     assert (row["base"], row["multiplier"]) == ("SHIB", 1000)
-    tickers = json.loads(saved("tickers_linear"))
+    tickers = json.loads(written("tickers_linear"))
     tickers["result"]["list"][0] |= {"symbol": "SHIB1000USDT", "indexPrice": "0.008402"}
     assert current(tickers)["SHIB1000USDT"]["index_price"] == pytest.approx(0.000008402)
 
 
-def test_an_empty_rate_is_none_and_zero_is_one(saved):
-    body = json.loads(saved("tickers_linear"))
+def test_an_empty_rate_is_none_and_zero_is_one():
+    body = json.loads(written("tickers_linear"))
     body["result"]["list"][0] |= {"fundingRate": "", "fundingIntervalHour": "", "nextFundingTime": "0"}
     body["result"]["list"][1]["fundingRate"] = "0"
     rows = current(body)
@@ -136,60 +113,60 @@ def test_an_empty_rate_is_none_and_zero_is_one(saved):
     assert rows["0GUSDT"]["funding_rate"] == 0.0
 
 
-def test_what_does_not_trade_is_left_out(saved):
-    body = json.loads(saved("instruments_linear"))
+def test_what_does_not_trade_is_left_out():
+    body = json.loads(written("instruments_linear"))
     for row, status in zip(body["result"]["list"], ("PreLaunch", "Settling", "Closed"), strict=False):
         row["status"] = status
     rows = listed(body)
     assert [r["status"] for r in rows.values()] == ["prelisted", "inactive", "delisted"]
-    assert current(saved("tickers_linear"), {s: market_of(r) for s, r in rows.items()}) == {}
+    assert current(written("tickers_linear"), {s: market_of(r) for s, r in rows.items()}) == {}
 
 
-def test_a_list_of_markets_goes_on_where_it_names_a_cursor(saved):
+def test_a_list_of_markets_goes_on_where_it_names_a_cursor():
     (request,) = FETCHER.markets.requests([])
     assert dict(request.params) == {"category": "linear", "limit": "1000"}
-    assert FETCHER.markets.next_page(request, saved("instruments_linear")) is None
-    assert FETCHER.markets.next_page(request, saved("instruments_linear_tradfi")) is None
-    second = FETCHER.markets.next_page(request, text(answer(nextPageCursor="a%3D")))
+    assert FETCHER.markets.next_page(request, written("instruments_linear")) is None
+    assert FETCHER.markets.next_page(request, written("instruments_linear_tradfi")) is None
+    second = FETCHER.markets.next_page(request, text(response(nextPageCursor="a%3D")))
     assert dict(second.params) == {"category": "linear", "limit": "1000", "cursor": "a%3D"}
-    third = FETCHER.markets.next_page(second, text(answer(nextPageCursor="b")))
+    third = FETCHER.markets.next_page(second, text(response(nextPageCursor="b")))
     assert dict(third.params)["cursor"] == "b"
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "words"),
     [
-        (paid("NaN"), "finite"),
-        (paid(""), "finite"),
-        (paid(0.0001), "fundingRate"),
-        (paid("0.11"), "beyond 0.1"),
-        (paid(t="1789142400"), "milliseconds"),
-        (paid(t="1789142400000000"), "milliseconds"),
-        (paid(t="-1789142400000"), "milliseconds"),
-        (paid(t=1789142400000), "fundingRateTimestamp"),
-        (paid(t="1789142460001"), "within a minute"),
-        (paid(symbol="ETHUSDT"), "asked was 'BTCUSDT'"),
+        (payment("NaN"), "finite"),
+        (payment(""), "finite"),
+        (payment(0.0001), "fundingRate"),
+        (payment("0.11"), "beyond 0.1"),
+        (payment(t="1789142400"), "milliseconds"),
+        (payment(t="1789142400000000"), "milliseconds"),
+        (payment(t="-1789142400000"), "milliseconds"),
+        (payment(t=1789142400000), "fundingRateTimestamp"),
+        (payment(t="1789142460001"), "within a minute"),
+        (payment(symbol="ETHUSDT"), "'BTCUSDT'"),
         ({"symbol": "BTCUSDT", "fundingRate": "0.1"}, "fundingRateTimestamp: is missing"),
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, told):
-    with pytest.raises(BadPayload, match=told):
-        history(answer(paid(t="1789113600000"), row))
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
+    with pytest.raises(BadPayload, match=words):
+        history(response(payment(t="1789113600000"), row))
 
 
 def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
     with pytest.raises(SchemaError, match="repeated with different values"):
-        history(answer(paid(), paid("0.1")))
-    assert history(answer()).is_empty()
+        history(response(payment(), payment("0.1")))
+    assert history(response()).is_empty()
     with pytest.raises(BadPayload, match="retCode: is 10001"):
         history({"retCode": 10001, "retMsg": "params error", "result": {"list": []}})
     with pytest.raises(BadPayload, match="list: is empty"):
-        current(answer())
+        current(response())
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"fundingRate": "0.00334"}, "BTCUSDT: 0.00334 is beyond the cap 0.00333"),
         ({"fundingRate": "inf"}, "finite"),
@@ -201,19 +178,22 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"markPrice": 1.0}, "markPrice"),
     ],
 )
-def test_one_bad_ticker_spoils_the_answer(saved, change, told):
-    body = json.loads(saved("tickers_linear"))
+def test_one_bad_ticker_spoils_the_response(change, words):
+    body = json.loads(written("tickers_linear"))
     body["result"]["list"][0] |= change
-    with pytest.raises(BadPayload, match=told):
+    with pytest.raises(BadPayload, match=words):
         current(body)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"status": "Paused"}, "status: of BTCUSDT is none of"),
         ({"contractType": "LinearForever"}, "contractType: of BTCUSDT is neither"),
-        ({"symbolType": "weather", "baseCoin": "QQQQ"}, "symbolType: of BTCUSDT names no known kind"),
+        (
+            {"symbolType": "weather", "baseCoin": "QQQQ"},
+            "symbolType: of BTCUSDT is none of the documented kinds",
+        ),
         ({"fundingInterval": 90}, "full hours"),
         ({"fundingInterval": -60}, "full hours"),
         ({"baseCoin": ""}, "is empty"),
@@ -221,14 +201,18 @@ def test_one_bad_ticker_spoils_the_answer(saved, change, told):
         ({"launchTime": "1584230400"}, "milliseconds"),
     ],
 )
-def test_a_listing_that_no_table_knows_is_refused_by_name(saved, change, told):
-    body = json.loads(saved("instruments_linear"))
+def test_a_listing_that_no_table_knows_is_refused_by_name(change, words):
+    body = json.loads(written("instruments_linear"))
     body["result"]["list"][0] |= change
-    with pytest.raises(BadPayload, match=told):
+    with pytest.raises(BadPayload, match=words):
         listed(body)
 
 
-def test_a_real_week_is_eight_hours_apart(shared):
+def test_the_recorded_responses_are_read_as_those_written_here_and_a_week_is_eight_hours_apart(shared):
+    for name in RESPONSES:
+        recorded = (shared / "venues/payloads/bybit" / f"{name}.json").read_bytes()
+        read = {"funding": paid, "tickers": current}.get(name.partition("_")[0], listed)
+        assert read(recorded) == read(written(name))
     body = (shared / "data/raw/bybit/funding_history_BTCUSDT_2026-08-28_2026-09-04.json").read_bytes()
     rows = history(body)
     assert rows.height == 20
@@ -240,30 +224,8 @@ def test_a_real_week_is_eight_hours_apart(shared):
 # --- paging
 
 
-class Exchange:
-    """Newest first, both bounds inclusive, the newest `cap` of the window."""
-
-    def __init__(self, hours, cap=200):
-        self.times, self.cap, self.asked = sorted(to_ms(START + h * HOUR) for h in hours), cap, []
-
-    def answer(self, request):
-        p = dict(request.params)
-        self.asked.append(p)
-        assert (p["category"], p["limit"]) == ("linear", "200")
-        inside = [t for t in self.times if int(p["startTime"]) <= t <= int(p["endTime"])]
-        return answer(*(paid("0.0001", str(t)) for t in reversed(inside[-self.cap :])))
-
-
-def walked(exchange, window, hours):
-    walker, frames = walk(FETCHER.history.paging, window, hours * HOUR), []
-    step = next(walker)
-    while step is not None:
-        frames.append(history(exchange.answer(FETCHER.history.request(BTC, *step))))
-        try:
-            step = walker.send(Page(frames[-1]["funding_time"].to_list()))
-        except StopIteration:
-            step = None
-    return sorted(set(pl.concat(frames)["funding_time"]))
+def after_start(*hours):
+    return [START + h * HOUR for h in hours]
 
 
 @given(
@@ -272,19 +234,22 @@ def walked(exchange, window, hours):
     ends=st.tuples(st.integers(-5, 200), st.integers(201, 510)),
     step=st.sampled_from([1, 4, 8]),
 )
-@settings(deadline=None, max_examples=50)
-def test_every_payment_of_a_window_is_had(hours, cap, ends, step):
+@settings(max_examples=50)
+def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, ends, step):
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    due = sorted(START + h * HOUR for h in hours if ends[0] <= h < ends[1])
-    assert walked(Exchange(hours, cap), window, step) == due
+    due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
+    venue, _ = played(serve, after_start(*hours), cap=cap)
+    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    assert rows["funding_time"].to_list() == due
 
 
 def test_ninety_days_of_eights_take_two_pages():
-    exchange = Exchange(range(0, 2160, 8))
-    assert len(walked(exchange, Window(START, START + 2160 * HOUR), 8)) == 270
-    assert len(exchange.asked) == 2
-    assert exchange.asked[0]["startTime"] == str(to_ms(START))
-    assert exchange.asked[0]["endTime"] == str(to_ms(START + 2160 * HOUR) - 1)
+    venue, requests = played(serve, after_start(*range(0, 2160, 8)))
+    assert walked(FETCHER, BTC, venue, Window(START, START + 2160 * HOUR)).height == 270
+    assert len(requests) == 2
+    first = dict(requests[0].params)
+    assert first["startTime"] == str(to_ms(START))
+    assert first["endTime"] == str(to_ms(START + 2160 * HOUR) - 1)
 
 
 # --- names and refusals
@@ -296,17 +261,6 @@ def test_a_symbol_that_is_no_linear_perpetual_is_none(symbol):
         symbol_market(symbol)
 
 
-def test_refusals_say_what_to_do():
-    def refusal(status, body=b""):
-        return FETCHER.refusal(status, body if isinstance(body, bytes) else json.dumps(body).encode())
-
-    assert isinstance(refusal(200, {"retCode": 10006, "retMsg": "Too many visits!"}), RateLimited)
-    assert isinstance(refusal(403, b"403, access too frequent"), RateLimited)
-    assert isinstance(refusal(403, b"<html>CloudFront"), Refused)
-    assert isinstance(refusal(200, {"retCode": 10016, "retMsg": "server error"}), Unreachable)
-    missing = refusal(200, {"retCode": 10001, "retMsg": "params error: symbol invalid"})
-    assert isinstance(missing, BadCall)
+def test_a_refusal_for_a_missing_market_names_the_next_step():
+    missing = FETCHER.refusal(200, text({"retCode": 10001, "retMsg": "params error: symbol invalid"}))
     assert "fundingdb markets bybit" in str(missing)
-    assert isinstance(refusal(200, {"retCode": 10001, "retMsg": "The start time is wrong"}), Refused)
-    assert refusal(200, answer()) is None
-    assert refusal(502, b"<html>") is None

@@ -12,11 +12,12 @@ pytest.importorskip("ccxt")
 
 from fundingdb.cli import main
 from fundingdb.fetchers.ccxt.bridge import bridged
+from fundingdb.ingest import guard
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.listing import market_of
 from fundingdb.lake import Lake
 from fundingdb.transport.http import Engine
-from fundingdb.transport.walk import Source
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window, from_ms
 from tests.fetchers.ccxt.ccxt_offline import CLOCK_MS, caller
 
@@ -347,8 +348,11 @@ def test_a_walk_through_ccxt_brings_every_row(monkeypatch, one):
 
     async def work():
         async with Engine(now=lambda: NOW) as engine:
-            (market,) = map(market_of, (await Source(fetcher, engine).markets()).frame.iter_rows(named=True))
-            return await Source(fetcher, engine).history(market, window)
+            (market,) = map(
+                market_of,
+                (await SourceReader(fetcher, engine, guard.admitted).markets()).frame.iter_rows(named=True),
+            )
+            return await SourceReader(fetcher, engine, guard.admitted).history(market, window)
 
     rows = asyncio.run(work()).frame
     expected = [t for t in world.times if window.start <= from_ms(t) < window.stop]

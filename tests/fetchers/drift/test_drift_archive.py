@@ -7,48 +7,20 @@ import pytest
 
 from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.contract import ResponseContext
-from fundingdb.fetchers.drift_archive import DRIFT, SOURCE
+from fundingdb.fetchers.drift_archive import DRIFT
 from fundingdb.fetchers.registry import archive
 from fundingdb.schema import FUNDING
-from fundingdb.transport.paging import Page, askable, walk
+from fundingdb.transport.paging import Page, requestable, walk
 from fundingdb.window import Window
+from tests.fetchers.drift.case import DAY, DECIMAL, day_file
 
-DAY = datetime(2024, 6, 3, tzinfo=UTC)
 SOL = DRIFT.market("SOL-PERP")
 HOUR = timedelta(hours=1)
-# recorded by the API: (fundingRate, oraclePriceTwap, markPriceTwap), as decimals and as legacy integers
-DECIMAL = ("-0.001024958", "84.693889", "84.652352")
-LEGACY = ("-3095708", "97493700", "97399905")
-
-
-def day_file(
-    figures=DECIMAL, hours=24, *, day=DAY, header="ts,fundingRate,oraclePriceTwap,markPriceTwap", late=7
-):
-    start = int(day.timestamp())
-    lines = [f"{start + n * 3600 + late},{','.join(figures)}" for n in range(hours)]
-    return gzip.compress("\n".join([header, *lines]).encode(), mtime=0)
 
 
 def read(body, market=SOL, day=DAY):
     request = DRIFT.history.request(SOL, Window(day, day + 24 * HOUR), None)
     return FUNDING.check(DRIFT.history.parse(body, ResponseContext(day, market, request=request))).to_dicts()
-
-
-def test_money_over_the_oracle_price_is_the_rate():
-    rows = read(day_file())
-    assert [r["funding_time"] for r in rows] == [DAY + n * HOUR for n in range(24)]
-    row = rows[0]
-    assert row["funding_rate"] == pytest.approx(
-        -1.2101911e-5, rel=1e-7
-    )  # -0.001024958 / 84.693889: shorts pay
-    assert (row["native_rate"], row["interval_hours"], row["source"]) == (-0.001024958, 1.0, SOURCE)
-    assert (row["mark_price"], row["index_price"]) == (84.652352, 84.693889)
-
-
-def test_integers_are_legacy_figures():
-    row = read(day_file(LEGACY))[0]
-    assert row["funding_rate"] == pytest.approx(-0.003095708 / 97.4937, rel=1e-12)  # -3.1753e-5
-    assert (row["native_rate"], row["index_price"]) == (-3095708.0, 97.4937)
 
 
 def test_an_unpacked_file_and_columns_in_another_order_read_the_same():
@@ -73,7 +45,7 @@ def test_a_file_that_does_not_prove_its_scale_is_refused(figures):
         read(day_file(figures))
 
 
-def test_clamped_hours_beside_others_are_taken():
+def test_clamped_hours_beside_others_are_read():
     start = int(DAY.timestamp())
     rows = [
         f"{start + n * 3600},{','.join(DECIMAL if n % 3 == 0 else ('-0.0001', *DECIMAL[1:]))}"
@@ -84,7 +56,7 @@ def test_clamped_hours_beside_others_are_taken():
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "problem"),
     [
         (b"", "is empty"),
         (day_file()[:-20], "is no whole gzip file"),
@@ -101,8 +73,8 @@ def test_clamped_hours_beside_others_are_taken():
         (day_file(("-3095708", "97.4937", "97.399905")), "integer beside decimals"),
     ],
 )
-def test_what_is_no_such_file_is_refused(body, told):
-    with pytest.raises(BadPayload, match=told):
+def test_what_is_no_such_file_is_refused(body, problem):
+    with pytest.raises(BadPayload, match=problem):
         read(body)
 
 
@@ -111,17 +83,17 @@ def test_a_file_that_names_no_market_needs_one():
         read(day_file(), market=None)
 
 
-def test_each_day_is_asked_on_its_own_within_the_archives_days():
+def test_each_day_is_requested_on_its_own_within_the_archives_days():
     assert archive("drift") is DRIFT
-    days = askable(DRIFT.history.paging, Window(DAY + 5 * HOUR, DAY + 49 * HOUR), DAY + 900 * HOUR)
+    days = requestable(DRIFT.history.paging, Window(DAY + 5 * HOUR, DAY + 49 * HOUR), DAY + 900 * HOUR)
     assert [d.start for d in days] == [DAY, DAY + 24 * HOUR, DAY + 48 * HOUR]
     assert {d.stop - d.start for d in days} == {24 * HOUR}
-    late = askable(
+    late = requestable(
         DRIFT.history.paging, Window(datetime(2025, 1, 7, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)), DAY
     )
     assert [f"{d.start:%m-%d}" for d in late] == ["01-07", "01-08"]
     assert (
-        askable(
+        requestable(
             DRIFT.history.paging,
             Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
             DAY,
@@ -137,6 +109,4 @@ def test_each_day_is_asked_on_its_own_within_the_archives_days():
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_missing_day_is_a_failure_and_no_empty_day(status):
-    error = DRIFT.refusal(status, b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>")
-    assert isinstance(error, BadCall)
-    assert "it does not say which" in str(error)
+    assert "it does not say which" in str(DRIFT.refusal(status, b"<Error><Code>NoSuchKey</Code></Error>"))

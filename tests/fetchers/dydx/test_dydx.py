@@ -1,28 +1,18 @@
-"""dYdX: recorded answers, worked examples by hand, paging, refusals."""
+"""dYdX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
+from fundingdb.errors import BadCall, BadPayload, SchemaError
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.dydx import CAP, FETCHER, symbol_market
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
-from fundingdb.window import Window
-
-AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def payloads(shared):
-    return lambda name: (shared / "venues/payloads/dydx" / name).read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
+from fundingdb.window import HOUR, Window
+from tests.fetchers.dydx.case import AT, LINK, RESPONSES, page, payment, serve, written
+from tests.fetchers.played import played, text
+from tests.fetchers.walking import walked
 
 
 def history(body, symbol=None):
@@ -40,33 +30,8 @@ def markets(body):
     return {r["symbol"]: r for r in rows}
 
 
-def paid(rate="0.000114", at="2026-09-11T16:00:00.622Z", ticker="LINK-USD", price="11.7"):
-    return {"ticker": ticker, "rate": rate, "price": price, "effectiveAtHeight": "1", "effectiveAt": at}
-
-
-def page(*rows):
-    return {"historicalFunding": list(rows)}
-
-
-def test_history_as_worked_on_the_page(payloads):
-    rows = history(payloads("historicalFunding_LINK-USD.json"))
-    assert [r["funding_time"].hour for r in rows] == [14, 15, 16]
-    assert [r["funding_rate"] for r in rows] == [0.0, 0.0, 0.000114]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 11, 16, 0, 0, 622_000, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"]) == ("LINK-USD", "LINK", "USD")
-    assert (last["asset_class"], last["interval_hours"], last["interval_from"]) == ("crypto", 1.0, "declared")
-    assert (last["native_rate"], last["mark_price"], last["index_price"]) == (0.000114, None, 11.709829134)
-    assert last["funding_rate"] * 8760 == pytest.approx(0.99864)
-
-
-def test_a_market_without_payments_has_no_rows():
-    assert history(page()) == []
-
-
-def test_current_holds_the_markets_that_trade_and_zero_is_a_rate(payloads):
-    rows = current(payloads("perpetualMarkets.json"))
+def test_current_holds_the_markets_that_trade_and_zero_is_a_rate():
+    rows = current(written("perpetualMarkets"))
     assert set(rows) == {"BTC-USD", "ETH-USD"}  # MATIC is in final settlement
     assert rows["BTC-USD"]["funding_rate"] == 0.0
     eth = rows["ETH-USD"]
@@ -77,8 +42,8 @@ def test_current_holds_the_markets_that_trade_and_zero_is_a_rate(payloads):
     assert eth["volume_24h_usd"] == 7656688.5006
 
 
-def test_a_closed_market_with_a_rate_gives_no_snapshot(payloads):
-    body = payloads("perpetualMarkets_tradfi.json")
+def test_a_closed_market_with_a_rate_gives_no_snapshot():
+    body = written("perpetualMarkets_tradfi")
     assert json.loads(body)["markets"]["EUR-USD"]["nextFundingRate"] == "0.0000125"
     assert set(current(body)) == {"WTI-USD"}
     listed = markets(body)
@@ -87,8 +52,8 @@ def test_a_closed_market_with_a_rate_gives_no_snapshot(payloads):
     assert (listed["WTI-USD"]["base"], listed["WTI-USD"]["asset_class"]) == ("CL", "commodity")
 
 
-def test_markets_settle_in_usdc_each_hour(payloads):
-    rows = markets(payloads("perpetualMarkets.json"))
+def test_markets_settle_in_usdc_each_hour():
+    rows = markets(written("perpetualMarkets"))
     assert {s: r["status"] for s, r in rows.items()} == {
         "BTC-USD": "active",
         "ETH-USD": "active",
@@ -108,67 +73,39 @@ def test_a_long_tail_ticker_is_joined_with_nothing_and_stays_one_segment():
     assert "," not in path
 
 
-# --- paging against an answerer with the indexer's order, cap and bound
-
-
-class Indexer:
-    """Newest first from effectiveBeforeOrAt, at most `cap` rows, no lower bound; stamps 0.6 s late."""
-
-    def __init__(self, hours, cap=CAP):
-        self.stamps = [h + timedelta(milliseconds=622) for h in hours]
-        self.cap, self.asked = cap, 0
-
-    def answer(self, request):
-        self.asked += 1
-        params = dict(request.params)
-        assert int(params["limit"]) == CAP
-        bound = datetime.fromisoformat(params["effectiveBeforeOrAt"])
-        newest = sorted((t for t in self.stamps if t <= bound), reverse=True)[: self.cap]
-        return text(page(*(paid(at=f"{t:%Y-%m-%dT%H:%M:%S}.{t.microsecond // 1000:03d}Z") for t in newest)))
-
-
-def walked(indexer, window):
-    market = symbol_market("LINK-USD")
-    walker = walk(FETCHER.history.paging, window, HOUR)
-    found, step = set(), next(walker, None)
-    while step is not None:
-        body = indexer.answer(FETCHER.history.request(market, *step))
-        times = FUNDING.check(FETCHER.history.parse(body, ResponseContext(AT, market=market)))[
-            "funding_time"
-        ].to_list()
-        found |= {t for t in times if window.start <= t < window.stop}
-        try:
-            step = walker.send(Page(times))
-        except StopIteration:
-            step = None
-    return sorted(found)
+# --- paging
 
 
 FULL = AT.replace(minute=0)
+
+
+def times(venue, window):
+    return walked(FETCHER, LINK, venue, window)["funding_time"].to_list()
 
 
 @pytest.mark.parametrize("cap", [CAP, 40, 7])
 @pytest.mark.parametrize("hours", [1, 99, 100, 101, 250])
 def test_every_payment_of_a_window_is_found_whatever_the_cap(hours, cap):
     there = [FULL - n * HOUR for n in range(600)]
-    window = Window(FULL - (hours - 1) * HOUR, FULL + HOUR)
-    assert walked(Indexer(there, cap), window) == sorted(there[:hours])
+    venue, _ = played(serve, there, cap=cap)
+    assert times(venue, Window(FULL - (hours - 1) * HOUR, FULL + HOUR)) == sorted(there[:hours])
 
 
 def test_a_standstill_longer_than_a_page_is_a_hole_and_no_failure():
     there = [FULL - n * HOUR for n in range(600) if not 50 <= n < 300]
+    venue, _ = played(serve, there)
     window = Window(FULL - 400 * HOUR, FULL + HOUR)
-    assert walked(Indexer(there), window) == sorted(t for t in there if t >= window.start)
-    assert walked(Indexer(there), Window(FULL - 290 * HOUR, FULL - 60 * HOUR)) == []
+    assert times(venue, window) == sorted(t for t in there if t >= window.start)
+    assert times(venue, Window(FULL - 290 * HOUR, FULL - 60 * HOUR)) == []
 
 
-def test_a_window_before_the_listing_is_proven_empty_by_one_answer():
-    indexer = Indexer([FULL])
-    assert walked(indexer, Window(FULL - 500 * HOUR, FULL)) == []
-    assert indexer.asked == 1
+def test_a_window_before_the_listing_is_proven_empty_by_one_response():
+    venue, requests = played(serve, [FULL])
+    assert times(venue, Window(FULL - 500 * HOUR, FULL)) == []
+    assert len(requests) == 1
 
 
-def test_history_is_asked_up_to_the_last_millisecond_of_the_window():
+def test_a_history_request_reaches_to_the_last_millisecond_of_the_window():
     request = FETCHER.history.request(symbol_market("BTC-USD"), Window(FULL - HOUR, FULL), None)
     assert request.path == "/historicalFunding/BTC-USD"
     assert request.params == (("limit", "100"), ("effectiveBeforeOrAt", "2026-09-13T21:59:59.999Z"))
@@ -178,36 +115,36 @@ def test_history_is_asked_up_to_the_last_millisecond_of_the_window():
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "words"),
     [
-        (paid(rate=""), "rate"),
-        (paid(rate="NaN"), "rate"),
-        (paid(rate=0.0001), "rate"),
-        (paid(rate="0.0125e1"), "unit"),
-        (paid(price="-1"), "negative"),
-        (paid(at="2026-09-11T16:00:00.622"), "effectiveAt"),
-        (paid(at="2026-09-11 16:00:00Z"), "effectiveAt"),
-        (paid(at="2026-02-30T16:00:00Z"), "no such time"),
-        (paid(at="2026-09-11T15:59:30Z"), "before an hour"),
-        (paid(at="1990-09-11T15:00:00Z"), "milliseconds"),
-        (paid(at=1789142400622), "effectiveAt"),
-        (paid(ticker="BTC-USD"), "asked was"),
+        (payment(rate=""), "rate"),
+        (payment(rate="NaN"), "rate"),
+        (payment(rate=0.0001), "rate"),
+        (payment(rate="0.0125e1"), "unit"),
+        (payment(price="-1"), "negative"),
+        (payment(at="2026-09-11T16:00:00.622"), "effectiveAt"),
+        (payment(at="2026-09-11 16:00:00Z"), "effectiveAt"),
+        (payment(at="2026-02-30T16:00:00Z"), "no such time"),
+        (payment(at="2026-09-11T15:59:30Z"), "before an hour"),
+        (payment(at="1990-09-11T15:00:00Z"), "milliseconds"),
+        (payment(at=1789142400622), "effectiveAt"),
+        (payment(ticker="BTC-USD"), "is 'BTC-USD'"),
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, told):
-    with pytest.raises(BadPayload, match=told):
-        history(page(paid(at="2026-09-11T10:00:00Z"), row), "LINK-USD")
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
+    with pytest.raises(BadPayload, match=words):
+        history(page(payment(at="2026-09-11T10:00:00Z"), row), "LINK-USD")
 
 
 def test_two_payments_of_one_hour_are_refused():
     with pytest.raises(SchemaError, match="repeated with different values"):
-        history(page(paid(), paid(rate="0.0002")))
+        history(page(payment(), payment(rate="0.0002")))
 
 
-def test_listings_that_contradict_themselves_are_refused(payloads):
+def test_listings_that_contradict_themselves_are_refused():
     def spoiled(**change):
-        body = json.loads(payloads("perpetualMarkets.json"))
+        body = json.loads(written("perpetualMarkets"))
         body["markets"]["BTC-USD"] |= change
         return body
 
@@ -227,7 +164,7 @@ def test_listings_that_contradict_themselves_are_refused(payloads):
             {
                 "markets": {
                     "BTC": {
-                        **json.loads(payloads("perpetualMarkets.json"))["markets"]["BTC-USD"],
+                        **json.loads(written("perpetualMarkets"))["markets"]["BTC-USD"],
                         "ticker": "BTC",
                     }
                 }
@@ -235,11 +172,14 @@ def test_listings_that_contradict_themselves_are_refused(payloads):
         )
 
 
-def test_names_and_refusals():
-    for name in ("BTC", "BTC-USDT", "-USD", ""):
-        with pytest.raises(BadCall):
-            symbol_market(name)
-    assert isinstance(FETCHER.refusal(429, b""), RateLimited)
-    assert isinstance(FETCHER.refusal(403, b""), Refused)
-    assert isinstance(FETCHER.refusal(404, b"{}"), BadCall)
-    assert FETCHER.refusal(200, b"{}") is None
+@pytest.mark.parametrize("name", ["BTC", "BTC-USDT", "-USD", ""])
+def test_a_symbol_that_is_not_base_usd_is_no_market(name):
+    with pytest.raises(BadCall, match="BTC-USD"):
+        symbol_market(name)
+
+
+def test_the_recorded_responses_are_read_as_those_written_here(shared):
+    for name in RESPONSES:
+        recorded = (shared / "venues/payloads/dydx" / f"{name}.json").read_bytes()
+        for read in (history,) if name.startswith("historical") else (current, markets):
+            assert read(recorded) == read(written(name))

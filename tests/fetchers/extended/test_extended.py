@@ -1,4 +1,4 @@
-"""Extended: recorded answers, worked examples by hand, refusals."""
+"""Extended: what its case does not prove: clocks, caps, classes, unknown markets, refusals in words."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,167 +7,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, Unreachable
+from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.contract import Market, ResponseContext
 from fundingdb.fetchers.extended import FETCHER
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window, to_ms
+from tests.fetchers.extended.case import BTC, HISTORY, ONE, answer, error, listing, paid, text
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
-BTC = Market("extended", "BTC-USD", "BTC", "USD", "crypto", interval_hours=1.0, rate_cap=0.0025)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def payloads(shared):
-    return shared / "venues/payloads/extended"
-
-
-def read(payloads, name):
-    return (payloads / name).read_bytes()
-
-
 def history(body, market=BTC):
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return FUNDING.check(FETCHER.history.parse(text, ResponseContext(AT, market=market))).to_dicts()
+    return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market))).to_dicts()
 
 
 def current(body, market=None):
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {
         r["symbol"]: r
-        for r in SNAPSHOTS.check(FETCHER.current.parse(text, ResponseContext(AT, market=market))).to_dicts()
+        for r in SNAPSHOTS.check(
+            FETCHER.current.parse(text(body), ResponseContext(AT, market=market))
+        ).to_dicts()
     }
 
 
 def markets(body):
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {
-        r["symbol"]: r for r in MARKETS.check(FETCHER.markets.parse(text, ResponseContext(AT))).to_dicts()
+        r["symbol"]: r
+        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
     }
 
 
-def paid(f="0.000013", t=1789336801693, m="BTC-USD"):
-    return {"status": "OK", "data": [{"m": m, "f": f, "T": t}]}
-
-
-def edited(payloads, change, name="info_markets.json"):
-    answer = json.loads(read(payloads, name))
-    change(answer)
-    return answer
-
-
-def test_history_as_worked_on_the_page(payloads):
-    rows = history(read(payloads, "funding_BTC-USD.json"))
-    assert [r["funding_time"].hour for r in rows] == [19, 20, 21, 22]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 13, 22, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 13, 22, 0, 1, 693_000, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USD", "crypto")
-    assert (last["funding_rate"], last["native_rate"], last["interval_hours"]) == (0.000013, 0.000013, 1.0)
-    assert (last["interval_from"], last["rate_type"]) == ("declared", "regular")
-    assert last["funding_rate"] * 8760 == pytest.approx(0.11388)
-    assert (last["mark_price"], last["index_price"]) == (None, None)
-    assert last["fetched_at"] == AT
-
-
-def test_the_paged_answer_has_one_row(payloads):
-    (row,) = history(read(payloads, "funding_paged.json"))
-    assert row["funding_time"] == datetime(2026, 4, 30, 0, tzinfo=UTC)
-    assert row["funding_rate"] == 0.000008
-
-
-def test_rows_name_their_market_where_nobody_asked(payloads):
-    rows = history(read(payloads, "funding_BTC-USD.json"), market=None)
-    assert {r["base"] for r in rows} == {"BTC"}
-
-
-def test_live_as_worked_on_the_page(payloads):
-    row = current(read(payloads, "info_markets.json"))["BTC-USD"]
-    assert row["funding_rate"] == 0.000013
-    assert row["next_funding_time"] == datetime(2026, 9, 13, 23, tzinfo=UTC)
-    assert row["observed_at"] == AT
-    assert row["rate_step"] == 1e-6
-    assert row["open_interest_usd"] == pytest.approx(44_808_704.91, abs=0.01)
-    assert row["open_interest"] == 579.7751
-    assert row["mark_price"] == pytest.approx(77_060.42788, abs=1e-5)
-    assert row["index_price"] == pytest.approx(77_100.40668, abs=1e-5)
-    assert row["volume_24h_usd"] == pytest.approx(72_466_662.2649)
-
-
-def test_a_multiple_is_taken_out_of_prices_and_into_sizes_but_not_of_the_rate(payloads):
-    row = current(read(payloads, "info_markets.json"))["1000PEPE-USD"]
-    assert row["base"] == "PEPE"
-    assert row["mark_price"] == pytest.approx(0.000003396223971, rel=1e-12)
-    assert row["open_interest"] == 104_530_900_000
-    assert row["funding_rate"] == 0.000013
-
-
-def test_status_decides_what_is_current_and_not_active(payloads):
-    assert set(current(read(payloads, "info_markets.json"))) == {
-        "BTC-USD",
-        "1000PEPE-USD",
-        "MU_24_5-USD",
-        "MKR-USD",
+def test_a_field_beside_the_rows_changes_nothing():
+    paged = answer([paid("0.000008", 1777507201028)]) | {
+        "pagination": {"cursor": 1784963886257016832, "count": 1}
     }
+    (row,) = history(paged)
+    assert (row["funding_time"], row["funding_rate"]) == (datetime(2026, 4, 30, 0, tzinfo=UTC), 0.000008)
 
 
-def test_markets_list_every_perpetual_and_no_spot(payloads):
-    rows = markets(read(payloads, "info_markets.json"))
-    assert {s: r["status"] for s, r in rows.items()} == {
-        "BTC-USD": "active",
-        "1000PEPE-USD": "active",
-        "MU_24_5-USD": "active",
-        "MKR-USD": "reduce_only",
-        "NOW_24_5-USD": "delisted",
-    }
-    assert {s: r["rate_cap"] for s, r in rows.items()} == {
-        "BTC-USD": 0.0025,
-        "1000PEPE-USD": 0.0075,
-        "MU_24_5-USD": 0.01,
-        "MKR-USD": 0.01,
-        "NOW_24_5-USD": 0.01,
-    }
-    assert {s: (r["asset_class"], r["base"]) for s, r in rows.items() if "_24_5" in s} == {
-        "MU_24_5-USD": ("equity", "MU"),
-        "NOW_24_5-USD": ("equity", "NOW"),
-    }
-    btc = rows["BTC-USD"]
-    assert (btc["collateral"], btc["quote"], btc["max_leverage"], btc["native_id"]) == (
-        "USDC",
-        "USD",
-        50.0,
-        None,
-    )
-    assert btc["listed_at"] == datetime(2025, 7, 18, 9, 5, 32, 673_000, tzinfo=UTC)
-    assert (btc["first_seen"], btc["last_seen"], btc["delisted_at"]) == (AT, AT, None)
-    assert rows["1000PEPE-USD"]["multiplier"] == 1000
+def test_the_rows_name_their_market_where_the_request_is_not_known():
+    assert {r["base"] for r in history(HISTORY, market=None)} == {"BTC"}
+    assert history(answer([]), market=None) == []
 
 
-def test_a_single_stats_answer_needs_its_market_named(payloads):
-    row = current(read(payloads, "info_market_stats.json"), market=BTC)["BTC-USD"]
+def test_a_single_stats_answer_needs_its_market_named():
+    row = current(ONE, market=BTC)["BTC-USD"]
     assert (row["funding_rate"], row["open_interest"]) == (0.000012, 1491.33012)
     assert row["next_funding_time"] == datetime(2026, 4, 29, 7, tzinfo=UTC)
     with pytest.raises(BadCall, match="--symbol"):
-        current(read(payloads, "info_market_stats.json"))
+        current(ONE)
 
 
-def test_stats_of_an_unknown_market_are_zeros_and_refused(payloads):
-    def zero(answer):
-        data = answer["data"]
-        answer["data"] = {key: "0" if isinstance(data[key], str) else 0 for key in data}
-
-    body = edited(payloads, zero, "info_market_stats.json")
+def test_stats_of_an_unknown_market_are_zeros_and_refused():
+    body = answer({key: "0" if isinstance(value, str) else 0 for key, value in ONE["data"].items()})
     with pytest.raises(BadPayload, match="every number of BTC-USD is zero"):
         current(body, market=BTC)
-
-
-def test_a_stream_frame_is_a_running_estimate(payloads):
-    row = current(read(payloads, "ws_funding.jsonl"))["BTC-USD"]
-    assert row["funding_rate"] == 0.001
-    assert row["observed_at"] == datetime(2023, 12, 3, 0, 30, 40, tzinfo=UTC)
-    assert row["next_funding_time"] == datetime(2023, 12, 3, 1, tzinfo=UTC)
-    assert row["mark_price"] is None
 
 
 def test_a_frame_right_after_the_hour_does_not_say_which_payment_it_means():
@@ -184,29 +79,24 @@ def test_a_frame_right_after_the_hour_does_not_say_which_payment_it_means():
     assert found == [None, datetime(2026, 9, 13, 23, tzinfo=UTC)]
 
 
-def test_an_empty_history_is_an_answer():
-    assert history({"status": "OK", "data": []}) == []
-    assert history({"status": "OK", "data": []}, market=None) == []
-
-
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (paid(f="0.003"), "BTC-USD: 0.003 per hour is beyond the market's cap 0.0025"),
-        (paid(f="-0.0026"), "beyond the market's cap"),
-        (paid(m="ETH-USD"), "'ETH-USD', asked was 'BTC-USD'"),
-        (paid(m=""), "m: is '', asked was 'BTC-USD'"),
-        (paid(t=1789336801), "not a time in Unix milliseconds"),
-        (paid(t=1789336799990), "just before an hour"),
-        (paid(f="NaN"), "not a finite decimal"),
-        (paid(f="inf"), "not a finite decimal"),
-        (paid(f=""), "not a finite decimal"),
-        (paid(f="0.000_013"), "not a finite decimal"),
-        (paid(f=" 0.000013"), "not a finite decimal"),
-        (paid(f=0.000013), r"field data\[0\].f: Expected `str`, got `float`"),
-        (paid(f=None), r"field data\[0\].f"),
-        (paid(t="1789336801693"), r"field data\[0\].T: Expected `int`, got `str`"),
-        (paid(t=True), r"field data\[0\].T"),
+        (answer([paid(f="0.003")]), "BTC-USD: 0.003 per hour is beyond the market's cap 0.0025"),
+        (answer([paid(f="-0.0026")]), "beyond the market's cap"),
+        (answer([paid(m="ETH-USD")]), "'ETH-USD', asked was 'BTC-USD'"),
+        (answer([paid(m="")]), "m: is '', asked was 'BTC-USD'"),
+        (answer([paid(t=1789336801)]), "not a time in Unix milliseconds"),
+        (answer([paid(t=1789336799990)]), "just before an hour"),
+        (answer([paid(f="NaN")]), "not a finite decimal"),
+        (answer([paid(f="inf")]), "not a finite decimal"),
+        (answer([paid(f="")]), "not a finite decimal"),
+        (answer([paid(f="0.000_013")]), "not a finite decimal"),
+        (answer([paid(f=" 0.000013")]), "not a finite decimal"),
+        (answer([paid(f=0.000013)]), r"field data\[0\].f: Expected `str`, got `float`"),
+        (answer([paid(f=None)]), r"field data\[0\].f"),
+        (answer([paid(t="1789336801693")]), r"field data\[0\].T: Expected `int`, got `str`"),
+        (answer([paid(t=True)]), r"field data\[0\].T"),
         ({"status": "OK", "data": [{"m": "BTC-USD", "f": "0.1"}]}, r"field data\[0\].T: is missing"),
         ({"status": "OK", "data": {}}, "field data"),
         ({"status": "OK"}, "field data: is missing"),
@@ -221,46 +111,37 @@ def test_a_history_that_is_not_as_described_is_refused_and_says_why(body, messag
         history(body)
 
 
-def test_without_a_known_cap_a_bound_stands(payloads):
+def test_without_a_known_cap_a_bound_of_5_percent_an_hour_applies():
     bare = FETCHER.market("BTC-USD")
     assert bare.rate_cap is None
-    assert history(paid(f="0.04"), market=bare)[0]["funding_rate"] == 0.04
+    assert history(answer([paid(f="0.04")]), market=bare)[0]["funding_rate"] == 0.04
     with pytest.raises(BadPayload, match=r"beyond 0.05 \(its cap is unknown\)"):
-        history(paid(f="0.06"), market=bare)
+        history(answer([paid(f="0.06")]), market=bare)
 
 
-def test_a_cap_whose_unit_is_unproven_is_unknown(payloads):
-    def small(answer):
-        answer["data"][0]["tradingConfig"]["hourlyFundingRateCap"] = "0.006"
-        answer["data"][0]["marketStats"]["fundingRate"] = "-0.000497"
-
-    body = edited(payloads, small)
+def test_a_cap_whose_unit_is_unproven_is_unknown():
+    body = answer([listing("BTC-USD", cap="0.006", stats={"fundingRate": "-0.000497"})])
     assert markets(body)["BTC-USD"]["rate_cap"] is None
     assert current(body)["BTC-USD"]["funding_rate"] == -0.000497
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("change", "message"),
     [
-        (("marketStats", "fundingRate"), "0.0026", "beyond the market's cap 0.0025"),
-        (("marketStats", "nextFundingRate"), 1789340400, "not a time in Unix milliseconds"),
-        (("marketStats", "nextFundingRate"), 1789340400001, "not on a full hour"),
-        (("marketStats", "markPrice"), "-1", "negative"),
-        (("marketStats", "markPrice"), 77060.4, "markPrice"),
-        (("status",), "PAUSED", "status: of BTC-USD is not one of"),
-        (("type",), "perpetual", "neither PERPETUAL nor SPOT"),
-        (("tradingConfig", "hourlyFundingRateCap"), "NaN", "hourlyFundingRateCap"),
+        ({"stats": {"fundingRate": "0.0026"}}, "beyond the market's cap 0.0025"),
+        ({"stats": {"nextFundingRate": 1789340400}}, "not a time in Unix milliseconds"),
+        ({"stats": {"nextFundingRate": 1789340400001}}, "not on a full hour"),
+        ({"stats": {"markPrice": "-1"}}, "negative"),
+        ({"stats": {"markPrice": 77060.4}}, "markPrice"),
+        ({"status": "PAUSED"}, "status: of BTC-USD is not one of"),
+        ({"type": "perpetual"}, "neither PERPETUAL nor SPOT"),
+        ({"cap": "NaN"}, "hourlyFundingRateCap"),
     ],
 )
-def test_a_list_of_markets_with_one_bad_field_gives_nothing(payloads, path, value, message):
-    def change(answer):
-        at = answer["data"][0]
-        for key in path[:-1]:
-            at = at[key]
-        at[path[-1]] = value
-
+def test_a_list_of_markets_with_one_bad_field_gives_nothing(change, message):
+    body = answer([listing("BTC-USD", **{"cap": "0.25", **change}), listing("ETH-USD")])
     with pytest.raises(BadPayload, match=message):
-        current(edited(payloads, change))
+        current(body)
 
 
 @pytest.mark.parametrize(
@@ -280,26 +161,19 @@ def test_a_list_of_markets_with_one_bad_field_gives_nothing(payloads, path, valu
         (("L1", "null", "null"), "BTC", ("crypto", "BTC")),
     ],
 )
-def test_the_class_is_what_the_listing_states(payloads, stated, asset, expected):
-    def change(answer):
-        answer["data"] = answer["data"][:1]
-        answer["data"][0] |= {
-            **dict(zip(("category", "subCategory", "referenceMarket"), stated, strict=True)),
-            "assetName": asset,
-            "name": f"{asset}-USD",
-        }
-
-    row = markets(edited(payloads, change))[f"{asset}-USD"]
+def test_the_class_is_what_the_listing_states(stated, asset, expected):
+    fields = dict(zip(("category", "subCategory", "referenceMarket"), stated, strict=True))
+    row = markets(answer([listing(f"{asset}-USD", **fields)]))[f"{asset}-USD"]
     assert (row["asset_class"], row["base"]) == expected
 
 
-def test_an_old_list_without_types_is_refused(shared):
-    body = (shared / "data/raw/extended/info_markets_BTC-USD_2024-05-07.json").read_bytes()
-    with pytest.raises(BadPayload):
-        markets(body)
+def test_a_list_of_2024_without_types_is_refused():
+    old = {name: value for name, value in listing("BTC-USD").items() if name != "type"}
+    with pytest.raises(BadPayload, match="type: is missing"):
+        markets(answer([old]))
 
 
-def test_history_asks_the_window_in_milliseconds_both_ends_inclusive():
+def test_history_requests_the_window_in_milliseconds_both_ends_inclusive():
     start = datetime(2026, 9, 1, tzinfo=UTC)
     request = FETCHER.history.request(BTC, Window(start, start + 48 * HOUR), None)
     assert (request.method, request.path) == ("GET", "/info/BTC-USD/funding")
@@ -339,30 +213,6 @@ def test_a_symbol_alone_gives_its_market():
     )
 
 
-def test_refusals_say_what_to_do(payloads):
-    order, unknown = json.loads(read(payloads, "errors.json"))
-
-    def refusal(status, body):
-        return FETCHER.refusal(status, body if isinstance(body, bytes) else json.dumps(body).encode())
-
-    assert isinstance(refusal(order["http_status"], order["body"]), Refused)
-    missing = refusal(unknown["http_status"], unknown["body"])
-    assert isinstance(missing, BadCall)
-    assert "no such market" in str(missing)
-    assert "fundingdb markets extended" in str(missing)
-    named = {"status": "ERROR", "error": {"code": 1001, "message": "Market not found"}}
-    assert isinstance(refusal(400, named), BadCall)
-    assert isinstance(refusal(200, named), BadCall)
-    assert isinstance(refusal(200, {"status": "ERROR", "error": {"code": 1010}}), Unreachable)
-    assert isinstance(refusal(200, {"status": "ERROR"}), Refused)
-    assert isinstance(refusal(400, {"status": "ERROR", "error": {"code": 1006, "message": "?"}}), Refused)
-    assert isinstance(refusal(429, b"Too Many Requests"), RateLimited)
-    assert "User-Agent" in str(refusal(403, b"Forbidden"))
-    assert isinstance(refusal(404, b""), Refused)
-    assert refusal(502, b"<html>") is None
-    assert refusal(200, read(payloads, "info_markets.json")) is None
-
-
 @given(
     st.lists(
         st.tuples(st.integers(0, 5000), st.integers(0, 599_999), st.integers(-2500, 2500)),
@@ -376,8 +226,41 @@ def test_any_stamp_up_to_ten_minutes_late_falls_on_its_hour_and_keeps_its_rate(r
         {"m": "BTC-USD", "f": f"{ticks / 1e6:.6f}", "T": first + hour * 3_600_000 + late}
         for hour, late, ticks in rows
     ]
-    got = history({"status": "OK", "data": data[::-1]})
-    assert [(r["funding_time"] - datetime(2026, 1, 1, tzinfo=UTC)) // HOUR for r in got] == sorted(
+    rows_read = history({"status": "OK", "data": data[::-1]})
+    assert [(r["funding_time"] - datetime(2026, 1, 1, tzinfo=UTC)) // HOUR for r in rows_read] == sorted(
         r[0] for r in rows
     )
-    assert [round(r["funding_rate"] * 1e6) for r in got] == [ticks for _, _, ticks in sorted(rows)]
+    assert [round(r["funding_rate"] * 1e6) for r in rows_read] == [ticks for _, _, ticks in sorted(rows)]
+
+
+def test_refusals_say_what_to_do():
+    missing = str(FETCHER.refusal(404, error("NOT_FOUND", "Market not found")))
+    assert "no such market" in missing
+    assert "fundingdb markets extended" in missing
+    assert "User-Agent" in str(FETCHER.refusal(403, b"Forbidden"))
+
+
+def test_the_recorded_responses_are_read(shared):
+    def recorded(name):
+        return (shared / "venues/payloads/extended" / name).read_bytes()
+
+    rows = history(recorded("funding_BTC-USD.json"))
+    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [
+        (h, 0.000013) for h in (19, 20, 21, 22)
+    ]
+    assert len(history(recorded("funding_paged.json"))) == 1
+    listed = recorded("info_markets.json")
+    assert set(current(listed)) == {"BTC-USD", "1000PEPE-USD", "MU_24_5-USD", "MKR-USD"}
+    assert {s: (r["status"], r["rate_cap"]) for s, r in markets(listed).items()} == {
+        "BTC-USD": ("active", 0.0025),
+        "1000PEPE-USD": ("active", 0.0075),
+        "MU_24_5-USD": ("active", 0.01),
+        "MKR-USD": ("reduce_only", 0.01),
+        "NOW_24_5-USD": ("delisted", 0.01),
+    }
+    assert current(recorded("info_market_stats.json"), market=BTC)["BTC-USD"]["open_interest"] == 1491.33012
+    assert current(recorded("ws_funding.jsonl"))["BTC-USD"]["funding_rate"] == 0.001
+    for example in json.loads(recorded("errors.json")):
+        assert FETCHER.refusal(example["http_status"], text(example["body"])) is not None
+    with pytest.raises(BadPayload):
+        markets((shared / "data/raw/extended/info_markets_BTC-USD_2024-05-07.json").read_bytes())

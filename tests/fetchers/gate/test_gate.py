@@ -1,41 +1,32 @@
-"""Gate: recorded answers, worked examples by hand, paging, refusals."""
+"""Gate: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError
-from fundingdb.fetchers.contract import Market, ResponseContext
+from fundingdb.errors import BadCall, BadPayload, SchemaError
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.gate import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import HOUR, Window, to_ms
+from tests.fetchers.gate.case import AT, BTC, RESPONSES, payment, serve, written
+from tests.fetchers.played import played, text
+from tests.fetchers.walking import walked
 
-AT = datetime(2026, 9, 11, 17, 30, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-BTC = Market("gate", "BTC_USDT", "BTC", "USDT", "crypto", interval_hours=8.0)
-
-
-@pytest.fixture(scope="module")
-def saved(shared):
-    return lambda name: (shared / "venues/payloads/gate" / f"{name}.json").read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-def paid(rate="0.000024", t=1789142402):
-    return {"r": rate, "t": t}
 
 
 def history(body, market=BTC):
     return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
+
+
+def paid(body):
+    return history(body).to_dicts()
 
 
 def current(body, markets=None):
@@ -50,31 +41,19 @@ def listed(body):
     }
 
 
-def edited(saved, **change):
-    body = json.loads(saved("contracts_usdt"))
+def edited(**change):
+    body = json.loads(written("contracts_usdt"))
     body[0] |= change
     return body
 
 
-def test_history_as_worked_on_the_page(saved):
-    rows = history(saved("funding_rate_BTC_USDT")).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(8, 0.000002), (16, 0.000024)]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 11, 16, 0, 2, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"], last["asset_class"]) == (
-        "BTC_USDT",
-        "BTC",
-        "USDT",
-        "crypto",
-    )
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
+def test_a_history_without_its_market_names_the_option_that_gives_it():
     with pytest.raises(BadCall, match="--symbol BTC_USDT"):
-        history(saved("funding_rate_BTC_USDT"), None)
+        history(written("funding_rate_BTC_USDT"), None)
 
 
-def test_current_of_contracts(saved):
-    rows = current(saved("contracts_usdt"))
+def test_current_of_contracts():
+    rows = current(written("contracts_usdt"))
     assert set(rows) == {"BTC_USDT", "2Z_USDT"}  # ANDURIL is before its market
     btc, two_z = rows["BTC_USDT"], rows["2Z_USDT"]
     assert (btc["funding_rate"], btc["interval_hours"], btc["rate_step"]) == (0.000016, 8.0, 1e-6)
@@ -88,8 +67,8 @@ def test_current_of_contracts(saved):
     assert two_z["open_interest"] == 864_800
 
 
-def test_current_of_real_world_assets_as_worked_on_the_page(saved):
-    rows = current(saved("contracts_usdt_tradfi"))
+def test_current_of_real_world_assets_of_the_written_response():
+    rows = current(written("contracts_usdt_tradfi"))
     spx = rows["SPX500_USDT"]
     assert (spx["base"], spx["asset_class"], spx["funding_rate"]) == ("SPX500", "index", -0.0002)
     assert (spx["interval_hours"], spx["next_funding_time"]) == (8.0, datetime(2026, 9, 14, tzinfo=UTC))
@@ -104,12 +83,12 @@ def test_current_of_real_world_assets_as_worked_on_the_page(saved):
     assert {r["open_interest"] for r in rows.values()} == {None}
 
 
-def test_tickers_count_both_sides_and_are_halved(saved):
-    markets = {s: market_of(r) for s, r in listed(saved("contracts_usdt")).items()}
-    rows = current(saved("tickers_usdt"), markets)
+def test_tickers_count_both_sides_and_are_halved():
+    markets = {s: market_of(r) for s, r in listed(written("contracts_usdt")).items()}
+    rows = current(written("tickers_usdt"), markets)
     assert set(rows) == {"BTC_USDT", "2Z_USDT"}
     assert rows["BTC_USDT"]["open_interest"] == 640887002 / 2 * 0.0001
-    of_contracts = current(saved("contracts_usdt"))
+    of_contracts = current(written("contracts_usdt"))
     assert rows["2Z_USDT"]["open_interest"] == of_contracts["2Z_USDT"]["open_interest"]
     assert rows["BTC_USDT"]["volume_24h_usd"] == 7031702789
     assert {(r["interval_hours"], r["next_funding_time"]) for r in rows.values()} == {(None, None)}
@@ -118,8 +97,8 @@ def test_tickers_count_both_sides_and_are_halved(saved):
     }
 
 
-def test_markets(saved):
-    rows = listed(saved("contracts_usdt"))
+def test_markets():
+    rows = listed(written("contracts_usdt"))
     assert {s: (r["status"], r["interval_hours"], r["rate_cap"]) for s, r in rows.items()} == {
         "BTC_USDT": ("active", 8.0, 0.003),
         "2Z_USDT": ("active", 4.0, 0.02),
@@ -128,22 +107,20 @@ def test_markets(saved):
     btc = rows["BTC_USDT"]
     assert (btc["max_leverage"], btc["multiplier"], btc["collateral"]) == (200.0, 1.0, "USDT")
     assert btc["listed_at"] == datetime(2019, 11, 18, tzinfo=UTC)
-    assert listed(edited(saved, in_delisting=True))["BTC_USDT"]["status"] == "reduce_only"
-    assert "BTC_USDT" not in current(edited(saved, in_delisting=True))
-    assert listed(edited(saved, status="delisted"))["BTC_USDT"]["status"] == "delisted"
+    assert listed(edited(in_delisting=True))["BTC_USDT"]["status"] == "reduce_only"
+    assert "BTC_USDT" not in current(edited(in_delisting=True))
+    assert listed(edited(status="delisted"))["BTC_USDT"]["status"] == "delisted"
 
 
-def test_tokens_of_gold_and_dollars_are_coins(saved):
+def test_tokens_of_gold_and_dollars_are_coins():
     for base, kind in (("PAXG", "metals"), ("XAUT", "metals"), ("USDC", "forex")):
         (row,) = [
-            r
-            for r in listed(edited(saved, name=f"{base}_USDT", contract_type=kind)).values()
-            if r["base"] == base
+            r for r in listed(edited(name=f"{base}_USDT", contract_type=kind)).values() if r["base"] == base
         ]
         assert row["asset_class"] == "crypto"
-    row = listed(edited(saved, name="1000PEPE_USDT"))["1000PEPE_USDT"]
+    row = listed(edited(name="1000PEPE_USDT"))["1000PEPE_USDT"]
     assert (row["base"], row["multiplier"]) == ("PEPE", 1000)
-    scaled = current(edited(saved, name="1000PEPE_USDT", mark_price="0.01"))["1000PEPE_USDT"]
+    scaled = current(edited(name="1000PEPE_USDT", mark_price="0.01"))["1000PEPE_USDT"]
     assert scaled["mark_price"] == pytest.approx(0.00001)
     assert scaled["open_interest"] == pytest.approx(32_044_350.1)
 
@@ -151,32 +128,32 @@ def test_tokens_of_gold_and_dollars_are_coins(saved):
 @given(hour=st.integers(0, 50_000), off=st.integers(-60, 60))
 def test_a_stamp_belongs_to_the_hour_within_a_minute(hour, off):
     grid = START + timedelta(hours=hour)
-    assert history([paid(t=to_ms(grid) // 1000 + off)]).item(0, "funding_time") == grid
+    assert history([payment(t=to_ms(grid) // 1000 + off)]).item(0, "funding_time") == grid
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "words"),
     [
-        (paid("NaN"), "finite"),
-        (paid(""), "finite"),
-        (paid(0.0001), "field"),
-        (paid("0.11"), "beyond 0.1"),
-        (paid(t=1789142400000), "Unix seconds"),
-        (paid(t=1789142461), "within a minute"),
-        (paid(t="1789142402"), r"\.t"),
-        (paid(t=True), r"\.t"),
+        (payment("NaN"), "finite"),
+        (payment(""), "finite"),
+        (payment(0.0001), "field"),
+        (payment("0.11"), "beyond 0.1"),
+        (payment(t=1789142400000), "Unix seconds"),
+        (payment(t=1789142461), "within a minute"),
+        (payment(t="1789142402"), r"\.t"),
+        (payment(t=True), r"\.t"),
         ({"r": "0.1"}, "t: is missing"),
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, told):
-    with pytest.raises(BadPayload, match=told):
-        history([paid(t=1789113602), row])
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
+    with pytest.raises(BadPayload, match=words):
+        history([payment(t=1789113602), row])
 
 
-def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
+def test_two_rates_of_one_instant_are_refused_and_a_list_without_rows_gives_none():
     with pytest.raises(SchemaError, match="repeated with different values"):
-        history([paid(), paid("0.1", 1789142401)])
+        history([payment(), payment("0.1", 1789142401)])
     assert history([]).is_empty()
     for body in ([], {}, {"label": "X", "message": "y"}):
         with pytest.raises(BadPayload):
@@ -186,7 +163,7 @@ def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"funding_rate": "0.003001"}, "BTC_USDT: 0.003001 is beyond 0.003"),
         ({"funding_rate": ""}, "finite"),
@@ -198,18 +175,18 @@ def test_two_rates_of_one_instant_are_refused_and_no_rows_are_an_answer():
         ({"position_size": -1}, "negative"),
         ({"quanto_multiplier": "x"}, "finite"),
         ({"status": "paused"}, "status: of BTC_USDT is none of"),
-        ({"contract_type": "weather"}, "contract_type: of BTC_USDT names no known kind"),
+        ({"contract_type": "weather"}, "contract_type: of BTC_USDT is none of the documented kinds"),
         ({"name": "BTCUSDT"}, "BASE_QUOTE"),
         ({"in_delisting": "false"}, "in_delisting"),
     ],
 )
-def test_one_bad_contract_spoils_the_answer(saved, change, told):
-    with pytest.raises(BadPayload, match=told):
-        current(edited(saved, **change))
+def test_one_bad_contract_spoils_the_response(change, words):
+    with pytest.raises(BadPayload, match=words):
+        current(edited(**change))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"funding_rate": "0.11"}, "beyond 0.1"),
         ({"total_size": "-2"}, "negative"),
@@ -217,16 +194,21 @@ def test_one_bad_contract_spoils_the_answer(saved, change, told):
         ({"volume_24h_quote": "x"}, "finite"),
     ],
 )
-def test_one_bad_ticker_spoils_the_answer(saved, change, told):
-    body = json.loads(saved("tickers_usdt"))
+def test_one_bad_ticker_spoils_the_response(change, words):
+    body = json.loads(written("tickers_usdt"))
     body[0] |= change
-    with pytest.raises(BadPayload, match=told):
+    with pytest.raises(BadPayload, match=words):
         current(body)
 
 
-def test_a_real_week_is_eight_hours_apart(shared):
-    body = (shared / "data/raw/gate/funding_rate_BTC_USDT_2026-08-28_2026-09-04.json").read_bytes()
-    rows = history(body)
+def test_the_recorded_responses_are_read_as_those_written_here_and_a_week_is_eight_hours_apart(shared):
+    for name in RESPONSES:
+        recorded = (shared / "venues/payloads/gate" / f"{name}.json").read_bytes()
+        for read in {"funding": (paid,), "tickers": (current,)}.get(
+            name.partition("_")[0], (current, listed)
+        ):
+            assert read(recorded) == read(written(name))
+    rows = history((shared / "data/raw/gate/funding_rate_BTC_USDT_2026-08-28_2026-09-04.json").read_bytes())
     assert rows.height == 20
     assert set(rows["funding_time"].diff().drop_nulls()) == {8 * HOUR}
     assert rows.item(-1, "funding_rate") == 0.000052
@@ -236,32 +218,8 @@ def test_a_real_week_is_eight_hours_apart(shared):
 # --- paging
 
 
-class Exchange:
-    """Newest first, both bounds inclusive in seconds, the newest `cap` of the window; stamps 1 to 3 s late."""
-
-    def __init__(self, hours, cap=1000):
-        self.times = sorted(to_ms(START + h * HOUR) // 1000 + 1 + h % 3 for h in hours)
-        self.cap, self.asked = cap, []
-
-    def answer(self, request):
-        p = dict(request.params)
-        self.asked.append(p)
-        assert (p["contract"], p["limit"]) == ("BTC_USDT", "1000")
-        inside = [t for t in self.times if int(p["from"]) <= t <= int(p["to"])]
-        return [paid("0.0001", t) for t in reversed(inside[-self.cap :])]
-
-
-def walked(exchange, window, hours):
-    walker, frames = walk(FETCHER.history.paging, window, hours * HOUR), []
-    step = next(walker)
-    while step is not None:
-        frames.append(history(exchange.answer(FETCHER.history.request(BTC, *step))))
-        try:
-            step = walker.send(Page(frames[-1]["funding_time"].to_list()))
-        except StopIteration:
-            step = None
-    found = set(pl.concat(frames)["funding_time"])
-    return sorted(t for t in found if window.start <= t < window.stop)
+def after_start(*hours):
+    return [START + h * HOUR for h in hours]
 
 
 @given(
@@ -270,19 +228,22 @@ def walked(exchange, window, hours):
     ends=st.tuples(st.integers(-5, 200), st.integers(201, 510)),
     step=st.sampled_from([1, 4, 8]),
 )
-@settings(deadline=None, max_examples=50)
-def test_every_payment_of_a_window_is_had(hours, cap, ends, step):
+@settings(max_examples=50)
+def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, ends, step):
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    due = sorted(START + h * HOUR for h in hours if ends[0] <= h < ends[1])
-    assert walked(Exchange(hours, cap), window, step) == due
+    due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
+    venue, _ = played(serve, after_start(*hours), cap=cap)
+    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    assert rows["funding_time"].to_list() == due
 
 
 def test_a_year_of_eights_takes_two_pages():
-    exchange = Exchange(range(0, 8760, 8))
-    assert len(walked(exchange, Window(START, START + 8760 * HOUR), 8)) == 1095
-    assert len(exchange.asked) == 2
-    assert exchange.asked[0]["from"] == str(to_ms(START) // 1000 - 60)
-    assert exchange.asked[0]["to"] == str(to_ms(START + 8760 * HOUR) // 1000 - 1)
+    venue, requests = played(serve, after_start(*range(0, 8760, 8)))
+    assert walked(FETCHER, BTC, venue, Window(START, START + 8760 * HOUR)).height == 1095
+    assert len(requests) == 2
+    first = dict(requests[0].params)
+    assert first["from"] == str(to_ms(START) // 1000 - 60)
+    assert first["to"] == str(to_ms(START + 8760 * HOUR) // 1000 - 1)
 
 
 # --- names and refusals
@@ -294,20 +255,11 @@ def test_a_symbol_without_a_quote_is_no_market(symbol):
         symbol_market(symbol)
 
 
-def test_a_round_asks_contracts_and_tickers():
+def test_a_sweep_requests_contracts_and_tickers():
     assert [r.path for r in FETCHER.current.requests([])] == ["/contracts", "/tickers"]
     assert [r.path for r in FETCHER.markets.requests([])] == ["/contracts"]
 
 
-def test_refusals_say_what_to_do():
-    def refusal(status, body=b""):
-        return FETCHER.refusal(status, body if isinstance(body, bytes) else json.dumps(body).encode())
-
-    missing = refusal(400, {"label": "CONTRACT_NOT_FOUND", "message": "no such contract"})
-    assert isinstance(missing, BadCall)
+def test_a_refusal_for_a_missing_market_names_the_next_step():
+    missing = FETCHER.refusal(400, text({"label": "CONTRACT_NOT_FOUND", "message": "no such contract"}))
     assert "fundingdb markets gate" in str(missing)
-    assert isinstance(refusal(429, {"label": "TOO_MANY_REQUESTS", "message": "?"}), RateLimited)
-    assert isinstance(refusal(400, {"label": "INVALID_PARAM_VALUE", "message": "?"}), Refused)
-    assert isinstance(refusal(403, b"<html>"), Refused)
-    assert refusal(200, b"[]") is None
-    assert refusal(502, b"<html>") is None

@@ -1,4 +1,4 @@
-"""Nado: recorded answers, three units worked by hand, who trades, paging, refusals."""
+"""Nado: what its case does not prove: two hosts, caps of any size, bent rows."""
 
 import asyncio
 import json
@@ -7,36 +7,23 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited
+from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.nado import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.http import Engine
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import Window, to_ms
+from tests.fetchers.nado.case import BTC, CONTRACTS, HISTORY, KNOWN, SYMBOLS, page, paid, symbol, text
+from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def payloads(shared):
-    return lambda name: (shared / "venues/payloads/nado" / name).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def known(payloads):
-    return {s: market_of(row) for s, row in markets(payloads("symbols.json")).items()}
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
 def history(body, market=None):
-    asked = ResponseContext(AT, market=market or symbol_market("BTC-PERP_USDT0"))
-    return FUNDING.check(FETCHER.history.parse(text(body), asked)).to_dicts()
+    context = ResponseContext(AT, market=market or symbol_market("BTC-PERP_USDT0"))
+    return FUNDING.check(FETCHER.history.parse(text(body), context)).to_dicts()
 
 
 def markets(body):
@@ -49,110 +36,42 @@ def current(body, known):
     return {r["symbol"]: r for r in rows}
 
 
-def paid(at=datetime(2026, 9, 13, 20, tzinfo=UTC), rate="12419191342080", product=2):
-    return {"product_id": product, "timestamp": str(to_ms(at) // 1000), "funding_rate_x18": rate}
+def test_the_two_units_agree_in_size():
+    estimate = current(CONTRACTS, KNOWN)["BTC-PERP_USDT0"]["funding_rate"]
+    assert 0.1 < estimate / history(HISTORY)[-1]["funding_rate"] < 10
 
 
-def page(*rows):
-    return {"funding_rates": list(rows)}
-
-
-def test_history_is_hourly_and_counts_in_1e18(payloads, known):
-    rows = history(payloads("funding_rate_history_2.json"), known["BTC-PERP_USDT0"])
-    assert [r["funding_time"].hour for r in rows] == [17, 18, 19, 20]
-    row = rows[-1]
-    assert row["funding_time"] == datetime(2026, 9, 13, 20, tzinfo=UTC)
-    assert (row["funding_rate"], row["native_rate"]) == (0.00001241919134208, 12419191342080.0)
-    assert (row["interval_hours"], row["interval_from"]) == (1.0, "declared")
-    assert (row["base"], row["quote"], row["mark_price"]) == ("BTC", "USDT0", None)
-    assert (rows[0]["funding_rate"], rows[0]["native_rate"]) == (0.000010519664719234, 10519664719234.0)
-
-
-def test_current_is_a_24_hour_rate_paid_by_the_hour(payloads, known):
-    rows = current(payloads("contracts.json"), known)
-    # -0.003550171430818078 / 24, 0.00010991167139984 / 24, 0.0003 / 24 (the floor: 0.0000125 an hour)
-    assert {s: (r["funding_rate"], r["interval_hours"]) for s, r in rows.items()} == {
-        "WTI-PERP_USDT0": (pytest.approx(-0.000147923809617, rel=1e-11), 1.0),
-        "BTC-PERP_USDT0": (pytest.approx(0.00000457965297499, rel=1e-11), 1.0),
-        "SPY-PERP_USDT0": (pytest.approx(-0.0000327858070436, rel=1e-11), 1.0),
-        "kPEPE-PERP_USDT0": (pytest.approx(0.0000125), 1.0),
-    }
-    bitcoin = rows["BTC-PERP_USDT0"]
-    assert bitcoin["native_rate"] == 0.00010991167139984
-    assert bitcoin["next_funding_time"] == datetime(2026, 9, 13, 23, tzinfo=UTC)
-    settled = history(payloads("funding_rate_history_2.json"))[-1]["funding_rate"]
-    assert 0.1 < bitcoin["funding_rate"] / settled < 10  # the two units agree in size
-
-
-def test_prices_are_per_token_and_sizes_in_tokens_and_dollars(payloads, known):
-    pepe = current(payloads("contracts.json"), known)["kPEPE-PERP_USDT0"]
-    assert (pepe["base"], pepe["mark_price"]) == ("PEPE", pytest.approx(0.000003348504249997))
-    assert pepe["open_interest"] == 58_108_000_000.0
-    assert pepe["open_interest_usd"] == 194878.25229999993
-    assert pepe["open_interest_usd"] == pytest.approx(58108000.0 * 0.003353724999999999)  # contract_price
-    assert pepe["volume_24h_usd"] == 25799.83053765907
-
-
-def test_what_does_not_trade_shows_a_rate_and_gives_no_snapshot(payloads, known):
-    shown = json.loads(payloads("contracts.json"))
-    dead = {"ADA-PERP_USDT0": "inactive", "PENG-PERP_USDT0": "reduce_only"}
-    for symbol, status in dead.items():
-        assert shown[symbol]["funding_rate"] == pytest.approx(0.0003)
-        assert known[symbol].status == status
-    assert set(current(shown, known)) == set(shown) - set(dead)
-
-
-def test_markets_with_class_multiple_and_product_id(payloads):
-    assert {
-        s: (r["base"], r["multiplier"], r["asset_class"], r["status"], r["native_id"])
-        for s, r in markets(payloads("symbols.json")).items()
-    } == {
-        "ADA-PERP_USDT0": ("ADA", 1.0, "crypto", "inactive", "60"),
-        "BTC-PERP_USDT0": ("BTC", 1.0, "crypto", "active", "2"),
-        "SPY-PERP_USDT0": ("SPY", 1.0, "equity", "active", "100"),
-        "WTI-PERP_USDT0": ("CL", 1.0, "commodity", "active", "90"),
-        "PENG-PERP_USDT0": ("PENG", 1.0, "equity", "reduce_only", "162"),
-        "kPEPE-PERP_USDT0": ("PEPE", 1000.0, "crypto", "active", "38"),
-    }
-
-
-def test_the_gateways_names_and_the_archives_are_one(payloads, known):
-    for symbol, row in json.loads(payloads("contracts.json")).items():
-        assert known[symbol].native_id == str(row["product_id"])
-        assert (symbol, row["quote_currency"]) == (f"{row['base_currency']}_USDT0", "USDT0")
-
-
-def test_without_the_markets_or_the_market_an_answer_is_refused(payloads):
+def test_without_the_markets_or_the_market_an_answer_is_refused():
     with pytest.raises(BadCall, match="symbols"):
-        current(payloads("contracts.json"), {})
+        current(CONTRACTS, {})
     with pytest.raises(BadCall, match="--symbol"):
-        FETCHER.history.parse(payloads("funding_rate_history_2.json"), ResponseContext(AT))
+        FETCHER.history.parse(text(HISTORY), ResponseContext(AT))
     with pytest.raises(BadCall, match="product id"):
         FETCHER.history.request(symbol_market("BTC-PERP_USDT0"), Window(AT - HOUR, AT), None)
 
 
-def test_markets_are_asked_of_the_gateway_and_rates_of_the_archive(payloads, known):
-    asked = []
+def test_markets_come_from_the_gateway_and_rates_from_the_archive():
+    requested = []
 
     def answer(request):
-        asked.append((request.method, str(request.url), request.headers["accept-encoding"]))
+        requested.append((request.method, str(request.url), request.headers["accept-encoding"]))
         gateway = request.url.host.startswith("gateway")
-        return httpx.Response(200, content=payloads("symbols.json" if gateway else "contracts.json"))
+        return httpx.Response(200, content=text(SYMBOLS if gateway else CONTRACTS))
 
     async def both(env):
         async with Engine(transport=httpx.MockTransport(answer), env=env) as engine:
             for side in (FETCHER.markets, FETCHER.current):
-                await engine.ask(FETCHER, side.requests([])[0])
+                await engine.fetch(FETCHER, side.requests([])[0])
 
     asyncio.run(both({}))
     asyncio.run(both({"FUNDINGDB_NADO_URL": "http://127.0.0.1:9"}))
-    assert [(method, url) for method, url, _ in asked] == [
+    assert [(method, url) for method, url, _ in requested] == [
         ("GET", "https://gateway.prod.nado.xyz/v1/query?type=symbols"),
         ("GET", "https://archive.prod.nado.xyz/v2/contracts?edge=false"),
         ("GET", "http://127.0.0.1:9/v1/query?type=symbols"),  # one address stands for both
         ("GET", "http://127.0.0.1:9/v2/contracts?edge=false"),
     ]
-    assert all("gzip" in encodings for _, _, encodings in asked)  # 403 without
+    assert all("gzip" in encodings for _, _, encodings in requested)  # 403 without
 
 
 # --- paging against an answerer with the exchange's order, cap and bounds
@@ -162,29 +81,15 @@ class Answerer:
     """Oldest first within the bounds, at most `cap` rows."""
 
     def __init__(self, times, cap=1000):
-        self.times, self.cap, self.asked = sorted(times), cap, 0
+        self.times, self.cap, self.requests = sorted(times), cap, 0
 
     def answer(self, request):
         assert (request.method, request.path) == ("POST", "/v1")
-        asked = request.json["funding_rate_history"]
-        assert (asked["product_id"], asked["limit"]) == (2, 1000)
-        self.asked += 1
-        fit = [t for t in self.times if asked["start_time"] <= to_ms(t) // 1000 <= asked["end_time"]]
+        query = request.json["funding_rate_history"]
+        assert (query["product_id"], query["limit"]) == (2, 1000)
+        self.requests += 1
+        fit = [t for t in self.times if query["start_time"] <= to_ms(t) // 1000 <= query["end_time"]]
         return text(page(*(paid(t) for t in fit[: self.cap])))
-
-
-def walked(answerer, market, window):
-    walker = walk(FETCHER.history.paging, window, HOUR)
-    found, step = set(), next(walker, None)
-    while step is not None:
-        body = answerer.answer(FETCHER.history.request(market, *step))
-        times = [r["funding_time"] for r in history(body, market)]
-        found |= {t for t in times if window.start <= t < window.stop}
-        try:
-            step = walker.send(Page(times))
-        except StopIteration:
-            step = None
-    return sorted(found)
 
 
 LAST = datetime(2026, 9, 13, 20, tzinfo=UTC)
@@ -193,23 +98,24 @@ THERE = [LAST - n * HOUR for n in range(2300) if n not in (5, 6, 7)]
 
 @pytest.mark.parametrize("cap", [1000, 300, 100])
 @pytest.mark.parametrize(("newest", "oldest"), [(0, 0), (0, 998), (0, 1000), (10, 2100), (2290, 2500)])
-def test_every_payment_of_a_window_is_found_whatever_the_cap(known, newest, oldest, cap):
+def test_every_payment_of_a_window_is_found_whatever_the_cap(newest, oldest, cap):
     window = Window(LAST - oldest * HOUR, LAST - newest * HOUR + HOUR)
     want = sorted(t for t in THERE if window.start <= t < window.stop)
-    assert walked(Answerer(THERE, cap), known["BTC-PERP_USDT0"], window) == want
+    assert walked(FETCHER, BTC, Answerer(THERE, cap).answer, window)["funding_time"].to_list() == want
 
 
-def test_a_window_without_payments_is_proven_empty(known):
+def test_a_window_without_payments_is_proven_empty():
     answerer = Answerer(THERE)
     window = Window(LAST - 3000 * HOUR, LAST - 2400 * HOUR)
-    assert (walked(answerer, known["BTC-PERP_USDT0"], window), answerer.asked) == ([], 1)
+    assert walked(FETCHER, BTC, answerer.answer, window).is_empty()
+    assert answerer.requests == 1
 
 
 # --- corruption
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         ({"funding_rate_x18": "0.00001"}, "whole number"),
         ({"funding_rate_x18": ""}, "whole number"),
@@ -218,17 +124,17 @@ def test_a_window_without_payments_is_proven_empty(known):
         ({"timestamp": "1789329600000"}, "seconds"),
         ({"timestamp": 1789329600}, "timestamp"),
         ({"timestamp": "1789329660"}, "minute"),
-        ({"product_id": 3}, "asked was"),
+        ({"product_id": 3}, "product_id: is 3"),
         ({"product_id": "2"}, "product_id"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(known, change, told):
-    with pytest.raises(BadPayload, match=told):
-        history(page(paid(LAST - HOUR), paid() | change), known["BTC-PERP_USDT0"])
+def test_a_row_that_is_not_as_described_spoils_the_answer(change, problem):
+    with pytest.raises(BadPayload, match=problem):
+        history(page(paid(LAST - HOUR), paid() | change), BTC)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         ({"funding_rate": "0.0001"}, "funding_rate"),
         ({"funding_rate": 1.3}, "unit"),
@@ -241,31 +147,46 @@ def test_a_row_that_is_not_as_described_spoils_the_answer(known, change, told):
         ({"next_funding_rate_timestamp": 1789340460}, "full hour"),
     ],
 )
-def test_a_contract_that_is_not_as_described_spoils_the_answer(payloads, known, change, told):
-    body = json.loads(payloads("contracts.json"))
-    body["BTC-PERP_USDT0"] |= change
-    with pytest.raises(BadPayload, match=told):
-        current(body, known)
+def test_a_contract_that_is_not_as_described_spoils_the_answer(change, problem):
+    bent = CONTRACTS["BTC-PERP_USDT0"] | change
+    with pytest.raises(BadPayload, match=problem):
+        current(CONTRACTS | {"BTC-PERP_USDT0": bent}, KNOWN)
 
 
 @pytest.mark.parametrize(
     "change", [{"type": "option"}, {"trading_status": "halted"}, {"symbol": "BTC"}, {"product_id": -1}]
 )
-def test_a_symbol_that_is_not_as_described_is_refused(payloads, change):
-    body = json.loads(payloads("symbols.json"))
-    body["data"]["symbols"]["BTC-PERP"] |= change
+def test_a_symbol_that_is_not_as_described_is_refused(change):
+    symbols = {"BTC-PERP": symbol("BTC-PERP", 2) | change, "SPY-PERP": symbol("SPY-PERP", 100)}
     with pytest.raises(BadPayload):
-        markets(body)
+        markets({"status": "success", "data": {"symbols": symbols}})
 
 
-def test_spot_is_no_perpetual_and_a_failure_no_answer(payloads):
-    body = json.loads(payloads("symbols.json"))
-    body["data"]["symbols"]["BTC-PERP"]["type"] = "spot"
-    assert "BTC-PERP_USDT0" not in markets(body)
+def test_a_failure_is_no_answer_and_spot_alone_no_list_of_markets():
     with pytest.raises(BadPayload, match="success"):
-        markets(body | {"status": "failure"})
-    for name in ("BTC", "BTC-PERP", "-PERP_USDT0", ""):
-        with pytest.raises(BadCall):
-            symbol_market(name)
-    assert isinstance(FETCHER.refusal(429, b""), RateLimited)
-    assert FETCHER.refusal(200, b"{}") is None
+        markets(SYMBOLS | {"status": "failure"})
+    with pytest.raises(BadPayload, match="no perpetual"):
+        markets({"status": "success", "data": {"symbols": {"KBTC": symbol("KBTC", 1, kind="spot")}}})
+
+
+@pytest.mark.parametrize("name", ["BTC", "BTC-PERP", "-PERP_USDT0", ""])
+def test_a_name_that_is_no_perpetual_is_no_market(name):
+    with pytest.raises(BadCall, match="BTC-PERP_USDT0"):
+        symbol_market(name)
+
+
+def test_the_recorded_responses_are_read(shared):
+    def recorded(name):
+        return (shared / "venues/payloads/nado" / name).read_bytes()
+
+    listed = {s: market_of(row) for s, row in markets(recorded("symbols.json")).items()}
+    assert {s: (m.native_id, m.status) for s, m in listed.items()} == {
+        s: (m.native_id, m.status) for s, m in KNOWN.items()
+    }
+    rows = history(recorded("funding_rate_history_2.json"), listed["BTC-PERP_USDT0"])
+    assert [r["funding_time"].hour for r in rows] == [17, 18, 19, 20]
+    assert rows[-1]["funding_rate"] == 0.00001241919134208
+    shown = json.loads(recorded("contracts.json"))
+    assert set(current(shown, listed)) == set(shown) - {"ADA-PERP_USDT0", "PENG-PERP_USDT0"}
+    for name, row in shown.items():  # the gateway's names and the archive's are one
+        assert listed[name].native_id == str(row["product_id"])

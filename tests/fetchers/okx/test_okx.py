@@ -1,6 +1,7 @@
-"""OKX: recorded answers, worked examples by hand, paging, refusals."""
+"""OKX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -8,38 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, Refused, SchemaError, Unreachable
-from fundingdb.fetchers.contract import Market, Request, ResponseContext
+from fundingdb.errors import BadCall, BadPayload, SchemaError
+from fundingdb.fetchers.contract import Request, ResponseContext
 from fundingdb.fetchers.okx import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import HOUR, Window, to_ms
+from tests.fetchers.okx.case import AT, BTC, RESPONSES, payment, response, serve, written
+from tests.fetchers.played import played, text
+from tests.fetchers.walking import walked
 
-AT = datetime(2026, 9, 11, 17, 30, tzinfo=UTC)
 START = datetime(2026, 6, 1, tzinfo=UTC)
-BTC = Market("okx", "BTC-USDT-SWAP", "BTC", "USDT", "crypto", interval_hours=8.0)
-
-
-@pytest.fixture(scope="module")
-def saved(shared):
-    return lambda name: (shared / "venues/payloads/okx" / f"{name}.json").read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-def answer(*rows):
-    return {"code": "0", "data": list(rows), "msg": ""}
-
-
-def paid(rate="0.0000599316422609", t="1789142400000", symbol="BTC-USDT-SWAP"):
-    return {"instId": symbol, "fundingRate": "0.9", "realizedRate": rate, "fundingTime": t}
 
 
 def history(body, market=BTC):
     return FUNDING.check(FETCHER.history.parse(text(body), ResponseContext(AT, market=market)))
+
+
+def paid(body):
+    return history(body).to_dicts()
 
 
 def current(body, markets=None):
@@ -58,32 +46,12 @@ def listed(*bodies):
     return {r["symbol"]: r for r in FETCHER.markets.combine(MARKETS.check(rows)).to_dicts()}
 
 
-def test_history_is_what_was_realized(saved):
-    rows = history(saved("funding-rate-history_BTC-USDT-SWAP"), None).to_dicts()
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [
-        (8, 0.0000402928520367),
-        (16, 0.0000599316422609),
-    ]
-    last = rows[-1]
-    assert last["funding_time"] == last["reported_time"] == datetime(2026, 9, 11, 16, tzinfo=UTC)
-    assert (last["base"], last["quote"], last["asset_class"]) == ("BTC", "USDT", "crypto")
-    assert (last["interval_hours"], last["interval_from"], last["rate_type"]) == (None, "unknown", "regular")
-    assert history(answer(paid())).item(0, "funding_rate") == 0.0000599316422609  # not the forecast 0.9
-
-
-def test_the_settled_rate_of_the_current_call_is_the_newest_of_history(saved):
-    row = json.loads(saved("funding-rate_ANY"))["data"][0]
-    newest = history(saved("funding-rate-history_BTC-USDT-SWAP")).row(-1, named=True)
-    assert float(row["settFundingRate"]) == newest["funding_rate"]
-    assert int(row["prevFundingTime"]) == to_ms(newest["funding_time"])
-
-
-def test_current_as_worked_on_the_page(saved):
+def test_current_of_the_written_response():
     markets = {
-        s: market_of(r) for s, r in listed(saved("instruments_SWAP"), saved("funding-rate_ANY")).items()
+        s: market_of(r) for s, r in listed(written("instruments_SWAP"), written("funding-rate_ANY")).items()
     }
     for known in (markets, {}):
-        rows = current(saved("funding-rate_ANY"), known)
+        rows = current(written("funding-rate_ANY"), known)
         assert set(rows) == {"BTC-USDT-SWAP", "CHIP-USDT-SWAP", "BTC-USD-SWAP"}  # the dated one is out
     chip = rows["CHIP-USDT-SWAP"]
     assert (chip["base"], chip["funding_rate"], chip["interval_hours"]) == ("CHIP", 0.00005, 4.0)
@@ -93,7 +61,7 @@ def test_current_as_worked_on_the_page(saved):
     assert (btc["funding_rate"], btc["interval_hours"]) == (0.0000593556502673, 8.0)
     assert btc["next_funding_time"] == datetime(2026, 9, 12, tzinfo=UTC)
     assert (rows["BTC-USD-SWAP"]["quote"], rows["BTC-USD-SWAP"]["funding_rate"]) == ("USD", 0.0001)
-    marks = current(saved("mark-price_SWAP"), markets)
+    marks = current(written("mark-price_SWAP"), markets)
     assert {s: r["mark_price"] for s, r in marks.items()} == {
         "BTC-USDT-SWAP": 77760.9,
         "CHIP-USDT-SWAP": 0.04798,
@@ -102,8 +70,8 @@ def test_current_as_worked_on_the_page(saved):
     assert {r["funding_rate"] for r in marks.values()} == {None}
 
 
-def test_markets_take_interval_and_cap_from_the_rates(saved):
-    rows = listed(saved("instruments_SWAP"), saved("funding-rate_ANY"))
+def test_markets_take_interval_and_cap_from_the_rates():
+    rows = listed(written("instruments_SWAP"), written("funding-rate_ANY"))
     assert {
         s: (r["interval_hours"], r["rate_cap"], r["collateral"], r["max_leverage"]) for s, r in rows.items()
     } == {
@@ -113,78 +81,78 @@ def test_markets_take_interval_and_cap_from_the_rates(saved):
     }
     assert {r["status"] for r in rows.values()} == {"active"}
     assert rows["BTC-USDT-SWAP"]["listed_at"] == datetime(2019, 11, 12, 11, 16, 48, tzinfo=UTC)
-    alone = listed(saved("instruments_SWAP_tradfi"), saved("funding-rate_ANY"))
+    alone = listed(written("instruments_SWAP_tradfi"), written("funding-rate_ANY"))
     assert "BTC-USDT-SWAP" not in alone  # a rate without a listing is no market
 
 
-def test_the_class_is_the_category_of_the_instrument(saved):
-    rows = listed(saved("instruments_SWAP_tradfi"))
+def test_the_class_is_the_category_of_the_instrument():
+    rows = listed(written("instruments_SWAP_tradfi"))
     assert {r["base"]: r["asset_class"] for r in rows.values()} == {
         "STX": "crypto",
         "QNT": "equity",
         "US500": "index",
         "XAU": "commodity",
     }
-    body = json.loads(saved("instruments_SWAP_tradfi"))
+    body = json.loads(written("instruments_SWAP_tradfi"))
     body["data"][0]["instCategory"], body["data"][1]["instCategory"] = "5", "6"
     rows = listed(body)
     assert rows["STX-USDT-SWAP"]["asset_class"] == "fx"
     assert "QNT-USDT-SWAP" not in rows  # a bond has no class here
 
 
-def test_a_swap_quoted_at_a_tenth_of_its_asset_has_a_multiplier(saved):
+def test_a_swap_quoted_at_a_tenth_of_its_asset_has_a_multiplier():
     assert symbol_market("OPENAI-USDT-SWAP").multiplier == 0.1
-    row = current(answer({"instId": "OPENAI-USDT-SWAP", "markPx": "80"}))["OPENAI-USDT-SWAP"]
+    row = current(response({"instId": "OPENAI-USDT-SWAP", "markPx": "80"}))["OPENAI-USDT-SWAP"]
     assert row["mark_price"] == pytest.approx(800)
     assert row["asset_class"] == "equity"
 
 
-def edited(saved, **change):
-    body = json.loads(saved("funding-rate_ANY"))
+def edited(**change):
+    body = json.loads(written("funding-rate_ANY"))
     body["data"][0] |= change
     return body
 
 
-def test_a_market_that_just_moved_pays_for_its_running_period(saved):
+def test_a_market_that_just_moved_pays_for_its_running_period():
     moved = {
         "prevFundingTime": "1789142400000",
         "fundingTime": "1789171200000",
         "nextFundingTime": "1789185600000",
     }
-    assert current(edited(saved, **moved))["BTC-USDT-SWAP"]["interval_hours"] == 8.0
-    open_ = edited(saved, **moved, settState="processing")
+    assert current(edited(**moved))["BTC-USDT-SWAP"]["interval_hours"] == 8.0
+    open_ = edited(**moved, settState="processing")
     assert current(open_)["BTC-USDT-SWAP"]["interval_hours"] is None
-    old = edited(saved, prevFundingTime="")
+    old = edited(prevFundingTime="")
     assert current(old)["BTC-USDT-SWAP"]["interval_hours"] == 8.0
 
 
-def test_an_empty_rate_is_none_and_zero_is_one(saved):
-    assert current(edited(saved, fundingRate=""))["BTC-USDT-SWAP"]["funding_rate"] is None
-    assert current(edited(saved, fundingRate="0"))["BTC-USDT-SWAP"]["funding_rate"] == 0.0
+def test_an_empty_rate_is_none_and_zero_is_one():
+    assert current(edited(fundingRate=""))["BTC-USDT-SWAP"]["funding_rate"] is None
+    assert current(edited(fundingRate="0"))["BTC-USDT-SWAP"]["funding_rate"] == 0.0
 
 
-def test_what_does_not_trade_is_left_out(saved):
-    body = json.loads(saved("instruments_SWAP"))
+def test_what_does_not_trade_is_left_out():
+    body = json.loads(written("instruments_SWAP"))
     for row, state in zip(body["data"], ("suspend", "preopen", "test"), strict=True):
         row["state"] = state
-    rows = listed(body, saved("funding-rate_ANY"))
+    rows = listed(body, written("funding-rate_ANY"))
     assert [r["status"] for r in rows.values()] == ["inactive", "prelisted", "inactive"]
     markets = {s: market_of(r) for s, r in rows.items()}
-    assert current(saved("funding-rate_ANY"), markets) == current(saved("mark-price_SWAP"), markets) == {}
+    assert current(written("funding-rate_ANY"), markets) == current(written("mark-price_SWAP"), markets) == {}
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "words"),
     [
-        (paid("NaN"), "finite"),
-        (paid(""), "finite"),
-        (paid(0.0001), "realizedRate"),
-        (paid("0.11"), "beyond 0.1"),
-        (paid(t="1789142400"), "milliseconds"),
-        (paid(t="1789142400000000"), "milliseconds"),
-        (paid(t=1789142400000), "fundingTime"),
-        (paid(t="1789142460001"), "within a minute"),
-        (paid(symbol="ETH-USDT-SWAP"), "asked was 'BTC-USDT-SWAP'"),
+        (payment("NaN"), "finite"),
+        (payment(""), "finite"),
+        (payment(0.0001), "realizedRate"),
+        (payment("0.11"), "beyond 0.1"),
+        (payment(t="1789142400"), "milliseconds"),
+        (payment(t="1789142400000000"), "milliseconds"),
+        (payment(t=1789142400000), "fundingTime"),
+        (payment(t="1789142460001"), "within a minute"),
+        (payment(symbol="ETH-USDT-SWAP"), "'BTC-USDT-SWAP'"),
         (
             {"instId": "BTC-USDT-SWAP", "fundingRate": "0.1", "fundingTime": "1789142400000"},
             "realizedRate: is missing",
@@ -192,23 +160,23 @@ def test_what_does_not_trade_is_left_out(saved):
         (None, "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, told):
-    with pytest.raises(BadPayload, match=told):
-        history(answer(paid(t="1789113600000"), row))
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
+    with pytest.raises(BadPayload, match=words):
+        history(response(payment(t="1789113600000"), row))
 
 
 def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
     with pytest.raises(SchemaError, match="repeated with different values"):
-        history(answer(paid(), paid("0.1")))
-    assert history(answer()).is_empty()
+        history(response(payment(), payment("0.1")))
+    assert history(response()).is_empty()
     with pytest.raises(BadPayload, match="code: is '50011'"):
         history({"code": "50011", "data": [], "msg": "Too Many Requests"})
     with pytest.raises(BadPayload, match="data: is empty"):
-        current(answer())
+        current(response())
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"fundingRate": "0.00376"}, "BTC-USDT-SWAP: 0.00376 is beyond the cap 0.00375"),
         ({"fundingRate": "inf"}, "finite"),
@@ -220,33 +188,40 @@ def test_two_rates_of_one_instant_and_refused_envelopes_give_nothing():
         ({"maxFundingRate": "x"}, "maxFundingRate"),
     ],
 )
-def test_one_bad_rate_spoils_the_answer(saved, change, told):
-    with pytest.raises(BadPayload, match=told):
-        current(edited(saved, **change))
+def test_one_bad_rate_spoils_the_response(change, words):
+    with pytest.raises(BadPayload, match=words):
+        current(edited(**change))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"state": "paused"}, "state: of BTC-USD-SWAP is none of"),
-        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP names no known kind"),
+        ({"instCategory": "2"}, "instCategory: of BTC-USD-SWAP is none of the documented kinds"),
         ({"instFamily": "ETH-USD"}, "instFamily: of BTC-USD-SWAP does not fit"),
         ({"lever": "x"}, "lever"),
         ({"listTime": "yesterday"}, "listTime"),
     ],
 )
-def test_a_listing_that_no_table_knows_is_refused_by_name(saved, change, told):
-    body = json.loads(saved("instruments_SWAP"))
+def test_a_listing_that_no_table_knows_is_refused_by_name(change, words):
+    body = json.loads(written("instruments_SWAP"))
     body["data"][0] |= change
-    with pytest.raises(BadPayload, match=told):
+    with pytest.raises(BadPayload, match=words):
         listed(body)
 
 
-def test_a_real_week_is_eight_hours_apart(shared):
-    body = (
-        shared / "data/raw/okx/funding-rate-history_BTC-USDT-SWAP_2026-08-28_2026-09-04.json"
-    ).read_bytes()
-    rows = history(body)
+def test_the_recorded_responses_are_read_as_those_written_here_and_a_week_is_eight_hours_apart(shared):
+    for name in RESPONSES:
+        recorded = (shared / "venues/payloads/okx" / f"{name}.json").read_bytes()
+        read = {"funding-rate-history": paid, "instruments": listed}.get(name.partition("_")[0], current)
+        assert read(recorded) == read(written(name))
+    folder = shared / "venues/payloads/okx"
+    row = json.loads((folder / "funding-rate_ANY.json").read_bytes())["data"][0]
+    newest = history((folder / "funding-rate-history_BTC-USDT-SWAP.json").read_bytes()).row(-1, named=True)
+    assert float(row["settFundingRate"]) == newest["funding_rate"]
+    assert int(row["prevFundingTime"]) == to_ms(newest["funding_time"])
+    raw = shared / "data/raw/okx/funding-rate-history_BTC-USDT-SWAP_2026-08-28_2026-09-04.json"
+    rows = history(raw.read_bytes())
     assert rows.height == 20
     assert set(rows["funding_time"].diff().drop_nulls()) == {8 * HOUR}
     assert rows.item(-1, "funding_rate") == 0.0000418741079605
@@ -256,32 +231,8 @@ def test_a_real_week_is_eight_hours_apart(shared):
 # --- paging
 
 
-class Exchange:
-    """Newest first, strictly older than `after`, at most `cap`; rows older than its memory are gone."""
-
-    def __init__(self, hours, cap=100, forgets=None):
-        self.times, self.cap, self.asked = sorted(to_ms(START + h * HOUR) for h in hours), cap, []
-        self.first = to_ms(START + forgets * HOUR) if forgets is not None else 0
-
-    def answer(self, request):
-        p = dict(request.params)
-        self.asked.append(p)
-        assert (p["instId"], p["limit"]) == ("BTC-USDT-SWAP", "100")
-        older = [t for t in self.times if self.first <= t < int(p["after"])]
-        return answer(*(paid("0.0001", str(t)) for t in reversed(older[-self.cap :])))
-
-
-def walked(exchange, window, hours):
-    walker, frames = walk(FETCHER.history.paging, window, hours * HOUR), []
-    step = next(walker)
-    while step is not None:
-        frames.append(history(exchange.answer(FETCHER.history.request(BTC, *step))))
-        try:
-            step = walker.send(Page(frames[-1]["funding_time"].to_list()))
-        except StopIteration:
-            step = None
-    found = set(pl.concat(frames)["funding_time"])
-    return sorted(t for t in found if window.start <= t < window.stop)
+def after_start(*hours):
+    return [START + h * HOUR for h in hours]
 
 
 @given(
@@ -290,20 +241,23 @@ def walked(exchange, window, hours):
     ends=st.tuples(st.integers(-5, 200), st.integers(201, 510)),
     step=st.sampled_from([1, 4, 8]),
 )
-@settings(deadline=None, max_examples=50)
-def test_every_payment_of_a_window_is_had(hours, cap, ends, step):
+@settings(max_examples=50)
+def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, ends, step):
     window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    due = sorted(START + h * HOUR for h in hours if ends[0] <= h < ends[1])
-    assert walked(Exchange(hours, cap), window, step) == due
+    due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
+    venue, _ = played(serve, after_start(*hours), cap=cap)
+    rows = walked(FETCHER, replace(BTC, interval_hours=float(step)), venue, window)
+    assert rows["funding_time"].to_list() == due
 
 
 def test_ninety_days_of_eights_take_three_pages_and_what_is_forgotten_ends_the_walk():
-    exchange = Exchange(range(0, 2160, 8))
-    assert len(walked(exchange, Window(START, START + 2160 * HOUR), 8)) == 270
-    assert len(exchange.asked) == 3
-    assert exchange.asked[0]["after"] == str(to_ms(START + 2160 * HOUR))
-    short = Exchange(range(0, 2160, 8), forgets=1000)
-    assert len(walked(short, Window(START, START + 2160 * HOUR), 8)) == 145
+    window = Window(START, START + 2160 * HOUR)
+    venue, requests = played(serve, after_start(*range(0, 2160, 8)))
+    assert walked(FETCHER, BTC, venue, window).height == 270
+    assert len(requests) == 3
+    assert dict(requests[0].params)["after"] == str(to_ms(START + 2160 * HOUR))
+    short, _ = played(serve, after_start(*range(0, 2160, 8)), forgotten_before=START + 1000 * HOUR)
+    assert walked(FETCHER, BTC, short, window).height == 145
     assert "three months" in FETCHER.history.depth
 
 
@@ -318,7 +272,7 @@ def test_a_symbol_that_is_no_swap_is_none(symbol):
         symbol_market(symbol)
 
 
-def test_what_a_round_asks():
+def test_the_requests_of_a_sweep():
     assert [(r.path, dict(r.params)) for r in FETCHER.current.requests([])] == [
         ("/funding-rate", {"instId": "ANY"}),
         ("/mark-price", {"instType": "SWAP"}),
@@ -326,16 +280,6 @@ def test_what_a_round_asks():
     assert [r.path for r in FETCHER.markets.requests([])] == ["/instruments", "/funding-rate"]
 
 
-def test_refusals_say_what_to_do():
-    def refusal(status, body=b""):
-        return FETCHER.refusal(status, body if isinstance(body, bytes) else json.dumps(body).encode())
-
-    assert isinstance(refusal(200, {"code": "50011", "data": [], "msg": "Too Many Requests"}), RateLimited)
-    assert isinstance(refusal(429, {"code": "50011", "msg": "Too Many Requests"}), RateLimited)
-    assert isinstance(refusal(200, {"code": "50001", "msg": "Service temporarily unavailable"}), Unreachable)
-    missing = refusal(400, {"code": "51001", "msg": "Instrument ID does not exist"})
-    assert isinstance(missing, BadCall)
+def test_a_refusal_for_a_missing_market_names_the_next_step():
+    missing = FETCHER.refusal(400, text({"code": "51001", "msg": "Instrument ID does not exist"}))
     assert "fundingdb markets okx" in str(missing)
-    assert isinstance(refusal(403, b"<html>"), Refused)
-    assert refusal(200, answer()) is None
-    assert refusal(503, b"<html>") is None

@@ -1,29 +1,19 @@
-"""Pacifica: recorded answers, worked examples by hand, paging by cursor, refusals."""
+"""Pacifica: worked examples by hand, recorded responses, paging by cursor, refusals."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited, WalkNotProven
+from fundingdb.errors import BadCall, BadPayload, WalkNotProven
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.pacifica import FETCHER, LIMIT, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
-from fundingdb.window import Window, to_ms
-
-AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def payloads(shared):
-    return lambda name: (shared / "venues/payloads/pacifica" / name).read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
+from fundingdb.window import HOUR, Window, to_ms
+from tests.fetchers.pacifica.case import AT, BTC, RESPONSES, page, payment, serve, written
+from tests.fetchers.played import played, text
+from tests.fetchers.walking import walked
 
 
 def history(body, symbol="BTC"):
@@ -43,50 +33,14 @@ def current(body, known=None):
     return {r["symbol"]: r for r in rows}
 
 
-def paid(rate="0.00000383", at=1789336800497, oracle="77315.5"):
-    return {"oracle_price": oracle, "funding_rate": rate, "next_funding_rate": "0.00000475", "created_at": at}
-
-
-def page(*rows, cursor=None):
-    return {"success": True, "data": list(rows), "next_cursor": cursor, "has_more": cursor is not None}
-
-
-def test_history_as_worked_on_the_page(payloads):
-    rows = history(payloads("funding_rate_history_BTC.json"))
-    assert [(r["funding_time"].hour, r["funding_rate"]) for r in rows] == [(21, 0.00000632), (22, 0.00000383)]
-    last = rows[-1]
-    assert last["funding_time"] == datetime(2026, 9, 13, 22, tzinfo=UTC)
-    assert last["reported_time"] == datetime(2026, 9, 13, 22, 0, 0, 497_000, tzinfo=UTC)
-    assert (last["symbol"], last["base"], last["quote"], last["asset_class"]) == (
-        "BTC",
-        "BTC",
-        "USDC",
-        "crypto",
-    )
-    assert (last["interval_hours"], last["interval_from"], last["native_rate"]) == (
-        1.0,
-        "declared",
-        0.00000383,
-    )
-    assert (last["mark_price"], last["index_price"]) == (None, 77315.51898)
-
-
-def test_the_rate_fixed_an_hour_ahead_is_the_older_records_next_rate(payloads):
-    records = json.loads(payloads("funding_rate_history_BTC.json"))["data"]
-    assert records[1]["next_funding_rate"] == records[0]["funding_rate"]
-    fixed = current(payloads("info_prices.json"))["BTC"]
-    assert fixed["funding_rate"] == float(records[0]["next_funding_rate"]) == 0.00000475
-    assert fixed["next_funding_time"] == datetime(2026, 9, 13, 23, tzinfo=UTC)
-
-
-def test_an_answer_without_its_market_is_no_history():
+def test_a_response_without_its_market_is_no_history():
     with pytest.raises(BadCall, match="--symbol BTC"):
-        history(page(paid()), symbol=None)
+        history(page(payment()), symbol=None)
     assert history(page()) == []
 
 
-def test_current_as_worked_on_the_page(payloads):
-    rows = current(payloads("info_prices.json"))
+def test_current_of_the_written_response():
+    rows = current(written("info_prices"))
     assert set(rows) == {"EURUSD", "NVDA", "kBONK", "BTC"}  # SOL-USDC is spot
     bonk = rows["kBONK"]
     assert (bonk["base"], bonk["funding_rate"], bonk["interval_hours"]) == ("BONK", -0.00000345, 1.0)
@@ -99,22 +53,22 @@ def test_current_as_worked_on_the_page(payloads):
     assert {r["rate_step"] for r in rows.values()} == {1e-8}
 
 
-def test_with_known_markets_current_holds_those_alone(payloads):
-    known = {s: market_of(row) for s, row in markets(payloads("info.json")).items()}
-    assert set(current(payloads("info_prices.json"), known)) == {"EURUSD", "NVDA", "kBONK", "BTC"}
+def test_with_known_markets_current_holds_those_alone():
+    known = {s: market_of(row) for s, row in markets(written("info")).items()}
+    assert set(current(written("info_prices"), known)) == {"EURUSD", "NVDA", "kBONK", "BTC"}
     del known["NVDA"]
-    assert "NVDA" not in current(payloads("info_prices.json"), known)
+    assert "NVDA" not in current(written("info_prices"), known)
 
 
-def test_just_after_the_hour_it_is_not_said_which_payment_the_rate_is(payloads):
-    body = json.loads(payloads("info_prices.json"))
+def test_just_after_the_hour_the_next_payment_of_the_rate_is_null():
+    body = json.loads(written("info_prices"))
     for ms, due in ((4999, None), (5000, datetime(2026, 9, 14, 0, tzinfo=UTC))):
         body["data"][3]["timestamp"] = to_ms(datetime(2026, 9, 13, 23, tzinfo=UTC)) + ms
         assert current(body)["BTC"]["next_funding_time"] == due
 
 
-def test_markets_are_the_perpetuals(payloads):
-    rows = markets(payloads("info.json"))
+def test_markets_are_the_perpetuals():
+    rows = markets(written("info"))
     assert {
         s: (r["base"], r["multiplier"], r["asset_class"], r["max_leverage"]) for s, r in rows.items()
     } == {
@@ -127,100 +81,71 @@ def test_markets_are_the_perpetuals(payloads):
     assert {(r["quote"], r["collateral"], r["status"]) for r in rows.values()} == {("USDC", "USDC", "active")}
 
 
-# --- paging against an answerer with the exchange's order, cap and cursor
-
-
-class Answerer:
-    """Newest first, at most `cap` rows, stamps half a second late; the cursor is opaque."""
-
-    def __init__(self, hours, cap=LIMIT):
-        self.hours, self.cap, self.asked = sorted(hours, reverse=True), cap, 0
-
-    def answer(self, request):
-        params = dict(request.params)
-        assert (params["symbol"], params["limit"]) == ("BTC", "4000")
-        self.asked += 1
-        first = int(params.get("cursor", "c0")[1:])
-        some = self.hours[first : first + self.cap]
-        more = first + self.cap < len(self.hours)
-        return text(
-            page(*(paid(at=to_ms(t) + 497) for t in some), cursor=f"c{first + self.cap}" if more else None)
-        )
-
-
-def walked(answerer, window):
-    market = symbol_market("BTC")
-    walker = walk(FETCHER.history.paging, window, HOUR)
-    found, step = set(), next(walker, None)
-    while step is not None:
-        body = answerer.answer(FETCHER.history.request(market, *step))
-        times = FUNDING.check(FETCHER.history.parse(body, ResponseContext(AT, market=market)))[
-            "funding_time"
-        ].to_list()
-        found |= {t for t in times if window.start <= t < window.stop}
-        try:
-            step = walker.send(Page(times, FETCHER.history.next_cursor(body)))
-        except StopIteration:
-            step = None
-    return sorted(found)
+# --- paging
 
 
 FULL = AT.replace(minute=0)
+
+
+def times(venue, window):
+    return walked(FETCHER, BTC, venue, window)["funding_time"].to_list()
 
 
 @pytest.mark.parametrize("cap", [LIMIT, 100, 1])
 @pytest.mark.parametrize(("newest", "oldest"), [(0, 0), (0, 99), (0, 100), (30, 250), (290, 400)])
 def test_every_payment_of_a_window_is_found_whatever_the_cap(newest, oldest, cap):
     there = [FULL - n * HOUR for n in range(300)]
+    venue, _ = played(serve, there, cap=cap)
     window = Window(FULL - oldest * HOUR, FULL - (newest - 1) * HOUR)
-    assert walked(Answerer(there, cap), window) == sorted(t for t in there if window.start <= t < window.stop)
+    assert times(venue, window) == sorted(t for t in there if window.start <= t < window.stop)
 
 
 def test_the_walk_ends_with_the_page_that_reaches_before_the_window():
-    answerer = Answerer([FULL - n * HOUR for n in range(1000)], 100)
-    walked(answerer, Window(FULL - 150 * HOUR, FULL))
-    assert answerer.asked == 2
+    venue, requests = played(serve, [FULL - n * HOUR for n in range(1000)], cap=100)
+    times(venue, Window(FULL - 150 * HOUR, FULL))
+    assert len(requests) == 2
 
 
 def test_a_cursor_that_leads_forward_again_is_refused():
-    class Circling(Answerer):
-        def answer(self, request):
-            self.hours = self.hours[::-1]
-            return super().answer(request)
+    world = [(FULL - n * HOUR, 0.0001) for n in range(500)]  # newest first, and turned over at each request
 
-    with pytest.raises(WalkNotProven, match="not newest first"):
-        walked(Circling([FULL - n * HOUR for n in range(500)], 100), Window(FULL - 600 * HOUR, FULL))
+    def circling(request):
+        world.reverse()
+        return serve(request, world, 100)
+
+    with pytest.raises(WalkNotProven, match="forward in time again"):
+        times(circling, Window(FULL - 600 * HOUR, FULL))
 
 
 # --- corruption
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "words"),
     [
-        (paid(rate=""), "funding_rate"),
-        (paid(rate="nan"), "funding_rate"),
-        (paid(rate=0.1), "funding_rate"),
-        (paid(rate="0.12"), "unit"),
-        (paid(at=1789336800), "milliseconds"),
-        (paid(at=1789336799497), "before an hour"),
-        (paid(at="1789336800497"), "created_at"),
-        (paid(oracle="-1"), "negative"),
+        (payment(rate=""), "funding_rate"),
+        (payment(rate="nan"), "funding_rate"),
+        (payment(rate=0.1), "funding_rate"),
+        (payment(rate="0.12"), "unit"),
+        (payment(at=1789336800), "milliseconds"),
+        (payment(at=1789336799497), "before an hour"),
+        (payment(at="1789336800497"), "created_at"),
+        (payment(oracle="-1"), "negative"),
         ([], "object"),
     ],
 )
-def test_a_row_that_is_not_as_described_spoils_the_answer(row, told):
-    with pytest.raises(BadPayload, match=told):
-        history(page(paid(at=1789333200405), row))
+def test_a_row_that_is_not_as_described_spoils_the_response(row, words):
+    with pytest.raises(BadPayload, match=words):
+        history(page(payment(at=1789333200405), row))
 
 
-def test_answers_that_are_none_are_refused(payloads):
-    for body in ({**page(paid()), "success": False}, {**page(paid()), "has_more": True}):
+def test_bodies_that_are_no_response_are_refused():
+    for body in ({**page(payment()), "success": False}, {**page(payment()), "has_more": True}):
         with pytest.raises(BadPayload):
             history(body)
     with pytest.raises(BadPayload, match="empty"):
         current({"success": True, "data": []})
-    spoiled = json.loads(payloads("info.json"))
+    spoiled = json.loads(written("info"))
     for change in (
         {"instrument_type": "option"},
         {"base_asset": "ETH"},
@@ -234,8 +159,20 @@ def test_answers_that_are_none_are_refused(payloads):
         markets({"success": True, "data": spoiled["data"][4:]})
 
 
-def test_refusals():
-    assert isinstance(FETCHER.refusal(429, b""), RateLimited)
-    assert FETCHER.refusal(200, b"{}") is None
+def test_an_empty_symbol_is_no_market():
     with pytest.raises(BadCall):
         symbol_market("")
+
+
+def test_the_recorded_responses_are_read_as_those_written_here(shared):
+    recorded = {
+        name: (shared / "venues/payloads/pacifica" / f"{name}.json").read_bytes() for name in RESPONSES
+    }
+    for name, read in (("funding_rate_history_BTC", history), ("info_prices", current), ("info", markets)):
+        assert read(recorded[name]) == read(written(name))
+    # the rate fixed an hour ahead is the older record's next rate, and what the prices show
+    records = json.loads(recorded["funding_rate_history_BTC"])["data"]
+    assert records[1]["next_funding_rate"] == records[0]["funding_rate"]
+    fixed = current(recorded["info_prices"])["BTC"]
+    assert fixed["funding_rate"] == float(records[0]["next_funding_rate"]) == 0.00000475
+    assert fixed["next_funding_time"] == datetime(2026, 9, 13, 23, tzinfo=UTC)

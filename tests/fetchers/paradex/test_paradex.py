@@ -1,4 +1,4 @@
-"""Paradex: recorded answers, the period taken out by hand, options, what its samples prove and what not."""
+"""Paradex: what its case does not prove: periods, classes, and what its samples prove of an hour and what not."""
 
 import base64
 import json
@@ -6,29 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited
+from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.paradex import FETCHER, symbol_market
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
-from fundingdb.transport.paging import Page, walk
 from fundingdb.window import Window
+from tests.fetchers.paradex.case import BTC, KNOWN, OPTION, SUMMARY, listing, summary, text
+from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 11, 17, 18, 41, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def payloads(shared):
-    return lambda name: (shared / "venues/payloads/paradex" / name).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def known(payloads):
-    return {s: market_of(row) for s, row in markets(payloads("markets.json")).items()}
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 def markets(body):
@@ -41,64 +28,17 @@ def current(body, known):
     return {r["symbol"]: r for r in rows}
 
 
-def listed(payloads, **fields):
-    body = json.loads(payloads("markets.json"))
-    body["results"][0] |= fields
-    return body
-
-
-def shown(payloads, **fields):
-    body = json.loads(payloads("markets_summary.json"))
-    body["results"][0] |= fields
-    return body
-
-
-def test_the_rate_is_stated_per_hour_and_the_figure_over_8_hours_is_kept(payloads, known):
-    (row,) = current(payloads("markets_summary.json"), known).values()
-    # 0.00007688102642 / 8
-    assert row["funding_rate"] == pytest.approx(0.0000096101283025, rel=1e-14)
-    assert (row["interval_hours"], row["native_rate"]) == (1.0, 0.00007688102642)
-    assert (row["symbol"], row["base"], row["quote"]) == ("BTC-USD-PERP", "BTC", "USDC")
-    assert (row["next_funding_time"], row["observed_at"]) == (None, AT)  # it accrues all the time
-    assert (row["mark_price"], row["index_price"]) == (77804.85141726, 77788.24195927)
-    assert row["open_interest"] == 50.4599
-    assert row["open_interest_usd"] == pytest.approx(3_926_025.0, rel=1e-6)  # 50.4599 x 77804.85
-    assert row["volume_24h_usd"] == 4273947.632803999
-
-
-def test_a_period_of_24_hours_is_a_24th(payloads):
-    listing = markets(listed(payloads, funding_period_hours=24))
-    known = {s: market_of(row) for s, row in listing.items()}
-    (row,) = current(payloads("markets_summary.json"), known).values()
-    assert row["funding_rate"] == pytest.approx(0.00007688102642 / 24, rel=1e-14)
-
-
-def test_where_no_period_is_declared_the_rate_is_unknown_and_the_figure_kept(payloads):
-    listing = markets(listed(payloads, funding_period_hours=0))
-    known = {s: market_of(row) for s, row in listing.items()}
-    (row,) = current(payloads("markets_summary.json"), known).values()
+def test_where_no_period_is_declared_the_rate_is_unknown_and_the_figure_kept():
+    listed = {s: market_of(row) for s, row in markets({"results": [listing("BTC", 0)]}).items()}
+    row = current(SUMMARY, listed)["BTC-USD-PERP"]
     assert (row["funding_rate"], row["interval_hours"]) == (None, None)
     assert row["native_rate"] == 0.00007688102642
 
 
-def test_an_option_pays_no_funding_though_it_shows_that_of_its_underlying(payloads, known):
-    options = [r for r in json.loads(payloads("markets_summary.json"))["results"] if "delta" in r]
-    assert any(r.get("future_funding_rate") == "0.00007688" for r in options)
-    assert set(current(payloads("markets_summary.json"), known)) == {"BTC-USD-PERP"}
-    assert set(markets(payloads("markets.json"))) == {"BTC-USD-PERP"}
-
-
-def test_empty_is_no_rate_and_zero_is_one(payloads, known):
-    (row,) = current(shown(payloads, funding_rate=""), known).values()
-    assert (row["funding_rate"], row["native_rate"], row["interval_hours"]) == (None, None, None)
-    (row,) = current(shown(payloads, funding_rate="0"), known).values()
-    assert (row["funding_rate"], row["interval_hours"]) == (0.0, 1.0)
-
-
-def test_the_listing_has_the_period_and_the_cap_of_it(payloads):
-    row = markets(payloads("markets.json"))["BTC-USD-PERP"]
-    assert (row["interval_hours"], row["rate_cap"]) == (8.0, 0.02)
-    assert (row["quote"], row["collateral"], row["asset_class"]) == ("USDC", "USDC", "crypto")
+@pytest.mark.parametrize(("rate", "expected"), [("", (None, None, None)), ("0", (0.0, 0.0, 1.0))])
+def test_empty_is_no_rate_and_zero_is_one(rate, expected):
+    row = current({"results": [summary("BTC-USD-PERP", rate)]}, KNOWN)["BTC-USD-PERP"]
+    assert (row["funding_rate"], row["native_rate"], row["interval_hours"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,18 +53,16 @@ def test_the_listing_has_the_period_and_the_cap_of_it(payloads):
         ("TSLA", None, ("TSLA", 1.0, "equity")),
     ],
 )
-def test_the_tag_tells_coins_from_the_rest(payloads, base, tags, what):
-    body = listed(payloads, symbol=f"{base}-USD-PERP", base_currency=base, tags=tags)
-    row = markets(body)[f"{base}-USD-PERP"]
+def test_the_tag_separates_coins_from_the_rest(base, tags, what):
+    row = markets({"results": [listing(base, tags=tags)]})[f"{base}-USD-PERP"]
     assert (row["base"], row["multiplier"], row["asset_class"]) == what
 
 
-def test_without_the_markets_the_summary_is_refused(payloads):
+def test_without_the_markets_the_summary_is_refused():
     with pytest.raises(BadCall, match="how many hours"):
-        current(payloads("markets_summary.json"), {})
+        current(SUMMARY, {})
 
 
-BTC = symbol_market("BTC-USD-PERP")
 HOUR = timedelta(hours=1)
 END = datetime(2026, 9, 4, 3, tzinfo=UTC)
 END_MS = int(END.timestamp() * 1000)
@@ -182,32 +120,28 @@ def test_a_window_is_walked_hour_by_hour_over_an_outage_and_from_the_listing_on(
     there = samples(every=5.0, start=-8.5 * 3600)["results"]
     silent = range(END_MS - 4 * 3_600_000 - 200_000, END_MS - 4 * 3_600_000 + 60_000)
     there = [s for s in there if s["created_at"] not in silent]
-    walker = walk(FETCHER.history.paging, Window(END - 12 * HOUR, END + HOUR), 8 * HOUR)
-    found, step = {}, next(walker)
-    while step is not None:
-        asked = dict(FETCHER.history.request(BTC, *step).params)
-        low, high = int(asked["start_at"]), int(asked["end_at"])
+
+    def serve(request):
+        bounds = dict(request.params)
+        low, high = int(bounds["start_at"]), int(bounds["end_at"])
         held = [s for s in there if low <= s["created_at"] <= high]
-        rows = history({"results": held[: int(asked["page_size"])], "next": None})
-        found |= {r["funding_time"]: r["native_rate"] for r in rows}
-        try:
-            step = walker.send(Page([r["funding_time"] for r in rows]))
-        except StopIteration:
-            step = None
+        return text({"results": held[: int(bounds["page_size"])], "next": None})
+
+    rows = walked(FETCHER, BTC, serve, Window(END - 12 * HOUR, END + HOUR))
     # the first hour after the listing, and the two that the silence cuts, can't be told
-    assert sorted(found) == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
-    assert sum(found.values()) == pytest.approx(7 * 6.294 / 8, rel=2e-3)
+    assert rows["funding_time"].to_list() == [END - n * HOUR for n in (8, 7, 6, 5, 2, 1, 0)]
+    assert rows["native_rate"].sum() == pytest.approx(7 * 6.294 / 8, rel=2e-3)
 
 
-def test_one_hour_is_asked_at_once_with_what_lies_shortly_before_it():
+def test_one_hour_is_requested_at_once_with_what_lies_shortly_before_it():
     request = FETCHER.history.request(BTC, Window(END, END + HOUR), None)
-    asked = dict(request.params)
-    assert (asked["market"], asked["page_size"]) == ("BTC-USD-PERP", "5000")
-    assert (int(asked["end_at"]), int(asked["start_at"])) == (END_MS, END_MS - 3_600_000 - 120_000)
+    bounds = dict(request.params)
+    assert (bounds["market"], bounds["page_size"]) == ("BTC-USD-PERP", "5000")
+    assert (int(bounds["end_at"]), int(bounds["start_at"])) == (END_MS, END_MS - 3_600_000 - 120_000)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "body",
     [
         samples(grows=8.0),  # the index per 8 hours
         samples(grows=-1.0),  # the other sign
@@ -216,9 +150,9 @@ def test_one_hour_is_asked_at_once_with_what_lies_shortly_before_it():
         | {"results": [r | {"funding_period_hours": 8} for r in samples(period=1)["results"]]},
     ],
 )
-def test_an_index_that_does_not_move_by_its_premium_is_refused(told):
+def test_an_index_that_does_not_move_by_its_premium_is_refused(body):
     with pytest.raises(BadPayload, match="not the index described"):
-        history(told)
+        history(body)
 
 
 def test_an_hour_whose_ends_no_sample_speaks_for_has_no_row():
@@ -231,12 +165,9 @@ def test_an_hour_whose_ends_no_sample_speaks_for_has_no_row():
     assert [r["funding_rate"] for r in history(samples(premium=lambda _h: 0.0))] == [0.0]
 
 
-def test_an_answer_that_is_cut_within_the_hour_is_refused(shared):
+def test_an_answer_that_is_incomplete_within_the_hour_is_refused():
     with pytest.raises(BadPayload, match="end within the hour and a cursor names more"):
         history(samples(start=200.0) | {"next": "abc"})
-    page = (shared / "data/raw/paradex/funding_data_BTC-USD-PERP_2026-09-04.json").read_bytes()
-    with pytest.raises(BadPayload, match="end within the hour and a cursor names more"):
-        history(page)  # one sample was asked for
 
 
 def test_samples_of_another_market_are_refused():
@@ -246,20 +177,8 @@ def test_samples_of_another_market_are_refused():
         history(other)
 
 
-def test_a_recorded_sample_shows_price_and_premium_in_one(shared):
-    page = json.loads((shared / "data/raw/paradex/funding_data_BTC-USD-PERP_2026-09-04.json").read_bytes())
-    (sample,) = page["results"]
-    price = float(sample["funding_premium"]) / float(sample["funding_rate"])
-    assert price == pytest.approx(80_844, abs=1)  # the premium is the rate in money, over the same 8 hours
-    assert sample["funding_rate"].startswith(sample["funding_rate_8h"])  # the same figure, cut
-    asked = json.loads(base64.b64decode(page["next"].split(".")[0] + "=="))["filter"]
-    before_the_hour = asked["EndTime"] // 1_000_000 - sample["created_at"]
-    # asked up to a full hour, the newest sample came, 2.9 s before it: newest first
-    assert (asked["EndTime"] % 3_600_000_000_000, before_the_hour, asked["Limit"]) == (0, 2940, 1)
-
-
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "problem"),
     [
         ({"funding_rate": 0.00007688}, "funding_rate"),
         ({"funding_rate": "inf"}, "funding_rate"),
@@ -270,9 +189,9 @@ def test_a_recorded_sample_shows_price_and_premium_in_one(shared):
         ({"volume_24h": 1}, "volume_24h"),
     ],
 )
-def test_a_summary_that_is_not_as_described_spoils_the_answer(payloads, known, fields, told):
-    with pytest.raises(BadPayload, match=told):
-        current(shown(payloads, **fields), known)
+def test_a_summary_that_is_not_as_described_spoils_the_answer(fields, problem):
+    with pytest.raises(BadPayload, match=problem):
+        current({"results": [summary("BTC-USD-PERP", "0.0001") | fields]}, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -288,17 +207,40 @@ def test_a_summary_that_is_not_as_described_spoils_the_answer(payloads, known, f
         {"asset_kind": None},
     ],
 )
-def test_a_listing_that_is_not_as_described_is_refused(payloads, fields):
+def test_a_listing_that_is_not_as_described_is_refused(fields):
     with pytest.raises(BadPayload):
-        markets(listed(payloads, **fields))
+        markets({"results": [listing("BTC") | fields, listing("ETH")]})
 
 
-def test_options_alone_are_no_list_of_markets_and_names_are_checked(payloads):
-    body = json.loads(payloads("markets.json"))
+def test_options_alone_are_no_list_of_markets():
     with pytest.raises(BadPayload, match="no perpetual"):
-        markets({"results": body["results"][1:]})
-    for name in ("BTC", "BTC-USD", "-USD-PERP", ""):
-        with pytest.raises(BadCall):
-            symbol_market(name)
-    assert isinstance(FETCHER.refusal(429, b""), RateLimited)
-    assert FETCHER.refusal(200, b"{}") is None
+        markets({"results": [OPTION]})
+
+
+@pytest.mark.parametrize("name", ["BTC", "BTC-USD", "-USD-PERP", ""])
+def test_a_name_that_is_no_perpetual_is_no_market(name):
+    with pytest.raises(BadCall, match="BTC-USD-PERP"):
+        symbol_market(name)
+
+
+def test_the_recorded_responses_are_read(shared):
+    def recorded(name):
+        return (shared / "venues/payloads/paradex" / name).read_bytes()
+
+    listed = {s: market_of(row) for s, row in markets(recorded("markets.json")).items()}
+    assert {s: (m.interval_hours, m.rate_cap) for s, m in listed.items()} == {"BTC-USD-PERP": (8.0, 0.02)}
+    (row,) = current(recorded("markets_summary.json"), listed).values()
+    assert (row["symbol"], row["native_rate"]) == ("BTC-USD-PERP", 0.00007688102642)
+
+    body = (shared / "data/raw/paradex/funding_data_BTC-USD-PERP_2026-09-04.json").read_bytes()
+    with pytest.raises(BadPayload, match="end within the hour and a cursor names more"):
+        history(body)  # a page of one sample
+    page = json.loads(body)
+    (sample,) = page["results"]
+    price = float(sample["funding_premium"]) / float(sample["funding_rate"])
+    assert price == pytest.approx(80_844, abs=1)  # the premium is the rate in money, over the same 8 hours
+    assert sample["funding_rate"].startswith(sample["funding_rate_8h"])  # the same figure, cut
+    bounds = json.loads(base64.b64decode(page["next"].split(".")[0] + "=="))["filter"]
+    before_the_hour = bounds["EndTime"] // 1_000_000 - sample["created_at"]
+    # the newest sample up to a full hour is 2.9 s before it: newest first
+    assert (bounds["EndTime"] % 3_600_000_000_000, before_the_hour, bounds["Limit"]) == (0, 2940, 1)

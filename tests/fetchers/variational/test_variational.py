@@ -1,25 +1,16 @@
-"""Variational: the recorded answer, yearly rates worked by hand, swaps, refusals."""
+"""Variational: what its case does not prove: steps, names, bent listings, swaps alone."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
 
-from fundingdb.errors import BadCall, BadPayload, RateLimited
+from fundingdb.errors import BadCall, BadPayload
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.variational import FETCHER, symbol_market
 from fundingdb.schema import MARKETS, SNAPSHOTS
+from tests.fetchers.variational.case import STATS, listing, text
 
 AT = datetime(2026, 9, 13, 22, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def stats(shared):
-    return (shared / "venues/payloads/variational/metadata_stats.json").read_bytes()
-
-
-def text(body):
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 def current(body):
@@ -32,65 +23,10 @@ def markets(body):
     return {r["symbol"]: r for r in rows}
 
 
-def changed(stats, **fields):
-    body = json.loads(stats)
-    body["listings"][0] |= fields  # BTC
-    return body
-
-
-def test_yearly_rates_are_turned_into_rates_of_one_interval(stats):
-    rows = current(stats)
-    # 3 payments a day at 8 h: a 1,095th of the year; 2,190 at 4 h; 8,760 at 1 h
-    assert {s: (r["funding_rate"], r["interval_hours"], r["native_rate"]) for s, r in rows.items()} == {
-        "BTC": (pytest.approx(0.091241 / 1095, rel=1e-14), 8.0, 0.091241),
-        "HYPER": (0.00005, 4.0, 0.1095),
-        "STORJ": (pytest.approx(-85.536623 / 8760, rel=1e-14), 1.0, -85.536623),
-        "1000PEPE": (0.0001, 8.0, 0.1095),
-        "CAT": (0.0, 8.0, 0.0),
-    }
-    assert rows["BTC"]["funding_rate"] == pytest.approx(0.0000833251142, rel=1e-8)
-    assert rows["STORJ"]["funding_rate"] == pytest.approx(-0.00976445468, rel=1e-9)
-
-
-def test_what_the_exchange_does_not_tell_is_null(stats):
-    for row in current(stats).values():
-        assert row["observed_at"] == AT
-        assert (row["next_funding_time"], row["index_price"], row["open_interest"]) == (None, None, None)
-
-
-def test_a_swap_pays_no_funding_rather_than_a_funding_of_zero(stats):
-    assert "XAUS" not in current(stats)
-    assert "XAUS" not in markets(stats)
-    assert current(stats)["CAT"]["funding_rate"] == 0.0  # zero is a value
-
-
-def test_prices_are_per_token_and_open_interest_counts_one_side_in_dollars(stats):
-    rows = current(stats)
-    pepe = rows["1000PEPE"]
-    assert pepe["mark_price"] == pytest.approx(0.000003408630799146218)
-    assert (pepe["base"], pepe["quote"], pepe["asset_class"]) == ("PEPE", "USDC", "crypto")
-    # 79,488,330.90 long and 70,056,049.65 short, in dollars: that many coins do not exist
-    assert rows["BTC"]["open_interest_usd"] == pytest.approx(149_544_380.5492)
-    assert rows["BTC"]["volume_24h_usd"] == 245987215.191356
-
-
-def test_the_step_of_the_rate_is_a_millionth_a_year(stats):
-    rows = current(stats)
+def test_the_step_of_the_rate_is_a_millionth_a_year():
+    rows = current(STATS)
     assert rows["BTC"]["rate_step"] == pytest.approx(1e-6 / 1095)
     assert rows["STORJ"]["rate_step"] == pytest.approx(1e-6 / 8760)
-
-
-def test_markets_with_interval_class_and_multiple(stats):
-    assert {
-        s: (r["base"], r["multiplier"], r["asset_class"], r["interval_hours"], r["status"], r["collateral"])
-        for s, r in markets(stats).items()
-    } == {
-        "BTC": ("BTC", 1.0, "crypto", 8.0, "active", "USDC"),
-        "HYPER": ("HYPER", 1.0, "crypto", 4.0, "active", "USDC"),
-        "STORJ": ("STORJ", 1.0, "crypto", 1.0, "active", "USDC"),
-        "1000PEPE": ("PEPE", 1000.0, "crypto", 8.0, "active", "USDC"),
-        "CAT": ("CAT", 1.0, "equity", 8.0, "active", "USDC"),  # Caterpillar, 817 dollars
-    }
 
 
 def test_whole_names_are_not_cut():
@@ -101,7 +37,7 @@ def test_whole_names_are_not_cut():
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "problem"),
     [
         ({"funding_rate": 0.091241}, "funding_rate"),
         ({"funding_rate": ""}, "funding_rate"),
@@ -117,21 +53,32 @@ def test_whole_names_are_not_cut():
         ({"open_interest": {"long_open_interest": "1"}}, "short_open_interest"),
     ],
 )
-def test_a_listing_that_is_not_as_described_spoils_the_answer(stats, fields, told):
-    with pytest.raises(BadPayload, match=told):
-        current(changed(stats, **fields))
+def test_a_listing_that_is_not_as_described_spoils_the_answer(fields, problem):
+    with pytest.raises(BadPayload, match=problem):
+        current(
+            {"listings": [listing("BTC", "0.091241", 28800, "77229.36") | fields, *STATS["listings"][1:]]}
+        )
 
 
-def test_there_is_no_history_and_an_answer_of_swaps_alone_is_none(stats):
+def test_there_is_no_history_and_an_answer_of_swaps_alone_is_none():
     assert FETCHER.history is None
-    body = json.loads(stats)
-    body["listings"] = body["listings"][-1:]
+    body = {"listings": [listing("XAUS", "0", 0, "4330.57")]}
     with pytest.raises(BadPayload, match="no perpetual"):
         current(body)
 
 
-def test_one_request_serves_all_and_refusals_are_told():
+def test_one_request_serves_markets_and_rates():
     assert FETCHER.current.requests([]) == FETCHER.markets.requests([])
     assert [r.path for r in FETCHER.current.requests([])] == ["/metadata/stats"]
-    assert isinstance(FETCHER.refusal(429, b""), RateLimited)
-    assert FETCHER.refusal(200, b"{}") is None
+
+
+def test_the_recorded_response_is_read(shared):
+    body = (shared / "venues/payloads/variational/metadata_stats.json").read_bytes()
+    assert {s: (r["native_rate"], r["interval_hours"]) for s, r in current(body).items()} == {
+        "BTC": (0.091241, 8.0),
+        "HYPER": (0.1095, 4.0),
+        "STORJ": (-85.536623, 1.0),
+        "1000PEPE": (0.1095, 8.0),
+        "CAT": (0.0, 8.0),
+    }
+    assert set(markets(body)) == {"BTC", "HYPER", "STORJ", "1000PEPE", "CAT"}

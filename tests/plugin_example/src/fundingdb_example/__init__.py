@@ -1,1 +1,1 @@
-"""An exchange for fundingdb."""
+"""The exchange Example for fundingdb."""
