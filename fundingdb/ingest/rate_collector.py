@@ -95,9 +95,9 @@ class FundingRateCollector:
 
         With `append` new rows are added, rows that differ replaced and equal ones left alone, so that a repeat changes nothing;
         `append=False` raises BadCall when the lake already has rows of one of the markets inside the frame's span. Raises
-        SchemaError for rows that do not fit the table, BadCall for a frame of neither.
+        SchemaError for rows that do not fit the table or are of another source, BadCall for a frame of neither.
         """
-        return save(self.lake, snapshot, append=append)
+        return save(self.lake, self.data_source.fetcher, snapshot, append=append)
 
     async def start_collection(
         self,

@@ -8,24 +8,27 @@ import polars as pl
 
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall
+from fundingdb.ingest import guard
 from fundingdb.schema import FUNDING, SNAPSHOTS, Table
 
 if TYPE_CHECKING:
+    from fundingdb.fetchers.contract import Fetcher
     from fundingdb.lake import Lake, Upserted
 
 
-def save(lake: Lake, frame: pl.DataFrame, *, append: bool = True) -> Upserted:
-    """Write FUNDING or SNAPSHOTS rows into their table, and bring the catalog up to date.
+def save(lake: Lake, fetcher: Fetcher, frame: pl.DataFrame, *, append: bool = True) -> Upserted:
+    """Write FUNDING or SNAPSHOTS rows of the source `fetcher` into their table, and bring the catalog up to date.
 
     `append=True` adds new rows, replaces those that differ, and leaves equal ones alone; `append=False` refuses a frame when
     the lake has rows of one of its markets inside its span. The ledger is not written: `coverage` and `backfill` treat the
     span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table, SchemaError for rows that
-    do not fit their table, LakeError.
+    do not fit their table or are of another source, LakeError.
     """
     table = _table_of(frame)
+    rows = guard.checked(fetcher, table, frame)
     if not append:
-        _refuse_stored(lake, table, table.check(frame))
-    saved = lake.upsert(table.name, frame)
+        _refuse_stored(lake, table, rows)
+    saved = lake.upsert(table.name, rows)
     catalog.rebuild(lake.warehouse)
     return saved
 
