@@ -74,14 +74,15 @@ def clock(monkeypatch):
     return clock
 
 
-def autumn(simulator):
-    """The payments of KAITO on both exchanges that example 4 reads."""
+def autumn():
+    """The payments of KAITO on both exchanges that example 4 reads, saved in the lake."""
 
     async def work():
         frames = []
         for name in ("extended", "lighter"):
             async with fundingdb.source(name) as one:
                 frames.append(await one.get_historical_funding_rates("KAITO", "2025-10-01", "2025-11-05"))
+                fundingdb.FundingRateCollector(one).save_snapshot(frames[-1])
         return pl.concat(frames)
 
     return asyncio.run(work())
@@ -122,8 +123,7 @@ def test_the_four_programs_of_the_plan_run_word_for_word(simulator, home, clock)
     assert sorted(mine["base"]) == ["GRASS", "IP", "KAITO"]  # 24 hours end before the machine wakes
     assert not names["extended"].started
 
-    payments = autumn(simulator)
-    names["collector"].save_snapshot(payments)
+    payments = autumn()
     run(programs[3], names)
     known = payments.filter(funding_time=AT - timedelta(minutes=30))
     rates = dict(known.select("exchange", pl.col("funding_rate") / pl.col("interval_hours")).rows())

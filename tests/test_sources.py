@@ -1,5 +1,7 @@
 import asyncio
 import logging
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import httpx
 import polars as pl
@@ -14,6 +16,7 @@ from fundingdb import (
     LighterFundingDataSource,
 )
 from fundingdb.errors import BadCall, BadPayload, UnknownName
+from fundingdb.fetchers import registry
 from fundingdb.fetchers.registry import BUILT_IN, archive, fetcher
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
@@ -353,6 +356,21 @@ def test_every_built_in_exchange_has_a_python_source(name):
     source = fundingdb.source(name.upper())
     assert (source.name, source.fetcher) == (name, fetcher(name))
     assert isinstance(source, fundingdb.BaseFundingDataSource)
+
+
+ELSEWHERE = replace(fetcher("lighter"), exchange="elsewhere", source="elsewhere")
+
+
+def test_a_fetcher_of_an_installed_package_has_a_python_source(monkeypatch):
+    entry = EntryPoint("elsewhere", "tests.test_sources:ELSEWHERE", "fundingdb.fetchers")
+    monkeypatch.setattr(registry, "entry_points", lambda **_by: [entry])
+    for cached in (registry.names, registry.fetcher):
+        monkeypatch.setattr(registry, cached.__name__, cached.__wrapped__)
+    source = fundingdb.source("Elsewhere")
+    assert (source.name, source.fetcher.base_url) == ("elsewhere", ELSEWHERE.base_url)
+    with pytest.raises(UnknownName, match="did you mean elsewhere"):
+        fundingdb.source("elsewere")
+    fetcher.cache_clear()
 
 
 def test_the_named_classes_are_what_source_returns():

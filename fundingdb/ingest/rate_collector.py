@@ -95,7 +95,7 @@ class FundingRateCollector:
 
         With `append` new rows are added, rows that differ replaced and equal ones left alone, so that a repeat changes nothing;
         `append=False` raises BadCall when the lake already has rows of one of the markets inside the frame's span. Raises
-        SchemaError for rows that do not fit the table, BadCall for a frame of neither.
+        SchemaError for rows that do not fit the table or are of another source, BadCall for a frame of neither.
         """
         return save(self.lake, self.data_source.fetcher, snapshot, append=append)
 
@@ -109,7 +109,7 @@ class FundingRateCollector:
 
         The first round starts at once, the next ones on full multiples of `interval_minutes`. A round during which the source
         is down has its failures in its report; the next round fetches what it missed. Raises UnknownName and other BadCall
-        after the round that meets them, because no later round can succeed.
+        after the first round, where no later one can succeed.
         """
         if interval_minutes <= 0:
             raise BadCall(f"interval_minutes={interval_minutes}: must be above 0")
@@ -126,7 +126,8 @@ class FundingRateCollector:
 
             rounds = run_rounds(one, schedule, now=self._now, sleep=self._wait, stopped=self._stop.is_set)
             async for _, report in rounds:
-                self._refuse_hopeless(report)
+                if not reports:
+                    self._refuse_hopeless(report)
                 reports.append(report)
         return reports
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def save(lake: Lake, fetcher: Fetcher, frame: pl.DataFrame, *, append: bool = True) -> Upserted:
-    """Write FUNDING or SNAPSHOTS rows of `fetcher` into their table, and bring the catalog up to date.
+    """Write FUNDING or SNAPSHOTS rows of the source `fetcher` into their table, and bring the catalog up to date.
 
     `append=True` adds new rows, replaces those that differ, and leaves equal ones alone; `append=False` refuses a frame when
     the lake has rows of one of its markets inside its span. The ledger is not written: `coverage` and `backfill` treat the
     span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table, SchemaError for rows that
-    do not fit their table or come from another source, LakeError.
+    do not fit their table or are of another source, LakeError.
     """
     table = _table_of(frame)
     rows = guard.checked(fetcher, table, frame)

@@ -71,7 +71,7 @@ class Engine:
     """Sends requests to exchanges, inside `async with`; one engine serves all sources of an event loop.
 
     `clock` (monotonic seconds), `sleep`, `now` and `jitter` (0..1) are arguments so that tests take no time. `env` has the
-    keys, and other base addresses (FUNDINGDB_<SOURCE>_URL). `backoff` is the retry policy.
+    keys, and other base addresses (FUNDINGDB_<SOURCE>_URL). `backoff` is the retry policy, `user_agent` the header of that name.
     """
 
     def __init__(
