@@ -1,5 +1,5 @@
 -- view:      funding
--- reads:     lake_funding_first, lake_funding_rest
+-- reads:     lake_funding_first, lake_funding_rest, source_preference
 -- grain:     exchange, symbol, funding_time, rate_type
 -- column:    exchange       | varchar                  | where the perpetual trades, lower case
 -- column:    source         | varchar                  | who told us: the exchange itself, its archive, coingecko, ccxt, import
@@ -24,15 +24,17 @@
 -- check:     (rate_1h is null) = (interval_hours is null or rate_type = 'special')
 -- check:     rate_1h is null or abs(rate_1h * interval_hours - funding_rate) < 1e-12
 -- check:     month = strftime(funding_time at time zone 'UTC', '%Y-%m')
--- why:       Settled payments, one source each: where an exchange has several sources, the preferred one counts (the
---            exchange itself, then others by name, import last) and the next ones fill its holes. Hours that it does not
---            know are taken from a source that tells the same rate, if all that do agree.
+-- why:       Settled payments, one source each: where an exchange has several sources, the preferred one counts
+--            (source_preference) and the next ones fill its holes. An interval that it does not state comes from a source with
+--            the same rate, where all of those agree.
 --
 -- Columns are qualified: DuckDB takes a bare `base` for the parameter of a macro that reads this view.
 with chosen as (
     select * from lake_funding_first
     union all
-    select * from lake_funding_rest as rest
+    select rest.*
+    from lake_funding_rest as rest
+    inner join source_preference as own on own.exchange = rest.exchange and own.source = rest.source
     where not exists (
         select 1
         from lake_funding_first as kept
@@ -44,15 +46,15 @@ with chosen as (
       and not exists (
         select 1
         from lake_funding_rest as better
+        inner join source_preference as theirs on theirs.exchange = better.exchange and theirs.source = better.source
         where better.exchange = rest.exchange
           and better.symbol = rest.symbol
           and better.funding_time = rest.funding_time
           and better.rate_type = rest.rate_type
-          and (case when better.source = 'import' then 1 else 0 end, better.source)
-            < (case when rest.source = 'import' then 1 else 0 end, rest.source)
+          and theirs.preference < own.preference
     )
 ),
-told as (
+agreed as (
     select
         exchange, symbol, funding_time, funding_rate, max(interval_hours) as interval_hours,
         max(interval_from) as interval_from
@@ -64,15 +66,15 @@ told as (
 timed as (
     select
         chosen.exchange, chosen.source, chosen.symbol, chosen.base, chosen.quote, chosen.asset_class, chosen.month,
-        chosen.funding_time, coalesce(chosen.interval_hours, told.interval_hours) as interval_hours,
-        case when chosen.interval_hours is null and told.interval_hours is not null then told.interval_from
+        chosen.funding_time, coalesce(chosen.interval_hours, agreed.interval_hours) as interval_hours,
+        case when chosen.interval_hours is null and agreed.interval_hours is not null then agreed.interval_from
             else chosen.interval_from end as interval_from,
         chosen.funding_rate, chosen.rate_type, chosen.native_rate, chosen.mark_price, chosen.index_price,
         chosen.reported_time, chosen.fetched_at
     from chosen
-    left join told
-        on told.exchange = chosen.exchange and told.symbol = chosen.symbol
-        and told.funding_time = chosen.funding_time and told.funding_rate = chosen.funding_rate
+    left join agreed
+        on agreed.exchange = chosen.exchange and agreed.symbol = chosen.symbol
+        and agreed.funding_time = chosen.funding_time and agreed.funding_rate = chosen.funding_rate
         and chosen.rate_type = 'regular'
 )
 select

@@ -1,5 +1,5 @@
 -- view:      reconciliation
--- reads:     lake_funding, lake_funding_rest, snapshots, markets
+-- reads:     lake_funding, lake_funding_rest, snapshots, markets, source_preference
 -- grain:     exchange, symbol, left_source, left_kind, left_symbol, right_source, right_kind, funding_time
 -- column:    exchange      | varchar                  | where the perpetual trades
 -- column:    symbol        | varchar                  | the name on the right
@@ -52,14 +52,15 @@ with named as (
 ),
 ranked as (
     select
-        exchange, source, symbol, kind, asset_class, base, first_at, last_at,
-        case when source = exchange then '0' when source = 'import' then '2' else '1' end || source as place
+        named.exchange, named.source, named.symbol, kind, asset_class, base, first_at, last_at, preference
     from named
+    inner join source_preference
+        on source_preference.exchange = named.exchange and source_preference.source = named.source
 ),
 sides as (
     select
-        exchange, source, symbol, kind, asset_class, base, first_at, last_at, place,
-        min(place) over (partition by exchange, kind) as best_place,
+        exchange, source, symbol, kind, asset_class, base, first_at, last_at, preference,
+        min(preference) over (partition by exchange, kind) as best_preference,
         count(*) over (partition by exchange, source, kind, asset_class, base) as twins
     from ranked
 ),
@@ -72,17 +73,17 @@ listed as (
 paired as (
     select
         l.exchange, l.asset_class, l.base,
-        l.source as left_source, l.kind as left_kind, l.symbol as left_symbol, l.place as left_place,
+        l.source as left_source, l.kind as left_kind, l.symbol as left_symbol, l.preference as left_preference,
         l.first_at as left_first, l.last_at as left_last,
-        r.source as right_source, r.kind as right_kind, r.symbol as right_symbol, r.place as right_place,
-        r.best_place, r.first_at as right_first, r.last_at as right_last
+        r.source as right_source, r.kind as right_kind, r.symbol as right_symbol, r.preference as right_preference,
+        r.best_preference, r.first_at as right_first, r.last_at as right_last
     from sides as l
     inner join sides as r on r.exchange = l.exchange and r.symbol = l.symbol
     union all
     select
         l.exchange, l.asset_class, l.base,
-        l.source, l.kind, l.symbol, l.place, l.first_at, l.last_at,
-        r.source, r.kind, r.symbol, r.place, r.best_place, r.first_at, r.last_at
+        l.source, l.kind, l.symbol, l.preference, l.first_at, l.last_at,
+        r.source, r.kind, r.symbol, r.preference, r.best_preference, r.first_at, r.last_at
     from sides as l
     inner join sides as r
         on r.exchange = l.exchange and r.asset_class = l.asset_class and r.base = l.base and r.symbol <> l.symbol
@@ -101,8 +102,8 @@ pairs as (
     from paired
     where greatest(left_first, right_first) <= least(left_last, right_last)
       and (
-        (left_kind = right_kind and left_place > right_place)
-        or (left_kind = 'predicted' and right_kind = 'settled' and right_place = best_place)
+        (left_kind = right_kind and left_preference > right_preference)
+        or (left_kind = 'predicted' and right_kind = 'settled' and right_preference = best_preference)
       )
 ),
 ends as (

@@ -1,5 +1,5 @@
 -- view:      spreads
--- reads:     funding_known_1h, identity_checks
+-- reads:     comparable_1h
 -- grain:     asset_class, base, hour_at, long_exchange, long_symbol, short_exchange, short_symbol
 -- column:    asset_class    | varchar                  | unlike classes are never paired
 -- column:    base           | varchar                  | canonical token
@@ -25,22 +25,10 @@ select
     low.rate_1h as long_rate_1h, high.rate_1h as short_rate_1h,
     high.rate_1h - low.rate_1h as spread_1h,
     (high.rate_1h - low.rate_1h) * 8760 as spread_apr
-from funding_known_1h as low
-inner join funding_known_1h as high
+from comparable_1h as low
+inner join comparable_1h as high
     on high.asset_class = low.asset_class
     and high.base = low.base
     and high.hour_at = low.hour_at
     and high.exchange <> low.exchange
     and (low.rate_1h < high.rate_1h or (low.rate_1h = high.rate_1h and low.exchange < high.exchange))
-where not exists (
-    select 1
-    from identity_checks as other
-    where other.verdict = 'mismatch' and other.exchange = low.exchange and other.symbol = low.symbol
-      and other.asset_class = low.asset_class and other.base = low.base
-)
-  and not exists (
-    select 1
-    from identity_checks as other
-    where other.verdict = 'mismatch' and other.exchange = high.exchange and other.symbol = high.symbol
-      and other.asset_class = high.asset_class and other.base = high.base
-)

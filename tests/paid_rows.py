@@ -54,13 +54,10 @@ def over(
         con.register(name, held.to_arrow())
     con.sql("CREATE TABLE whole AS SELECT * FROM given")
     con.sql("CREATE TABLE restated AS SELECT * FROM events")
-    con.sql("CREATE VIEW lake_funding AS FROM whole")
-    con.sql("CREATE VIEW lake_funding_first AS FROM whole")
-    con.sql("CREATE VIEW lake_funding_rest AS FROM whole WHERE false")
-    con.sql("CREATE VIEW restatements AS FROM restated")
-    con.sql("CREATE VIEW snapshots AS SELECT now() AS observed_at WHERE false")
-    if known_by is not None:
-        con.sql("; ".join(catalog.hidden(known_by)))
+    whole = dict.fromkeys(("lake_funding", "lake_funding_first"), "SELECT * FROM whole")
+    none = {"lake_funding_rest": "SELECT * FROM whole WHERE false", "restatements": "SELECT * FROM restated"}
+    con.sql("; ".join(catalog.relations(whole | none, known_by)))
+    con.sql(catalog.preference_view(frame.select("exchange", "source").unique().rows()))
     con.sql("; ".join(chain.from_iterable(map(catalog.created, _VIEWS))))
     provider = FundingRateBacktestDataProvider()
     limits = Chosen(chosen.get("exchanges"), chosen.get("tokens"), chosen.get("asset_class"))

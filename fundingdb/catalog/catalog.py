@@ -3,10 +3,10 @@
 `connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
 DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downloads an extension. Base relations,
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
-`restatements`; and `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source: the exchange
-itself, then others by name, `import` last) and `lake_funding_rest` (its other sources; usually empty, so that the
-view `funding` costs nothing); and `fees`, whose rows stand in the view itself: the shipped table and the warehouse's own
-`fees.csv` (see costs). What a file of sql/ is made of: headers.
+`restatements`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
+`lake_funding_rest` (its other sources; usually empty, so that the view `funding` costs nothing); `source_preference`
+(exchange, source, preference), the order of each exchange's sources; and `fees`, whose rows are in the view itself: the
+shipped table and the warehouse's own `fees.csv` (module fees). The files of sql/ are read by module headers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
@@ -35,6 +36,16 @@ Connection = duckdb.DuckDBPyConnection  # what readers take; only this module op
 Unreadable = duckdb.IOException
 FILE = "fundingdb.duckdb"
 _STORAGE = "v1.0.0"  # a file with 2.0's default storage can't be opened by the 1.5 shell that PyPI has
+_SOURCED = ("funding", "snapshots")  # tables whose rows come from one source or another
+_PREFERENCE_NOTE = (
+    "One row per exchange, source: which source of an exchange is used where several have the same payment. The exchange itself "
+    "comes first, then others by name, import last."
+)
+_PREFERENCE_NOTES: Mapping[str, str] = {
+    "exchange": "where the perpetual trades",
+    "source": "who the rows come from: the exchange itself, its archive, coingecko, ccxt, import",
+    "preference": "1 = used first",
+}
 _TYPES: Mapping[pl.DataType, str] = {
     pl.String(): "VARCHAR",
     pl.Float64(): "DOUBLE",
@@ -166,15 +177,15 @@ def build(
     """
     if known_by is not None:
         as_of = known_by if as_of is None else min(as_of, known_by)
-    bound = "9999-12-31 00:00:00+00" if as_of is None else as_of.astimezone(UTC).isoformat(" ")
-    script = [f"CREATE OR REPLACE MACRO lake_as_of() AS CAST({text(bound)} AS TIMESTAMP WITH TIME ZONE)"]
-    for name, table in TABLES.items():
-        script += _base("lake_funding" if name == "funding" else name, table, listed[name])
+    bound = datetime(9999, 12, 31, tzinfo=UTC) if as_of is None else as_of
+    script = [f"CREATE OR REPLACE MACRO lake_as_of() AS {_timestamp(bound)}"]
     first, rest = split(listed["funding"])
-    script += _base("lake_funding_first", TABLES["funding"], first)
-    script += _base("lake_funding_rest", TABLES["funding"], rest)
-    if known_by is not None:
-        script += hidden(known_by)
+    files = {f"lake_{n}" if n == "funding" else n: listed[n] for n in TABLES}
+    files |= {"lake_funding_first": first, "lake_funding_rest": rest}
+    script += relations({name: _rows(table_of(name), paths) for name, paths in files.items()}, known_by)
+    sources = [(partition(p, "exchange"), partition(p, "source")) for n in _SOURCED for p in listed[n]]
+    script.append(preference_view(sources))
+    script += _comment("source_preference", _PREFERENCE_NOTE, _PREFERENCE_NOTES.items())
     script += _fees(costs.shipped() if fees is None else fees)
     for view in views() if only is None else _read_by(only):
         script += created(view)
@@ -209,16 +220,35 @@ def _read_by(names: Iterable[str]) -> list[View]:
 
 def split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """The files of each exchange's preferred source, and those of its other sources."""
-    first: dict[str, str] = {}
-    owned = [(path, partition(path, "exchange"), partition(path, "source")) for path in paths]
-    for _, exchange, source in owned:
-        first[exchange] = min(first.get(exchange, source), source, key=lambda s, e=exchange: rank(e, s))
-    return [p for p, e, s in owned if s == first[e]], [p for p, e, s in owned if s != first[e]]
+    owned = {path: (partition(path, "exchange"), partition(path, "source")) for path in paths}
+    best = {exchange: source for exchange, source, _ in reversed(preferences(owned.values()))}
+    first = [path for path, (exchange, source) in owned.items() if best[exchange] == source]
+    rest = [path for path, (exchange, source) in owned.items() if best[exchange] != source]
+    return first, rest
 
 
-def rank(exchange: str, source: str) -> tuple[bool, bool, str]:
-    """Sorts sources by preference: the exchange itself, others by name, `import` last."""
-    return source != exchange, source == "import", source
+def preferences(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    """Rows of the relation `source_preference` for pairs (exchange, source), in their order: 1 is preferred.
+
+    The exchange itself comes first, then others by name, `import` last.
+    """
+    order = sorted({(exchange, source != exchange, source == "import", source) for exchange, source in pairs})
+    return [
+        (exchange, source, place)
+        for _, same in groupby(order, key=itemgetter(0))
+        for place, (exchange, _, _, source) in enumerate(same, start=1)
+    ]
+
+
+def preference_view(pairs: Iterable[tuple[str, str]]) -> str:
+    """The statement that makes the relation `source_preference`."""
+    rows = ", ".join(f"({text(e)}, {text(s)}, {place})" for e, s, place in preferences(pairs))
+    held = f"(VALUES {rows})" if rows else "(SELECT NULL, NULL, NULL WHERE false)"
+    columns = "CAST(p.exchange AS VARCHAR) AS exchange, CAST(p.source AS VARCHAR) AS source"
+    return (
+        f"CREATE OR REPLACE VIEW source_preference AS SELECT {columns}, CAST(p.preference AS BIGINT) AS preference "
+        f"FROM {held} AS p(exchange, source, preference)"
+    )
 
 
 def text(value: str) -> str:
@@ -234,62 +264,81 @@ def partition(path: Path, name: str) -> str:
     return parts[name]
 
 
-def _base(name: str, table: Table, paths: Sequence[Path]) -> list[str]:
-    types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
-    # qualified: a bare name is taken for a macro's parameter of that name
-    wanted = ", ".join(f"CAST(file.{column} AS {kind}) AS {column}" for column, kind in types.items())
-    if paths:
-        listed = ", ".join(text(str(path)) for path in paths)
-        hive = ", ".join(f"{column}: {types[column]}" for column in table.partitions)
-        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}}) AS file"
-    else:
-        wanted = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
-        source = "(SELECT 1) AS nothing WHERE false"
-    view = f"CREATE OR REPLACE VIEW {name} AS SELECT {wanted} FROM {source}"
-    return [view, *_comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))]
+def table_of(relation: str) -> Table:
+    """The table of the lake whose columns a base relation has."""
+    return TABLES["funding" if relation.startswith("lake_funding") else relation]
 
 
-def hidden(known_by: datetime) -> list[str]:
-    """Statements that put base relations of what was known by an instant over those of all.
+def relations(rows: Mapping[str, str], known_by: datetime | None = None) -> list[str]:
+    """The statements that make the base relations of these names, over selects of all their rows.
 
-    A row that was last changed by then stands as it is. Of one changed later the restatements tell what it was: the
-    newest value learned by then, old or new; its other figures may have come with the change and are null. One
-    changed later without a restatement (a figure filled in) is left out: nothing proves it was known.
+    With `known_by` settlements and snapshots fetched later are hidden: see `_funding_known_by`.
     """
-    until = f"CAST({text(known_by.astimezone(UTC).isoformat(' '))} AS TIMESTAMP WITH TIME ZONE)"
+    script = list[str]()
+    for name, select in rows.items():
+        table, shown = table_of(name), select
+        if known_by is not None and table is TABLES["funding"]:
+            shown = _funding_known_by(select, rows["restatements"], known_by)
+        elif known_by is not None and table is TABLES["snapshots"]:
+            shown = f"SELECT ever.* FROM ({select}) AS ever WHERE ever.observed_at <= {_timestamp(known_by)}"
+        script.append(f"CREATE OR REPLACE VIEW {name} AS {shown}")
+        script += _comment(name, table.note, ((column, c.note) for column, c in table.columns.items()))
+    return script
+
+
+def _rows(table: Table, paths: Sequence[Path]) -> str:
+    """The select of all rows of these files."""
+    types = {column: _TYPES[c.dtype] for column, c in table.columns.items()}
+    if not paths:
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
+        return f"SELECT {nulls} FROM (SELECT 1) AS nothing WHERE false"
+    # qualified: a bare name is read as a macro's parameter of that name
+    columns = ", ".join(f"CAST(file.{column} AS {kind}) AS {column}" for column, kind in types.items())
+    listed = ", ".join(text(str(path)) for path in paths)
+    hive = ", ".join(f"{column}: {types[column]}" for column in table.partitions)
+    options = f"hive_partitioning = true, hive_types = {{{hive}}}"
+    return f"SELECT {columns} FROM read_parquet([{listed}], {options}) AS file"
+
+
+def _funding_known_by(funding: str, restatements: str, known_by: datetime) -> str:
+    """The select of the settlements of `funding` as they were known by an instant.
+
+    A row that was last changed by then is unchanged. For one changed later the restatements have the value of then: the
+    newest one fetched by then, old or new; its other figures may have come with the change and are null. One changed later
+    without a restatement (a figure filled in) is left out: nothing proves it was known.
+    """
+    until = _timestamp(known_by)
     key = "exchange, source, symbol, funding_time, rate_type"
-    told = {"funding_rate": "told.rate", "interval_hours": "told.hours", "fetched_at": "told.learned"}
+    past = {"funding_rate": "past.rate", "interval_hours": "past.hours", "fetched_at": "past.fetched"}
     blank = dict.fromkeys(
         ("interval_from", "native_rate", "mark_price", "index_price", "reported_time"), "NULL"
     )
     columns = TABLES["funding"].columns
-    past = ", ".join(f"{(told | blank).get(c, f'later.{c}')} AS {c}" for c in columns)
-    names = ["lake_funding", "lake_funding_first", "lake_funding_rest"]
-    script = list[str]()
-    for name in names:
-        script.append(f"ALTER VIEW {name} RENAME TO {name}_ever")
-        script.append(f"""
-            CREATE VIEW {name} AS
-            SELECT {", ".join(f"ever.{c}" for c in columns)} FROM {name}_ever AS ever WHERE ever.fetched_at <= {until}
+    return f"""
+        WITH ever AS ({funding}),
+        restated AS ({restatements}),
+        versions AS (
+            SELECT {key}, old_funding_rate AS rate, old_interval_hours AS hours, old_fetched_at AS fetched, 0 AS turn
+            FROM restated
             UNION ALL
-            SELECT {past}
-            FROM {name}_ever AS later
-            INNER JOIN (
-                SELECT {key}, rate, hours, learned, row_number() OVER (
-                    PARTITION BY {key} ORDER BY learned DESC, turn DESC
-                ) AS place
-                FROM (
-                    SELECT {key}, old_funding_rate AS rate, old_interval_hours AS hours, old_fetched_at AS learned, 0 AS turn
-                    FROM restatements
-                    UNION ALL
-                    SELECT {key}, new_funding_rate, new_interval_hours, new_fetched_at, 1 FROM restatements
-                ) AS each_value
-                WHERE learned <= {until}
-            ) AS told USING ({key})
-            WHERE later.fetched_at > {until} AND told.place = 1
-        """)
-    seen = f"SELECT ever.* FROM snapshots_ever AS ever WHERE ever.observed_at <= {until}"
-    return [*script, "ALTER VIEW snapshots RENAME TO snapshots_ever", f"CREATE VIEW snapshots AS {seen}"]
+            SELECT {key}, new_funding_rate, new_interval_hours, new_fetched_at, 1 FROM restated
+        ),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY fetched DESC, turn DESC) AS newest
+            FROM versions
+            WHERE fetched <= {until}
+        )
+        SELECT {", ".join(f"ever.{c}" for c in columns)} FROM ever WHERE ever.fetched_at <= {until}
+        UNION ALL
+        SELECT {", ".join(f"{(past | blank).get(c, f'ever.{c}')} AS {c}" for c in columns)}
+        FROM ever
+        INNER JOIN ranked AS past USING ({key})
+        WHERE ever.fetched_at > {until} AND past.newest = 1
+    """
+
+
+def _timestamp(at: datetime) -> str:
+    return f"CAST({text(at.astimezone(UTC).isoformat(' '))} AS TIMESTAMP WITH TIME ZONE)"
 
 
 def _known_fees(warehouse: Path) -> pl.DataFrame | str:

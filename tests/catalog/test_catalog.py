@@ -140,6 +140,13 @@ def test_files_are_split_by_preferred_source():
     assert rest == [at("a", "import"), at("a", "ccxt"), at("c", "import")]
 
 
+def test_the_exchange_itself_is_preferred_then_others_by_name_and_import_last(tmp_path):
+    rows = [paid("a", 0, 1e-5, source=source) for source in ("import", "zeta", "a", "ccxt")]
+    with catalog.connect(fill(tmp_path, rows)) as con:
+        got = con.sql("select source from source_preference order by preference").fetchall()
+    assert got == [("a",), ("ccxt",), ("zeta",), ("import",)]
+
+
 def test_a_header_that_is_not_as_described_is_named(tmp_path):
     file = tmp_path / "x.sql"
     for header, problem in (

@@ -20,7 +20,15 @@ from tests.real_data import seven_venues
 
 VIEWS = {view.name: view for view in headers.views()}
 SELECTS = sorted(name for name, view in VIEWS.items() if view.kind == "view")
-RELATIONS = {*VIEWS, *TABLES, "lake_funding", "lake_funding_first", "lake_funding_rest", "fees"}
+RELATIONS = {
+    *VIEWS,
+    *TABLES,
+    "lake_funding",
+    "lake_funding_first",
+    "lake_funding_rest",
+    "source_preference",
+    "fees",
+}
 
 
 def asked(exchange, start, stop, outcome, *, at=900, error=None):
@@ -109,6 +117,7 @@ def in_memory(rows):
     ):
         shown = ", ".join(f"h.{c}" for c in FUNDING.schema)
         con.sql(f"create or replace view {name} as select {shown} from held as h where {kept}")
+    con.sql(catalog.preference_view((row["exchange"], row["source"]) for row in rows))
     return con
 
 
