@@ -25,7 +25,7 @@ from fundingdb.ingest.listing import market_of, select_markets, select_rows
 from fundingdb.ingest.names import exchange_names, names
 from fundingdb.ingest.rate_collector import FundingRateCollector
 from fundingdb.lake import Lake
-from fundingdb.provider.pairs import pairs
+from fundingdb.provider.spreads import spreads
 from fundingdb.schema import FUNDING
 from fundingdb.transport.http import USER_AGENT, Engine
 from fundingdb.transport.paging import requestable
@@ -240,7 +240,7 @@ class BaseFundingDataSource:
     @staticmethod
     def calculate_spreads(funding_df: pl.DataFrame) -> pl.DataFrame:
         """The spreads between exchanges, current or historical: see `fundingdb.provider.pairs.pairs`."""
-        return pairs(funding_df)
+        return spreads(funding_df)
 
     async def _listed(self) -> dict[str, Market]:
         if self._markets is None:

@@ -13,6 +13,7 @@ import polars as pl
 from fundingdb.backtest import hours as on_hours
 from fundingdb.backtest.core import NEVER
 from fundingdb.errors import BadCall, BadWindow, LakeError, UnknownName
+from fundingdb.fetchers.identity import matching
 from fundingdb.provider.fingerprint import of_code
 from fundingdb.window import HOUR, floor_hour
 
@@ -111,7 +112,7 @@ def chosen(
     if tokens is not None:
         bases = set(listed["base"])
         by_symbol = dict(listed.select("symbol", "base").sort("symbol").iter_rows())
-        asked = [by_symbol.get(t, t) if t not in bases else t for t in tokens]
+        asked = [t if matching(t, bases) else by_symbol.get(matching(t, by_symbol) or t, t) for t in tokens]
         found = [_named("token", t, bases) for t in asked]
         listed = listed.filter(pl.col("base").is_in(_some("tokens", found)))
     return listed
@@ -316,10 +317,10 @@ def _seed(*who: str) -> int:
 
 def _named(kind: str, word: str, known: Iterable[str]) -> str:
     names = set(known)
-    for form in (word, word.casefold(), word.upper()):
-        if form in names:
-            return form
-    raise UnknownName(kind, word, names)
+    name = matching(word, names)
+    if name is None:
+        raise UnknownName(kind, word, names)
+    return name
 
 
 def _some(what: str, names: list[str]) -> list[str]:

@@ -19,9 +19,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fundingdb.errors import BadCall
 from fundingdb.schema import ASSET_CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +204,13 @@ def _multiple(exchange: str, bare: str) -> tuple[str, float]:
     if match := _LOWER_K.fullmatch(bare):
         return match[1], 1e3
     return _HOMONYMS.get(bare, bare), 1.0
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """The spellings in which a user's word is a name, in this order: as written, in capitals, in small letters."""
+    return tuple(dict.fromkeys((word, word.upper(), word.casefold())))
+
+
+def matching(word: str, names: Container[str]) -> str | None:
+    """The one of `names` (tokens, symbols or exchanges) that a user's word means: its first spelling among them; None: none."""
+    return next((spelling for spelling in spellings(word) if spelling in names), None)

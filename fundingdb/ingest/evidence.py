@@ -80,10 +80,14 @@ def sizes(rows: pl.DataFrame) -> pl.DataFrame:
     out: pl.DataFrame | None = None
     for side, is_new, name in sides:
         size = pl.col("value").abs()
-        one = side.filter(pl.col("_new") == is_new).group_by("_id").agg(
-            pl.len().cast(pl.Int64).alias(f"n_{name}"),
-            *(size.quantile(q / 100, "linear").alias(f"q{q}_{name}") for q in (25, 50, 75)),
-            (pl.col("value") > 0).mean().alias(f"up_{name}"),
+        one = (
+            side.filter(pl.col("_new") == is_new)
+            .group_by("_id")
+            .agg(
+                pl.len().cast(pl.Int64).alias(f"n_{name}"),
+                *(size.quantile(q / 100, "linear").alias(f"q{q}_{name}") for q in (25, 50, 75)),
+                (pl.col("value") > 0).mean().alias(f"up_{name}"),
+            )
         )
         out = one if out is None else out.join(one, on="_id")
     assert out is not None
@@ -106,7 +110,9 @@ def base_rates(rows: pl.DataFrame) -> pl.DataFrame:
     )
     share, chance = pl.col("most") / pl.col("stored"), pl.col("next") / pl.col("stored")
     strong = (pl.col("stored") >= ENOUGH) & (pl.col("most") >= _REPEATED) & (share >= _LEAST_BASE)
-    return both.filter(strong & (share >= 2 * chance)).select("_id", "base", "stored", share=share, chance=chance)
+    return both.filter(strong & (share >= 2 * chance)).select(
+        "_id", "base", "stored", share=share, chance=chance
+    )
 
 
 def multiples(rows: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +139,9 @@ def multiples(rows: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
         .filter((ratio / pl.col("factor") - 1).abs() < _EXACT)
         .drop("_key")
     )
-    beside = found.select("_id", "value", "first").join(moving.select("_id", "at", "base", other="value"), on="_id")
+    beside = found.select("_id", "value", "first").join(
+        moving.select("_id", "at", "base", other="value"), on="_id"
+    )
     beside = beside.filter(pl.col("at") >= pl.col("first"))
     near = (pl.col("other") / pl.col("value") - 1).abs() < _NEAR
     at_base = (pl.col("other") / pl.col("base") - 1).abs() < _EXACT
@@ -153,13 +161,20 @@ def grids(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     at most half lie on that grid.
     """
     counts = pl.col("rate") / pl.col("step")
-    each = rows.filter(pl.col("rate") != 0).join(steps, on="_id").select("_id", "_new", count=counts.round().cast(pl.Int64))
+    each = (
+        rows.filter(pl.col("rate") != 0)
+        .join(steps, on="_id")
+        .select("_id", "_new", count=counts.round().cast(pl.Int64))
+    )
     each = each.unique()
     fresh, names = pl.col("_new"), {f"x{f:g}": f for f in FACTORS if f <= 1e4}
     on = {name: (pl.col("count") % int(f) == 0) for name, f in names.items()}
     by = each.group_by("_id").agg(
         fresh.sum().alias("different"),
-        *((on[name].filter(fresh).all() & (on[name].filter(~fresh).mean() <= 0.5)).alias(name) for name in names),
+        *(
+            (on[name].filter(fresh).all() & (on[name].filter(~fresh).mean() <= 0.5)).alias(name)
+            for name in names
+        ),
     )
     best = pl.max_horizontal(*(pl.when(name).then(f) for name, f in names.items()))
     return by.filter(pl.col("different") >= 8).select("_id", factor=best).drop_nulls()
@@ -214,14 +229,20 @@ def phases(rows: pl.DataFrame) -> pl.DataFrame:
     gap = (pl.col("at").diff() / timedelta(hours=1)).over("_id", "_new")
     each = rows.with_columns(_gap=gap)
     side = each.group_by("_id", "_new").agg(
-        every=pl.col("_gap").min(), usual=pl.col("_gap").median(), n=pl.len(), first=pl.col("at").first(), last=pl.col("at").last()
+        every=pl.col("_gap").min(),
+        usual=pl.col("_gap").median(),
+        n=pl.len(),
+        first=pl.col("at").first(),
+        last=pl.col("at").last(),
     )
     old = side.filter(~pl.col("_new") & (pl.col("n") >= ENOUGH) & (pl.col("every") > 1))
     both = side.filter("_new").join(old.select("_id", "every", "last"), on="_id", suffix="_old")
     off = ((pl.col("first") - pl.col("last_old")) / timedelta(hours=1)) % pl.col("every_old")
-    return both.with_columns(off=off).filter(
-        (pl.col("off") != 0) & ((pl.col("every") == pl.col("every_old")) | (pl.col("n") == 1))
-    ).select("_id", "off", "n", since="first", every="every_old")
+    return (
+        both.with_columns(off=off)
+        .filter((pl.col("off") != 0) & ((pl.col("every") == pl.col("every_old")) | (pl.col("n") == 1)))
+        .select("_id", "off", "n", since="first", every="every_old")
+    )
 
 
 def repeats(rows: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
@@ -229,9 +250,23 @@ def repeats(rows: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
 
     Only rates that say something: not 0, not the base rate, different from the stored rate before it.
     """
-    new = rows.filter("_new").group_by("_id", maintain_order=True).agg(pl.col("at").first(), mine=pl.col("value").first())
-    old = rows.filter(~pl.col("_new")).join(new.select("_id", _first="at"), on="_id").filter(pl.col("at") < pl.col("_first"))
-    tail = old.group_by("_id", maintain_order=True).agg(theirs=pl.col("value").last(), earlier=pl.col("value").tail(2).first())
+    new = (
+        rows.filter("_new")
+        .group_by("_id", maintain_order=True)
+        .agg(pl.col("at").first(), mine=pl.col("value").first())
+    )
+    old = (
+        rows.filter(~pl.col("_new"))
+        .join(new.select("_id", _first="at"), on="_id")
+        .filter(pl.col("at") < pl.col("_first"))
+    )
+    tail = old.group_by("_id", maintain_order=True).agg(
+        theirs=pl.col("value").last(), earlier=pl.col("value").tail(2).first()
+    )
     both = new.join(tail, on="_id").join(bases, on="_id", how="left")
-    telling = (pl.col("theirs") != 0) & (pl.col("theirs") != pl.col("earlier")) & pl.col("theirs").ne_missing(pl.col("base"))
+    telling = (
+        (pl.col("theirs") != 0)
+        & (pl.col("theirs") != pl.col("earlier"))
+        & pl.col("theirs").ne_missing(pl.col("base"))
+    )
     return both.filter(telling).select("_id", again=pl.col("mine") == pl.col("theirs"), since="at")

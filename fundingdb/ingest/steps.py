@@ -51,12 +51,19 @@ STEPS = {exchange: limit.step for exchange, limit in LIMITS.items() if limit.ste
 BOUND = 0.1  # of an exchange without an entry, per payment: no cap on record reaches it
 SPECIAL_BOUND = 0.5  # a dividend of half the price
 _OFF_GRID = 0.01  # of a step; a rate of 1 has the noise 2e-6 of a step of 1e-10
-_MOVED = 2.0  # caps are those of today and are adjusted over time: a payment beyond twice the cap has another unit
+_MOVED = (
+    2.0  # caps are those of today and are adjusted over time: a payment beyond twice the cap has another unit
+)
 _LONGEST = 8.0  # hours that a payment without interval is allowed to cover
 
 _TABLE = pl.DataFrame(
     [(e, x.step, x.bound, x.per_hour) for e, x in LIMITS.items()],
-    schema={"exchange": pl.String(), "_step": pl.Float64(), "_bound": pl.Float64(), "_per_hour": pl.Boolean()},
+    schema={
+        "exchange": pl.String(),
+        "_step": pl.Float64(),
+        "_bound": pl.Float64(),
+        "_per_hour": pl.Boolean(),
+    },
     orient="row",
 )
 
@@ -68,7 +75,9 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
     greater than the exchange's own bound, or than twice its market's cap; a special payment when it is greater than half the
     notional. Steps hold for regular rates alone. Empty: every rate is possible.
     """
-    known = caps if caps is not None else pl.DataFrame(schema=dict.fromkeys(["exchange", "symbol"], pl.String()))
+    known = (
+        caps if caps is not None else pl.DataFrame(schema=dict.fromkeys(["exchange", "symbol"], pl.String()))
+    )
     if "rate_cap" not in known.columns:
         known = known.with_columns(rate_cap=pl.lit(None, pl.Float64))
     known = known.select("exchange", "symbol", _cap="rate_cap").unique(["exchange", "symbol"], keep="last")
@@ -76,7 +85,9 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
         known, on=["exchange", "symbol"], how="left", maintain_order="left"
     )
     hours = pl.when("_per_hour").then(pl.col("interval_hours").fill_null(_LONGEST)).otherwise(1.0)
-    bound = pl.min_horizontal(pl.col("_bound").fill_null(BOUND) * hours.fill_null(1.0), pl.col("_cap") * _MOVED)
+    bound = pl.min_horizontal(
+        pl.col("_bound").fill_null(BOUND) * hours.fill_null(1.0), pl.col("_cap") * _MOVED
+    )
     regular = pl.col("rate_type") == "regular"
     both = both.with_columns(_most=pl.when(regular).then(bound).otherwise(SPECIAL_BOUND))
     steps = pl.col("funding_rate") / pl.col("_step")
@@ -84,7 +95,11 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
     beyond = pl.col("funding_rate").abs() > pl.col("_most") * (1 + 1e-9)
     reason = pl.when(beyond).then(pl.lit("beyond")).when(finer).then(pl.lit("finer"))
     limit = pl.when(beyond).then("_most").otherwise("_step")
-    return both.with_columns(reason=reason, limit=limit).drop_nulls("reason").select(*rows.columns, "reason", "limit")
+    return (
+        both.with_columns(reason=reason, limit=limit)
+        .drop_nulls("reason")
+        .select(*rows.columns, "reason", "limit")
+    )
 
 
 def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -107,7 +122,9 @@ def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.
     gaps = rows.with_columns(gap_hours=gap).filter(
         pl.col("_new"), pl.col("gap_hours").is_not_null(), pl.col("interval_hours").is_not_null()
     )
-    by = gaps.group_by(*MARKET, "interval_hours", "gap_hours").agg(count=pl.len(), since=pl.col("funding_time").min())
+    by = gaps.group_by(*MARKET, "interval_hours", "gap_hours").agg(
+        count=pl.len(), since=pl.col("funding_time").min()
+    )
     by = by.with_columns(of=pl.col("count").sum().over(*MARKET, "interval_hours"))
     stretch = pl.col("gap_hours") / pl.col("interval_hours")
     shorter = (stretch < 0.99) & (pl.col("count") >= 3) & (pl.col("count") * 2 >= pl.col("of"))

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from fundingdb.errors import BadCall, BadWindow, UnknownName
+from fundingdb.fetchers.identity import matching, spellings
 from fundingdb.provider import instants, names
 from fundingdb.provider.known import interval_us
 from fundingdb.provider.names import WHO, Chosen, LoadedMarket
@@ -92,22 +93,28 @@ class Loaded:
         return market.low, market.high
 
     def market(self, exchange: str, token: str) -> LoadedMarket:
-        """The market a token stands for on an exchange; without rows where the lake has none in this span."""
+        """The market that a token means on an exchange; without rows where the lake has none in this span."""
         market = self._named.get(token, {}).get(exchange)
         if market is None:
-            exchange, token = self.exchange(exchange), self._token(token)
-            market = self._named.get(token, {}).get(exchange) or self._lake().get(token, {}).get(exchange)
+            exchange = self.exchange(exchange)
+            market = self._on(token).get(exchange) or self._on(token, self._lake()).get(exchange)
         if market is None:
             raise self._unknown(token, f"token on {exchange}", exchange)
         return market
 
     def listing(self, token: str) -> list[str]:
         """The exchanges that have a token, in order of name; raises UnknownName."""
-        token = self._token(token)
-        on = self._named.get(token) or self._lake().get(token)
+        on = self._on(token) or self._on(token, self._lake())
         if not on:
             raise self._unknown(token, "token", None)
         return sorted(on)
+
+    def _on(
+        self, token: str, names: dict[str, dict[str, LoadedMarket]] | None = None
+    ) -> dict[str, LoadedMarket]:
+        """Exchange -> market of a token in the user's spelling."""
+        names = self._named if names is None else names
+        return names.get(matching(token, names) or token, {})
 
     def paired(self, token: str) -> list[str]:
         """Those of `listing` whose market is no other thing of the same name."""
@@ -117,24 +124,18 @@ class Loaded:
         return self._paired[token]
 
     def exchange(self, name: str) -> str:
-        """The id of an exchange, from its name in any case; raises UnknownName, or BadCall when load_data left it out."""
-        if name not in self._exchanges:
-            name = name.lower()
-        if name not in self._exchanges:
-            lake = {market.exchange for market in self._all()}
-            if name not in lake:
-                raise UnknownName("exchange", name, lake)
-            only = self.chosen.exchanges
-            if only is not None and name not in only:
-                loaded = ", ".join(only)
-                raise BadCall(f"exchange {name} was not loaded: load_data was limited to {loaded}")
-        return name
-
-    def _token(self, name: str) -> str:
-        """A name of `_named` or of the lake: as it is, else the base that it is in another case."""
-        if name in self._named or name in self._lake():
-            return name
-        return next((m.base for m in self._all() if m.base.upper() == name.upper()), name)
+        """The exchange of this name in any case; raises UnknownName, or BadCall when load_data left it out."""
+        loaded = matching(name, self._exchanges)
+        if loaded is not None:
+            return loaded
+        lake = {market.exchange for market in self._all()}
+        exchange = matching(name, lake)
+        if exchange is None:
+            raise UnknownName("exchange", name, lake)
+        only = self.chosen.exchanges
+        if only is not None and exchange not in (self.chosen.spelled[0] or ()):
+            raise BadCall(f"exchange {exchange} was not loaded: load_data was limited to {', '.join(only)}")
+        return exchange
 
     def _all(self) -> list[LoadedMarket]:
         self._lake()
@@ -151,10 +152,14 @@ class Loaded:
         """The error for a token that is not loaded, told apart: left out, of another class, or unknown."""
         there = [m for m in self._all() if exchange in (None, m.exchange)]
         same = sorted(
-            {f"{m.asset_class} {m.symbol} on {m.exchange}" for m in there if token in (m.base, m.symbol)}
+            {
+                f"{m.asset_class} {m.symbol} on {m.exchange}"
+                for m in there
+                if {m.base, m.symbol} & set(spellings(token))
+            }
         )
         if same:
-            means = self._classes.get(token)
+            means = self._classes.get(matching(token, self._classes) or token)
             why = f"here {token} means the {means}" if means else f"load_data was limited to {self.chosen}"
             return BadCall(
                 f"{kind} {token!r} was not loaded: the lake has it as {', '.join(same[:3])}, but {why}"

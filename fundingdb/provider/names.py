@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fundingdb.fetchers.identity import spellings
 from fundingdb.schema import ASSET_CLASSES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class LoadedMarket:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What load_data was limited to; None: everything."""
+    """What load_data was limited to, in the user's spelling; None: everything."""
 
     exchanges: tuple[str, ...] | None = None
     tokens: tuple[str, ...] | None = None
@@ -43,15 +44,20 @@ class Chosen:
         return "; ".join(part for part in parts if part) or "nothing"
 
     @property
-    def bases(self) -> tuple[str, ...]:
-        """The tokens as given and in upper case, as bases are written: a base is accepted in any case, a symbol verbatim."""
-        return tuple(dict.fromkeys(name for token in self.tokens or () for name in (token, token.upper())))
+    def spelled(self) -> tuple[list[str] | None, list[str] | None]:
+        """Exchanges and tokens in every spelling that `identity.matching` accepts."""
+        exchanges, tokens = (
+            None if words is None else [name for word in words for name in spellings(word)]
+            for words in (self.exchanges, self.tokens)
+        )
+        return exchanges, tokens
 
     def has(self, market: LoadedMarket) -> bool:
         """Whether a market is among what was chosen."""
+        exchanges, tokens = self.spelled
         return (
-            (self.exchanges is None or market.exchange in self.exchanges)
-            and (self.tokens is None or market.base in self.bases or market.symbol in self.tokens)
+            (exchanges is None or market.exchange in exchanges)
+            and (tokens is None or market.base in tokens or market.symbol in tokens)
             and self.asset_class in (None, market.asset_class)
         )
 

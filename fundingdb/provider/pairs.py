@@ -1,49 +1,59 @@
-"""Spreads between exchanges from a frame of rates, by the rule of the view `spreads`. Pure."""
+"""Pairs of exchanges by their rates per hour: every pair, and the widest one. The same rules as sql/spreads.sql and
+sql/best_spreads.sql.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 import polars as pl
 
-from fundingdb.errors import BadCall
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_ASSET = ("asset_class", "base")
-_NEEDED = (*_ASSET, "exchange", "symbol", "funding_rate", "interval_hours")
-_SETTLED = ("funding_time", "source", "rate_type", "fetched_at")
-_PREDICTED = ("observed_at", "source")
+    from numpy.typing import NDArray
 
 
-def pairs(rates: pl.DataFrame) -> pl.DataFrame:
-    """Every pair of exchanges for each asset: from FUNDING rows at each full hour, from SNAPSHOTS rows the newest of each market.
+class BestPair(NamedTuple):
+    """Of each instant the row that is long (the lowest rate) and short (the highest), -1 where fewer than two rates are known."""
 
-    Columns asset_class, base, hour_at (UTC; FUNDING rows only), long_exchange, long_symbol, short_exchange, short_symbol,
-    long_rate_1h, short_rate_1h, spread_1h: fractions of notional per hour, positive when longs pay shorts. Long is the lower
-    rate, short the higher, so that spread_1h is never negative; equal rates go by name. Ordered by hour, then widest first.
-    A settled rate counts from its settlement until the next one, for its own interval at most, and at no hour after the
-    newest `fetched_at`. Special payments and rows of unknown rate or interval take no part. Empty: no asset has rates of two
-    exchanges at one time. Unlike the view, this compares no prices: two assets of one name are one here.
-    Raises BadCall for a frame without the columns of one of the two tables.
+    long: NDArray[np.int64]
+    short: NDArray[np.int64]
+    exchanges: NDArray[np.int64]  # how many rates are known
+
+
+def best_pair(rates: NDArray[np.float64]) -> BestPair:
+    """The widest pair of each instant (column) among exchanges (rows, in order of name).
+
+    Rates are per hour, NaN where unknown. Of equal rates the first row is long, the last is short.
     """
-    settled = "funding_time" in rates.columns
-    lacking = [c for c in (*_NEEDED, *(_SETTLED if settled else _PREDICTED)) if c not in rates.columns]
-    if lacking:
-        raise BadCall(
-            f"spreads: the frame has no column {', '.join(lacking)}; give it rows of get_funding_rates, "
-            "get_historical_funding_rates or bulk_download_historical"
-        )
-    rows = _by_hour(rates) if settled else _newest(rates)
-    rate = pl.col("funding_rate") / pl.col("interval_hours")
-    at = ["hour_at"] if settled else []
-    known = rows.drop_nulls(["funding_rate", "interval_hours"]).select(
-        *_ASSET, *at, "exchange", "symbol", rate_1h=rate
-    )
-    both = known.join(known, on=[*_ASSET, *at], suffix="_short").filter(
+    known = ~np.isnan(rates)
+    exchanges = known.sum(axis=0)
+    if not len(rates):
+        none = np.full(rates.shape[1], -1)
+        return BestPair(none, none, exchanges)
+    long = np.where(known, rates, np.inf).argmin(axis=0)
+    short = len(rates) - 1 - np.where(known, rates, -np.inf)[::-1].argmax(axis=0)
+    enough = exchanges > 1
+    return BestPair(np.where(enough, long, -1), np.where(enough, short, -1), exchanges)
+
+
+def every_pair(known: pl.DataFrame, by: Sequence[str] = ("asset_class", "base")) -> pl.DataFrame:
+    """Every pair of unlike exchanges among the rows that agree in `by`: long the lower rate, short the higher.
+
+    `known` has the columns of `by`, exchange, symbol and rate_1h (per hour, fraction of notional; null takes no part). Columns of
+    the answer: `by`, long_exchange, long_symbol, short_exchange, short_symbol, long_rate_1h, short_rate_1h, spread_1h (>= 0).
+    Of equal rates the first exchange by name is long. No order; empty where no two exchanges are known.
+    """
+    rows = known.drop_nulls("rate_1h").select(*by, "exchange", "symbol", "rate_1h")
+    lower, alike = pl.col("rate_1h") < pl.col("rate_1h_short"), pl.col("rate_1h") == pl.col("rate_1h_short")
+    both = rows.join(rows, on=list(by), suffix="_short").filter(
         pl.col("exchange") != pl.col("exchange_short"),
-        (pl.col("rate_1h") < pl.col("rate_1h_short"))
-        | ((pl.col("rate_1h") == pl.col("rate_1h_short")) & (pl.col("exchange") < pl.col("exchange_short"))),
+        lower | (alike & (pl.col("exchange") < pl.col("exchange_short"))),
     )
     return both.select(
-        *_ASSET,
-        *at,
+        *by,
         long_exchange="exchange",
         long_symbol="symbol",
         short_exchange="exchange_short",
@@ -51,41 +61,4 @@ def pairs(rates: pl.DataFrame) -> pl.DataFrame:
         long_rate_1h="rate_1h",
         short_rate_1h="rate_1h_short",
         spread_1h=pl.col("rate_1h_short") - pl.col("rate_1h"),
-    ).sort(*at, "spread_1h", "base", descending=[*(False for _ in at), True, False])
-
-
-def _newest(rates: pl.DataFrame) -> pl.DataFrame:
-    """The newest snapshot of each market, the exchange's own before that of another source."""
-    own = pl.col("source") == pl.col("exchange")
-    return rates.sort(own, "observed_at", descending=True).unique(
-        ["exchange", "symbol"], keep="first", maintain_order=True
     )
-
-
-def _by_hour(rates: pl.DataFrame) -> pl.DataFrame:
-    """One row a market and full hour (`hour_at`) at which a settled rate is known."""
-    market = ["exchange", *_ASSET, "symbol"]
-    paid = (
-        rates.filter(pl.col("rate_type") == "regular")
-        .sort(pl.col("source") != pl.col("exchange"), maintain_order=True)
-        .unique([*market, "funding_time"], keep="first", maintain_order=True)
-        .sort(*market, "funding_time")
-    )
-    span = (pl.col("interval_hours") * 3_600_000_000).round().cast(pl.Int64).cast(pl.Duration("us"))
-    following = pl.col("funding_time").shift(-1).over(market)
-    # one hour after the newest response is the first that it says nothing of
-    end = pl.col("fetched_at").max() + pl.duration(microseconds=1)
-    until = pl.min_horizontal(following, pl.col("funding_time") + span, end)
-    return (
-        paid.with_columns(_until=until)
-        .drop_nulls("interval_hours")
-        .with_columns(hour_at=pl.datetime_ranges(_full_hour("funding_time"), _full_hour("_until"), "1h", closed="left"))
-        .explode("hour_at")
-        .drop_nulls("hour_at")
-    )  # fmt: skip
-
-
-def _full_hour(column: str) -> pl.Expr:
-    """The first full hour at or after the instants of a column."""
-    before = pl.col(column) - pl.duration(microseconds=1)
-    return before.dt.truncate("1h") + pl.duration(hours=1)

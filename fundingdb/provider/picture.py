@@ -80,14 +80,15 @@ class LakeView:
         self, paths: Sequence[Path], window: Window, chosen: Chosen, columns: Sequence[str]
     ) -> Iterator[tuple[str, pl.DataFrame]]:
         wanted = ["asset_class", "base", "symbol", "rate_type", "funding_time", *columns]
+        exchanges, tokens = chosen.spelled
         by_exchange: dict[str, list[Path]] = {}
         for path in paths:
             exchange = catalog.partition(path, "exchange")
-            if chosen.exchanges is None or exchange in chosen.exchanges:
+            if exchanges is None or exchange in exchanges:
                 by_exchange.setdefault(exchange, []).append(path)
         filters = list[pl.Expr]()
-        if chosen.tokens is not None:
-            filters.append(pl.col("base").is_in(chosen.bases) | pl.col("symbol").is_in(chosen.tokens))
+        if tokens is not None:
+            filters.append(pl.col("base").is_in(tokens) | pl.col("symbol").is_in(tokens))
         if chosen.asset_class is not None:
             filters.append(pl.col("asset_class") == chosen.asset_class)
         for exchange, mine in by_exchange.items():
@@ -122,15 +123,17 @@ class LakeView:
     def _from_view(
         self, window: Window, chosen: Chosen, columns: Sequence[str]
     ) -> Iterator[tuple[str, pl.DataFrame]]:
+        exchanges, tokens = chosen.spelled
         conditions, values = ["funding_time <= ?"], list[object]([window.stop])
-        for column, among in (("exchange", chosen.exchanges), ("asset_class", chosen.asset_class)):
-            if among is not None:
-                asked = (among,) if isinstance(among, str) else among
-                conditions.append(f"{column} IN ({_marks(asked)})")
-                values += asked
-        if chosen.tokens is not None:
-            conditions.append(f"(base IN ({_marks(chosen.bases)}) OR symbol IN ({_marks(chosen.tokens)}))")
-            values += [*chosen.bases, *chosen.tokens]
+        if exchanges is not None:
+            conditions.append(f"exchange IN ({_marks(exchanges)})")
+            values += exchanges
+        if chosen.asset_class is not None:
+            conditions.append("asset_class = ?")
+            values.append(chosen.asset_class)
+        if tokens is not None:
+            conditions.append(f"(base IN ({_marks(tokens)}) OR symbol IN ({_marks(tokens)}))")
+            values += [*tokens, *tokens]
         where = " AND ".join(conditions)
         longest = self.ask("SELECT max(interval_hours) AS hours FROM funding")["hours"].item() or 0.0
         rows = self.ask(

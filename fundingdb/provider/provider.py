@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
+import numpy as np
 import polars as pl
 
 from fundingdb.catalog import catalog
@@ -29,9 +30,10 @@ from fundingdb.fetchers.registry import fetcher
 from fundingdb.provider import fingerprint, instants, money
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen, LoadedMarket
+from fundingdb.provider.pairs import best_pair
 from fundingdb.provider.picture import LakeView
 from fundingdb.provider.rows import gathered
-from fundingdb.schema import ASSET_CLASSES, TIME
+from fundingdb.schema import ASSET_CLASSES
 from fundingdb.settings import default_warehouse
 from fundingdb.window import HOUR, Window, instant
 
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    import numpy as np
     import numpy.typing as npt
 
     Instant = float | datetime
@@ -69,8 +70,6 @@ class BestSpread:
 
 class FundingRateBacktestDataProvider:
     """Known rates and payments of a lake, from memory once `load_data` was called.
-
-    Names of exchanges and bases are accepted in any case, symbols as the exchange writes them.
 
     `warehouse` is the lake's folder (default: FUNDINGDB_WAREHOUSE, else ./warehouse). `version` (a version of table
     `funding`) or `as_of` (aware datetime: what was committed by then) pins it: the same rows for ever, whatever is
@@ -119,8 +118,7 @@ class FundingRateBacktestDataProvider:
         span = Window(instant(start_date, "start_date"), instant(end_date, "end_date"))
         if asset_class is not None and asset_class not in ASSET_CLASSES:
             raise UnknownName("asset class", asset_class, ASSET_CLASSES)
-        ids = _several("exchanges", exchanges)
-        chosen = Chosen(ids and tuple(e.lower() for e in ids), _several("tokens", tokens), asset_class)
+        chosen = Chosen(_several("exchanges", exchanges), _several("tokens", tokens), asset_class)
         folder = default_warehouse() if self._warehouse is None else Path(self._warehouse)
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
@@ -130,12 +128,11 @@ class FundingRateBacktestDataProvider:
 
     # ---- one instant
 
-    def get_funding_rate(self, timestamp: Instant, exchange: str, token: str) -> float | None:
-        """The rate known at an instant, PER HOUR, fraction of notional, positive when longs pay; None:
-        unknown.
+    def rate_1h(self, timestamp: Instant, exchange: str, token: str) -> float | None:
+        """The rate known at an instant, per hour: fraction of notional, positive when longs pay; None: unknown.
 
-        `get_funding` has the same payment per its own interval. Raises BadWindow for milliseconds, naive
-        datetimes and instants outside the loaded span, UnknownName with near matches, BadCall before
+        `rates_1h` answers many instants at once, `get_funding` gives the same payment per its own interval. Raises BadWindow
+        for milliseconds, naive datetimes and instants outside the loaded span, UnknownName with near matches, BadCall before
         `load_data`.
         """
         rows = self._rows or _none()
@@ -149,9 +146,13 @@ class FundingRateBacktestDataProvider:
         code = rows.codes[row]
         return rows.rates[row] / rows.hours[code] if at - rows.times[row] < rows.keeps[code] else None
 
+    def get_funding_rate(self, timestamp: Instant, exchange: str, token: str) -> float | None:
+        """`rate_1h` under its first name: the rate known at an instant PER HOUR, not per interval."""
+        return self.rate_1h(timestamp, exchange, token)
+
     def get_funding(self, timestamp: Instant, exchange: str, token: str) -> Known | None:
         """The payment known at an instant, with its interval; None: unknown. Raises as `get_funding_rate`."""
-        rate_1h = self.get_funding_rate(timestamp, exchange, token)
+        rate_1h = self.rate_1h(timestamp, exchange, token)
         if rate_1h is None:
             return None
         rows = self._rows or _none()
@@ -169,8 +170,8 @@ class FundingRateBacktestDataProvider:
         an exchange against itself. Both are taken by name alone: `get_data_summary` tells a mismatch.
         """
         _two(exchange1, exchange2)
-        first = self.get_funding_rate(timestamp, exchange1, token)
-        second = self.get_funding_rate(timestamp, exchange2, token)
+        first = self.rate_1h(timestamp, exchange1, token)
+        second = self.rate_1h(timestamp, exchange2, token)
         return None if first is None or second is None else second - first
 
     def get_best_spread(self, timestamp: Instant, token: str) -> BestSpread | None:
@@ -180,26 +181,30 @@ class FundingRateBacktestDataProvider:
         `identity_checks` calls a mismatch (by all snapshots read, whatever the instant) is left out. Raises as
         `get_funding_rate`.
         """
-        known = []
-        for exchange in (self._rows or _none()).paired(token):
-            rate = self.get_funding_rate(timestamp, exchange, token)
-            if rate is not None:
-                known.append((rate, exchange))
-        if len(known) < 2:
-            return None
-        (low, long), (high, short) = min(known), max(known)
-        return BestSpread(long, short, high - low)
+        names = (self._rows or _none()).paired(token)
+        rates = [self.rate_1h(timestamp, exchange, token) for exchange in names]
+        known = np.array([[np.nan if rate is None else rate] for rate in rates]).reshape(-1, 1)
+        long, short = (int(row[0]) for row in best_pair(known)[:2])
+        return (
+            None
+            if long < 0
+            else BestSpread(names[long], names[short], float(known[short, 0] - known[long, 0]))
+        )
 
     # ---- many instants
 
-    def funding_rates(self, timestamps: Instants, exchange: str, token: str) -> pl.Series:
-        """`get_funding_rate` for each instant, in their order: Float64 per hour, null where unknown.
+    def rates_1h(self, timestamps: Instants, exchange: str, token: str) -> pl.Series:
+        """`rate_1h` for each instant, in their order: Float64 per hour, named rate_1h, null where unknown.
 
         Instants are numbers (Unix seconds) or datetimes with a time zone: a list, an array, a Series or a column of a
-        frame. Raises as `get_funding_rate`, BadWindow with the first bad row.
+        frame. Raises as `rate_1h`, BadWindow with the first bad row.
         """
         rows = self._rows or _none()
         return rows.known(rows.instants(timestamps), rows.market(exchange, token))["rate_1h"]
+
+    def funding_rates(self, timestamps: Instants, exchange: str, token: str) -> pl.Series:
+        """`rates_1h` under its first name: per hour, not per interval."""
+        return self.rates_1h(timestamps, exchange, token)
 
     def spreads(self, timestamps: Instants, exchange1: str, exchange2: str, token: str) -> pl.Series:
         """`get_spread` for each instant, in their order: Float64 per hour, null where one side is unknown."""
@@ -218,24 +223,24 @@ class FundingRateBacktestDataProvider:
         rows = self._rows or _none()
         at = rows.instants(timestamps)
         names = rows.paired(token)
-        if not names:
-            return (
-                pl.DataFrame(schema=_BEST)
-                .clear(at.len())
-                .with_columns(timestamp=instants.as_time(at), exchanges=pl.lit(0, pl.Int64))
-            )
-        wide = pl.DataFrame({name: rows.known(at, rows.market(name, token))["rate_1h"] for name in names})
-        low, high = pl.min_horizontal(names), pl.max_horizontal(names)
-        count = pl.sum_horizontal(pl.col(name).is_not_null() for name in names)
-        long = pl.coalesce(pl.when(pl.col(n) == low).then(pl.lit(n)) for n in names)
-        short = pl.coalesce(pl.when(pl.col(n) == high).then(pl.lit(n)) for n in reversed(names))
-        pair = pl.when(count >= 2)
-        return wide.select(
-            timestamp=instants.as_time(at),
-            long_exchange=pair.then(long),
-            short_exchange=pair.then(short),
-            spread_1h=pair.then(high - low),
-            exchanges=count.cast(pl.Int64),
+        each = [rows.known(at, rows.market(name, token))["rate_1h"].fill_null(np.nan) for name in names]
+        rates = np.array([rate.to_numpy() for rate in each]).reshape(len(names), at.len())
+        best = best_pair(rates)
+        exchange = pl.Series([*names, None], dtype=pl.String)  # -1: none
+        column = np.arange(at.len())
+        wide = (
+            np.where(best.long < 0, np.nan, rates[best.short, column] - rates[best.long, column])
+            if names
+            else at * np.nan
+        )
+        return pl.DataFrame(
+            {
+                "timestamp": instants.as_time(at),
+                "long_exchange": exchange[best.long % len(exchange)],
+                "short_exchange": exchange[best.short % len(exchange)],
+                "spread_1h": pl.Series(wide, dtype=pl.Float64).fill_nan(None),
+                "exchanges": pl.Series(best.exchanges, dtype=pl.Int64),
+            }
         )
 
     def matrix(self, token: str, every: timedelta = timedelta(hours=1)) -> pl.DataFrame:
@@ -412,15 +417,6 @@ class FundingRateBacktestDataProvider:
         return f"{fingerprint.of_rows(read)[:32]}-{fingerprint.of_code()}"
 
 
-_BEST = {
-    "timestamp": TIME,
-    "long_exchange": pl.String,
-    "short_exchange": pl.String,
-    "spread_1h": pl.Float64,
-    "exchanges": pl.Int64,
-}
-
-
 def _none() -> Never:
     raise BadCall("nothing is loaded: call load_data(start_date, end_date) first")
 
@@ -428,14 +424,14 @@ def _none() -> Never:
 def _why_never(exchange: str) -> str | None:
     """Why an exchange settles nothing that can be stored; None: it does, or nobody knows the exchange."""
     try:
-        source = fetcher(exchange.lower())
+        source = fetcher(exchange)
     except UnknownName:
         return None
     return f"interval: {source.interval}; history: none" if source.history is None else None
 
 
 def _two(exchange1: str, exchange2: str) -> None:
-    if exchange1.lower() == exchange2.lower():
+    if exchange1.casefold() == exchange2.casefold():
         raise BadCall(f"{exchange1} against itself: a spread takes two exchanges")
 
 

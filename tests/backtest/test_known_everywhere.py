@@ -8,10 +8,11 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fundingdb.backtest import world
+from fundingdb.backtest import core, world
 from fundingdb.catalog import catalog
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen
+from fundingdb.provider.pairs import best_pair
 from fundingdb.provider.picture import LakeView
 from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.window import Window
@@ -170,3 +171,18 @@ def test_ranges_and_provider_know_the_same_between_hours(some, instants):
             assert in_ranges == [[] if rate is None else [rate] for rate in want]
             assert [provider.get_funding_rate(t, exchange, token) for t in at] == want
             assert provider.funding_rates(at, exchange, token).to_list() == want
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_the_compiled_best_pair_is_the_vectorised_one(exchanges, hours, roll):
+    rates = [
+        [roll.choice([-0.1, 0.0, 0.0, 0.2, float("nan")]) for _ in range(hours)] for _ in range(exchanges)
+    ]
+    known, number = np.array(rates), np.arange(exchanges)
+    never = np.full(exchanges, core.NEVER)
+    long, short, _, _ = core.best_pairs(known, np.array([0, exchanges]), number, never)
+    best = best_pair(known)
+    assert long[0].tolist() == best.long.tolist()
+    assert short[0].tolist() == best.short.tolist()
+    assert best.exchanges.tolist() == [sum(row[h] == row[h] for row in rates) for h in range(hours)]

@@ -25,7 +25,9 @@ FAULTS = (3, 1 / 3, 8, 1 / 8, 24, 1 / 24, 100, 1 / 100, 1095, 1 / 1095, 1e4, -1,
 MARKET = ["exchange", "source", "symbol"]
 
 
-def batches(rows: pl.DataFrame, step: timedelta, every: int = 1) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def batches(
+    rows: pl.DataFrame, step: timedelta, every: int = 1
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """New rows of one step, and the stored ones of the three weeks before."""
     rows = rows.sort("funding_time")
     times = rows["funding_time"]
@@ -58,7 +60,10 @@ def clean(name: str, rows: pl.DataFrame, step: timedelta, every: int = 1) -> Non
             false[by] += len(who)
     cpu = time.process_time() - begin
     shown = ", ".join(f"{by} {n}" for by, n in false.items())
-    print(f"| {name} | {step / timedelta(hours=1):g} h | {count:,} | {markets:,} | {shown} | {cpu:.1f} s |", flush=True)
+    print(
+        f"| {name} | {step / timedelta(hours=1):g} h | {count:,} | {markets:,} | {shown} | {cpu:.1f} s |",
+        flush=True,
+    )
 
 
 def faulty(new: pl.DataFrame, factor: float, *, rounded: bool) -> pl.DataFrame:
@@ -74,14 +79,21 @@ def lagging(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:
     """Every rate one settlement late: the first repeats the newest stored one."""
     both = pl.concat([old, new]).sort(*MARKET, "funding_time")
     moved = both.with_columns(funding_rate=pl.col("funding_rate").shift().over(MARKET))
-    return moved.join(new.select(*MARKET, "funding_time"), on=[*MARKET, "funding_time"], how="semi").drop_nulls("funding_rate")
+    return moved.join(
+        new.select(*MARKET, "funding_time"), on=[*MARKET, "funding_time"], how="semi"
+    ).drop_nulls("funding_rate")
 
 
 def enough(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:
     """Markets with at least 24 stored payments other than 0 and a new one."""
     moving = pl.col("funding_rate") != 0
     stored = old.filter(moving).group_by(MARKET).len().filter(pl.col("len") >= 24)
-    return new.filter(moving).select(MARKET).unique(maintain_order=True).join(stored, on=MARKET, how="semi", maintain_order="left")
+    return (
+        new.filter(moving)
+        .select(MARKET)
+        .unique(maintain_order=True)
+        .join(stored, on=MARKET, how="semi", maintain_order="left")
+    )
 
 
 def share(pairs: list[tuple[pl.DataFrame, pl.DataFrame]], factor: float, *, rounded: bool, alone: int) -> str:
@@ -121,7 +133,9 @@ def main() -> None:
     sets = {
         "hyperliquid, all coins": hyperliquid_all(SHARED),
         "binance, 293 symbols": binance_without_intervals(SHARED),
-        **{f"{e}, 5 coins": seven.filter(pl.col("exchange") == e) for e in sorted(seven["exchange"].unique())},
+        **{
+            f"{e}, 5 coins": seven.filter(pl.col("exchange") == e) for e in sorted(seven["exchange"].unique())
+        },
     }
     sets.pop("hyperliquid, 5 coins")
     short = "--short" in sys.argv
@@ -157,7 +171,11 @@ def main() -> None:
                 print(f"| {shown} | " + " | ".join(cells) + " |", flush=True)
         if alone == 0:
             for days in (0, 2):
-                print(f"| one settlement late, {days} days overlap | " + " | ".join(late(p, overlap=days) for p in pairs.values()) + " |")
+                print(
+                    f"| one settlement late, {days} days overlap | "
+                    + " | ".join(late(p, overlap=days) for p in pairs.values())
+                    + " |"
+                )
 
 
 if __name__ == "__main__":

@@ -239,8 +239,8 @@ def test_an_unknown_exchange_or_token_is_told_with_near_ones(year):
         year.get_funding_rate(1.76e9, "binanc", "BTC")
     with pytest.raises(UnknownName, match="unknown token on binance 'HYP': did you mean HYPE"):
         year.get_funding_rate(1.76e9, "binance", "HYP")
-    with pytest.raises(UnknownName, match="unknown token 'bttc': did you mean BTC"):
-        year.get_best_spread(1.76e9, "bttc")
+    with pytest.raises(UnknownName, match="unknown token 'btcc': did you mean BTC"):
+        year.get_best_spread(1.76e9, "btcc")
     with pytest.raises(UnknownName, match="unknown exchange 'okex'"):
         year.get_funding_payment_times("okex")
 
@@ -285,7 +285,7 @@ def test_a_spread_takes_two_exchanges(year):
 def test_an_empty_lake_knows_no_names(tmp_path):
     provider = FundingRateBacktestDataProvider(tmp_path)
     assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
-    with pytest.raises(UnknownName, match="unknown exchange 'binance': there is none yet"):
+    with pytest.raises(UnknownName, match="unknown exchange 'binance': none is known yet"):
         provider.get_funding_rate(at(2025, 10, 1), "binance", "BTC")
 
 
@@ -429,3 +429,26 @@ def test_a_later_start_changes_no_answer(some, when, hours):
             assert narrow.get_funding(t, exchange, "X") == wide.get_funding(t, exchange, "X")
     kept = wide.payments().filter(pl.col("funding_time") >= start)
     assert narrow.payments().equals(kept)
+
+
+@pytest.mark.parametrize("limits", [{}, {"exchanges": ["Alpha", "BETA"], "tokens": ["kaito"]}])
+def test_names_are_the_same_in_any_case_and_a_symbol_keeps_its_own(limits):
+    some = [payment(e, "KAITO-USD", 0, 0.1 + n, base="KAITO") for n, e in enumerate(("alpha", "beta"))]
+    provider = over(rows(*some, payment("alpha", "kPEPE", 0, 0.3, base="PEPE")), **limits)
+    for exchange, token in (
+        ("alpha", "KAITO"),
+        ("Alpha", "kaito"),
+        ("ALPHA", "Kaito"),
+        ("alpha", "kaito-usd"),
+    ):
+        assert provider.rate_1h(T0, exchange, token) == 0.1
+        assert provider.rates_1h([T0], exchange, token).to_list() == [0.1]
+    assert provider.get_spread(T0, "ALPHA", "Beta", "kaito") == 1.0
+    assert provider.get_best_spread(T0, "kaito") == BestSpread("alpha", "beta", 1.0)
+    assert provider.get_funding(T0, "ALPHA", "kaito") == Known("alpha", "KAITO-USD", T0, 1.0, 0.1, 0.1)
+    if not limits:
+        assert provider.rate_1h(T0, "alpha", "kPEPE") == 0.3
+    with pytest.raises(BadCall, match="against itself"):
+        provider.get_spread(T0, "ALPHA", "alpha", "kaito")
+    with pytest.raises(UnknownName, match="KAITO"):
+        provider.rate_1h(T0, "alpha", "kaitoo")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fundingdb.catalog import catalog
 from fundingdb.cli import main
 from fundingdb.lake import Lake
+from fundingdb.provider.pairs import every_pair
 from tests.by_hand import paid
 from tests.real_data import seven_venues
 from tests.sql.test_views import in_memory
@@ -46,7 +47,7 @@ def known_each_hour(payments: pl.DataFrame) -> dict[tuple[str, str, int], list[t
     return hours
 
 
-def every_pair(rates):
+def pairs_of(rates):
     """(spread, long, short) of all pairs of unlike exchanges, long the lower rate, of equal ones the first by name."""
     for low, high in permutations(rates, 2):
         if low[1] != high[1] and (low[0] < high[0] or (low[0] == high[0] and low[1] < high[1])):
@@ -70,7 +71,7 @@ def widest(rates):
             low[2],
             by_name_backwards(high[2]),
         )
-        for pair in every_pair(rates)
+        for pair in pairs_of(rates)
         for _, low, high in [pair]
     }
     if not order:
@@ -84,6 +85,21 @@ def shown(con, view, more):
     return con.sql(f"select {names} from {view}").fetchall()
 
 
+def in_python(payments: pl.DataFrame) -> set[tuple[object, ...]]:
+    """The rows of `spreads` by fundingdb.provider.pairs."""
+    rows = [(*key, *rate) for key, rates in known_each_hour(payments).items() for rate in rates]
+    known = pl.DataFrame(
+        rows,
+        schema=["asset_class", "base", "hour", "rate_1h", "exchange", "symbol"],
+        orient="row",
+        infer_schema_length=None,
+    )
+    if known.is_empty():
+        return set()
+    by = ("asset_class", "base", "hour")
+    return set(every_pair(known, by).select(*by, "spread_1h", *PAIR).rows())
+
+
 def compare(con, payments: pl.DataFrame, *, pairs: bool = True) -> int:
     hours = known_each_hour(payments)
     best = {key: got for key, rates in hours.items() if (got := widest(rates)) is not None}
@@ -92,12 +108,11 @@ def compare(con, payments: pl.DataFrame, *, pairs: bool = True) -> int:
     assert len(rows) == len(best)
     if pairs:
         wanted = {
-            (*key, w, *low[1:], *high[1:])
-            for key, rates in hours.items()
-            for w, low, high in every_pair(rates)
+            (*key, w, *low[1:], *high[1:]) for key, rates in hours.items() for w, low, high in pairs_of(rates)
         }
         rows = shown(con, "spreads", ("spread_1h", *PAIR))
         assert set(rows) == wanted
+        assert in_python(payments) == wanted
         assert len(rows) == len(wanted)
     return len(best)
 
