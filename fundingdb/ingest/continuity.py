@@ -19,7 +19,7 @@ from __future__ import annotations
 import polars as pl
 
 from fundingdb.ingest import evidence
-from fundingdb.ingest.evidence import ENOUGH, FACTORS, SIGNED
+from fundingdb.ingest.evidence import ENOUGH, SIGNED
 from fundingdb.ingest.intervals import MARKET
 from fundingdb.ingest.steps import STEPS
 
@@ -42,7 +42,12 @@ _CROWD_JUMP = 10.0
 _WHOLE = 0.5  # share of an exchange's markets that makes a change one of the exchange
 
 _STEPS = pl.DataFrame([*STEPS.items()], schema={"exchange": pl.String(), "step": pl.Float64()}, orient="row")
-_REASON = {"reason": pl.String(), "factor": pl.Float64(), "since": pl.Datetime("us", "UTC"), "evidence": pl.String()}
+_REASON = {
+    "reason": pl.String(),
+    "factor": pl.Float64(),
+    "since": pl.Datetime("us", "UTC"),
+    "evidence": pl.String(),
+}
 VERDICTS = pl.Schema({**dict.fromkeys(MARKET, pl.String()), "verdict": pl.String(), **_REASON})
 FINDINGS = pl.Schema(
     {
@@ -69,7 +74,8 @@ def verdicts(new: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     rows = evidence.hourly(new, stored)
     known = evidence.markets(new).with_row_index("_id")
     bases, sizes = evidence.base_rates(rows), evidence.sizes(rows)
-    found = evidence.multiples(rows, bases)
+    steps = known.join(_STEPS, on="exchange").select("_id", "step")
+    found = evidence.multiples(rows, bases, steps)
     held = [
         _overlapping(new, stored),
         _spiked(found),
@@ -134,14 +140,20 @@ def _overlapping(new: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("different") >= _COMMON)
     )
     moved = pl.max_horizontal("before", "after")
-    shifted = (pl.col("telling") >= _COMMON) & (moved >= _MOVED * pl.col("telling")) & (pl.col("stays") <= 0.1 * moved)
+    shifted = (
+        (pl.col("telling") >= _COMMON)
+        & (moved >= _MOVED * pl.col("telling"))
+        & (pl.col("stays") <= 0.1 * moved)
+    )
     return both.filter(scaled | shifted).select(
         "_id",
         reason=pl.when(shifted).then(pl.lit("shifted")).otherwise(_scaled(factor)),
         factor=pl.when(~shifted).then(factor),
         since="first",
         evidence=pl.when(shifted)
-        .then(pl.format("{} of {} common rows have the stored rate of the settlement beside", moved, "telling"))
+        .then(
+            pl.format("{} of {} common rows have the stored rate of the settlement beside", moved, "telling")
+        )
         .otherwise(pl.format("{} of {} common rows are {} times the stored rate", "alike", "common", factor)),
     )
 
@@ -163,17 +175,23 @@ def _spiked(found: pl.DataFrame) -> pl.DataFrame:
         "factor",
         "since",
         reason=_scaled(pl.col("factor")),
-        evidence=pl.format("{} of {} rates are {} an hour; the base rate is {}", "c_new", "n", "value", "base"),
+        evidence=pl.format(
+            "{} of {} rates are {} an hour; the base rate is {}", "c_new", "n", "value", "base"
+        ),
     )
 
 
-def _together(found: pl.DataFrame, rows: pl.DataFrame, bases: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def _together(
+    found: pl.DataFrame, rows: pl.DataFrame, bases: pl.DataFrame, known: pl.DataFrame
+) -> pl.DataFrame:
     """Markets of an exchange whose new rows, taken together, repeat one multiple of their own base rates."""
     who = ["exchange", "source"]
     fresh = rows.filter(pl.col("_new") & (pl.col("value") != 0)).join(bases, on="_id")
     at_base = (pl.col("value") / pl.col("base") - 1).abs() < 1e-5
     by_exchange = fresh.join(known, on="_id").group_by(who)
-    whole = by_exchange.agg(n=pl.len(), at_base=at_base.sum(), due=pl.col("share").sum(), chance=pl.col("chance").sum())
+    whole = by_exchange.agg(
+        n=pl.len(), at_base=at_base.sum(), due=pl.col("share").sum(), chance=pl.col("chance").sum()
+    )
     by_factor = found.select("_id", "factor", "c_new", "since").join(known, on="_id").group_by(*who, "factor")
     by = by_factor.agg(k=pl.col("c_new").sum(), markets=pl.col("_id").n_unique(), since=pl.col("since").min())
     clear = by.join(whole, on=who).filter(
@@ -184,7 +202,13 @@ def _together(found: pl.DataFrame, rows: pl.DataFrame, bases: pl.DataFrame, know
         pl.col("at_base") * 10 <= pl.col("k"),
     )
     best = clear.sort("k", descending=True).unique(who, keep="first", maintain_order=True)
-    text = pl.format("{} of {} rates of the exchange in {} markets are {} times their base rate", "k", "n", "markets", "factor")
+    text = pl.format(
+        "{} of {} rates of the exchange in {} markets are {} times their base rate",
+        "k",
+        "n",
+        "markets",
+        "factor",
+    )
     return known.join(best, on=who, how="inner", maintain_order="left").select(
         "_id", "factor", "since", reason=_scaled(pl.col("factor")), evidence=text
     )
@@ -195,13 +219,19 @@ def _off(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     both = found.join(known, on="_id").with_columns(_all=pl.len().over(who))
     clear = both.filter((pl.col("n") >= _COMMON) | (pl.col("_all") >= _MARKETS))
     text = pl.format("settlements are {} h off the stored ones, which are {} h apart", "off", "every")
-    return clear.select("_id", "since", reason=pl.lit("shifted"), factor=pl.lit(None, pl.Float64), evidence=text)
+    return clear.select(
+        "_id", "since", reason=pl.lit("shifted"), factor=pl.lit(None, pl.Float64), evidence=text
+    )
 
 
 def _repeated(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Markets of an exchange of which most begin with exactly the newest stored rate."""
     who = ["exchange", "source"]
-    by = found.join(known, on="_id").group_by(who).agg(again=pl.col("again").sum(), n=pl.len(), since=pl.col("since").min())
+    by = (
+        found.join(known, on="_id")
+        .group_by(who)
+        .agg(again=pl.col("again").sum(), n=pl.len(), since=pl.col("since").min())
+    )
     clear = by.filter(pl.col("again") >= _MARKETS, pl.col("again") >= _MOVED * pl.col("n"))
     text = pl.format("{} of {} markets begin with exactly the newest stored rate", "again", "n")
     return known.join(clear, on=who, how="inner", maintain_order="left").select(
@@ -224,18 +254,26 @@ def _jumped(sizes: pl.DataFrame, rows: pl.DataFrame, known: pl.DataFrame) -> pl.
     who = ["exchange", "source"]
     low, high = _ratios("new", "old")
     low_near, high_near = _ratios("early", "late")
-    way = pl.when((low >= _JUMP) & (low_near >= _JUMP)).then(1).when((high <= 1 / _JUMP) & (high_near <= 1 / _JUMP)).then(-1)
+    way = (
+        pl.when((low >= _JUMP) & (low_near >= _JUMP))
+        .then(1)
+        .when((high <= 1 / _JUMP) & (high_near <= 1 / _JUMP))
+        .then(-1)
+    )
     ratio = pl.col("q50_new") / pl.col("q50_old")
     enough = sizes.filter(pl.min_horizontal("n_new", "n_old") >= ENOUGH).join(known, on="_id")
     each = enough.with_columns(_way=way.otherwise(0), _ratio=ratio).with_columns(
-        _all=((pl.len() >= _MARKETS) & (pl.col("_way").n_unique() == 1)).over(who), _mid=pl.col("_ratio").median().over(who)
+        _all=((pl.len() >= _MARKETS) & (pl.col("_way").n_unique() == 1)).over(who),
+        _mid=pl.col("_ratio").median().over(who),
     )
     steps = each.filter(ratio >= 2).join(_STEPS, on="exchange").select("_id", "step")
     grid = evidence.grids(rows, steps).rename({"factor": "grid"})
     like = (ratio / pl.col("grid")).is_between(1 / _LIKE, _LIKE)
     both = each.join(grid, on="_id", how="left").join(_starts(rows), on="_id")
     clear = both.filter((pl.col("_all") & (pl.col("_way") != 0)) | like)
-    text = pl.format("the median of {} rates is {} times that of {} stored ones", "n_new", ratio.round_sig_figs(3), "n_old")
+    text = pl.format(
+        "the median of {} rates is {} times that of {} stored ones", "n_new", ratio.round_sig_figs(3), "n_old"
+    )
     coarse = pl.format(", and each is a multiple of {} steps of the exchange", "grid")
     return clear.select(
         "_id",
@@ -262,8 +300,12 @@ def _turned(sizes: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     low, high = _ratios("new", "old")
     like = (low >= 1 / _JUMP) & (high <= _JUMP)
     enough = pl.min_horizontal("n_new", "n_old") >= ENOUGH
-    clear = sizes.filter(enough, flipped("new", "old"), flipped("early", "late"), like).join(_starts(rows), on="_id")
-    text = pl.format("{} of the stored rates are positive, {} of the new ones", _percent("up_old"), _percent("up_new"))
+    clear = sizes.filter(enough, flipped("new", "old"), flipped("early", "late"), like).join(
+        _starts(rows), on="_id"
+    )
+    text = pl.format(
+        "{} of the stored rates are positive, {} of the new ones", _percent("up_old"), _percent("up_new")
+    )
     return clear.select("_id", "since", reason=pl.lit("sign"), factor=pl.lit(-1.0), evidence=text)
 
 
@@ -281,11 +323,19 @@ def _crowded(sizes: pl.DataFrame, rows: pl.DataFrame, known: pl.DataFrame) -> pl
         .join(_starts(rows), on="_id")
         .group_by(who)
         .agg(
-            low=ratio.quantile(0.25), mid=ratio.median(), high=ratio.quantile(0.75), n=pl.len(), since=pl.col("since").min()
+            low=ratio.quantile(0.25),
+            mid=ratio.median(),
+            high=ratio.quantile(0.75),
+            n=pl.len(),
+            since=pl.col("since").min(),
         )
     )
-    clear = by.filter(pl.col("n") >= _CROWD, (pl.col("low") >= _CROWD_JUMP) | (pl.col("high") <= 1 / _CROWD_JUMP))
-    text = pl.format("the rates of {} markets are at once {} times their stored ones", "n", pl.col("mid").round_sig_figs(3))
+    clear = by.filter(
+        pl.col("n") >= _CROWD, (pl.col("low") >= _CROWD_JUMP) | (pl.col("high") <= 1 / _CROWD_JUMP)
+    )
+    text = pl.format(
+        "the rates of {} markets are at once {} times their stored ones", "n", pl.col("mid").round_sig_figs(3)
+    )
     return known.join(clear, on=who, how="inner", maintain_order="left").select(
         "_id", "since", reason=pl.lit("size"), factor=_nearest(pl.col("mid")), evidence=text
     )
@@ -295,11 +345,15 @@ def _changed(sizes: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     ratio = pl.col("q50_new") / pl.col("q50_old")
     size = (ratio >= _NOTED) | (ratio <= 1 / _NOTED)
     sign = (pl.col("up_new") - pl.col("up_old")).abs() >= 0.8
-    clear = sizes.filter(pl.min_horizontal("n_new", "n_old") >= ENOUGH, size | sign).join(_starts(rows), on="_id")
+    clear = sizes.filter(pl.min_horizontal("n_new", "n_old") >= ENOUGH, size | sign).join(
+        _starts(rows), on="_id"
+    )
     text = pl.format(
         "the median rate is {} times the stored one; {} were positive, {} are",
         ratio.round_sig_figs(3),
         _percent("up_old"),
         _percent("up_new"),
     )
-    return clear.select("_id", "since", reason=pl.lit("regime"), factor=pl.lit(None, pl.Float64), evidence=text)
+    return clear.select(
+        "_id", "since", reason=pl.lit("regime"), factor=pl.lit(None, pl.Float64), evidence=text
+    )

@@ -9,6 +9,7 @@ dYdX up to 20, Drift and Paradex quotients, Variational a year's rate) it has no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -17,46 +18,53 @@ from fundingdb.ingest.intervals import MARKET
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What an exchange publishes: smallest step (None: no fixed one), largest |rate|, whether that is per hour, and the source."""
+    """What an exchange publishes: smallest step (None: no fixed one), largest |rate| per hour or payment, and the source."""
 
     step: float | None
     bound: float
-    per_hour: bool
+    per: Literal["hour", "payment"]
     source: str
 
 
 LIMITS = {
-    "aster": Limit(1e-8, 0.1, False, "datasheet binance.py: 8 decimals; recorded caps end at 0.02"),
-    "backpack": Limit(1e-9, 0.05, True, "datasheet: 9 decimals in history; bounds of unproven unit"),
-    "binance": Limit(1e-8, 0.1, False, "datasheet: 8 decimals; recorded caps end at 0.02"),
-    "binance-coinm": Limit(1e-8, 0.1, False, "datasheet binance.py: 8 decimals"),
-    "bybit": Limit(1e-8, 0.1, False, "datasheet: at most 8 decimals; recorded caps end at 0.02"),
-    "drift": Limit(None, 0.05, True, "datasheet: money over price, no cap published"),
-    "dydx": Limit(None, 0.1, True, "datasheet: up to 20 decimals, no cap published"),
-    "edgex": Limit(1e-8, 0.1, False, "datasheet: 8 decimals"),
-    "extended": Limit(None, 0.05, True, "datasheet: five times the largest cap seen"),
-    "gate": Limit(1e-6, 0.1, False, "datasheet: 6 decimals; recorded caps end at 0.02"),
-    "grvt": Limit(1e-6, 0.05, False, "datasheet: 4 decimals of a percent"),
-    "hyperliquid": Limit(1e-10, 0.04, True, "datasheet: 10 decimals; cap 4 percent an hour"),
-    "lighter": Limit(1e-6, 0.005, True, "datasheet: 4 decimals of a percent; cap 0.5 percent an hour"),
-    "nado": Limit(None, 0.05, True, "datasheet: whole numbers of 1e-18, no cap published"),
-    "okx": Limit(None, 0.1, False, "datasheet: 16 decimals; recorded caps end at 0.01"),
-    "pacifica": Limit(1e-8, 0.05, True, "datasheet: 8 decimals, no cap published"),
-    "paradex": Limit(None, 0.2, False, "datasheet: up to 14 decimals"),
-    "variational": Limit(None, 0.1, False, "datasheet: 6 decimals of a year's rate"),
-    "velocity": Limit(None, 0.05, True, "datasheet drift.py: no cap published"),
+    "aster": Limit(1e-8, 0.1, "payment", "datasheet binance.py: 8 decimals; recorded caps end at 0.02"),
+    "backpack": Limit(1e-9, 0.05, "hour", "datasheet: 9 decimals in history; bounds of unproven unit"),
+    "binance": Limit(1e-8, 0.1, "payment", "datasheet: 8 decimals; recorded caps end at 0.02"),
+    "binance-coinm": Limit(1e-8, 0.1, "payment", "datasheet binance.py: 8 decimals"),
+    "bybit": Limit(1e-8, 0.1, "payment", "datasheet: at most 8 decimals; recorded caps end at 0.02"),
+    "drift": Limit(None, 0.05, "hour", "datasheet: money over price, no cap published"),
+    "dydx": Limit(None, 0.1, "hour", "datasheet: up to 20 decimals, no cap published"),
+    "edgex": Limit(1e-8, 0.1, "payment", "datasheet: 8 decimals"),
+    "extended": Limit(None, 0.05, "hour", "datasheet: five times the largest cap seen"),
+    "gate": Limit(1e-6, 0.1, "payment", "datasheet: 6 decimals; recorded caps end at 0.02"),
+    "grvt": Limit(1e-6, 0.05, "payment", "datasheet: 4 decimals of a percent"),
+    "hyperliquid": Limit(1e-10, 0.04, "hour", "datasheet: 10 decimals; cap 4 percent an hour"),
+    "lighter": Limit(1e-6, 0.005, "hour", "datasheet: 4 decimals of a percent; cap 0.5 percent an hour"),
+    "nado": Limit(None, 0.05, "hour", "datasheet: whole numbers of 1e-18, no cap published"),
+    "okx": Limit(None, 0.1, "payment", "datasheet: 16 decimals; recorded caps end at 0.01"),
+    "pacifica": Limit(1e-8, 0.05, "hour", "datasheet: 8 decimals, no cap published"),
+    "paradex": Limit(None, 0.2, "payment", "datasheet: up to 14 decimals"),
+    "variational": Limit(None, 0.1, "payment", "datasheet: 6 decimals of a year's rate"),
+    "velocity": Limit(None, 0.05, "hour", "datasheet drift.py: no cap published"),
 }
 STEPS = {exchange: limit.step for exchange, limit in LIMITS.items() if limit.step is not None}
 """The step of settled rates by exchange, where there is a fixed one."""
 BOUND = 0.1  # of an exchange without an entry, per payment: no cap on record reaches it
 SPECIAL_BOUND = 0.5  # a dividend of half the price
 _OFF_GRID = 0.01  # of a step; a rate of 1 has the noise 2e-6 of a step of 1e-10
-_MOVED = 2.0  # caps are those of today and are adjusted over time: a payment beyond twice the cap has another unit
+_MOVED = (
+    2.0  # caps are those of today and are adjusted over time: a payment beyond twice the cap has another unit
+)
 _LONGEST = 8.0  # hours that a payment without interval is allowed to cover
 
 _TABLE = pl.DataFrame(
-    [(e, x.step, x.bound, x.per_hour) for e, x in LIMITS.items()],
-    schema={"exchange": pl.String(), "_step": pl.Float64(), "_bound": pl.Float64(), "_per_hour": pl.Boolean()},
+    [(e, x.step, x.bound, x.per == "hour") for e, x in LIMITS.items()],
+    schema={
+        "exchange": pl.String(),
+        "_step": pl.Float64(),
+        "_bound": pl.Float64(),
+        "_per_hour": pl.Boolean(),
+    },
     orient="row",
 )
 
@@ -68,7 +76,9 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
     greater than the exchange's own bound, or than twice its market's cap; a special payment when it is greater than half the
     notional. Steps hold for regular rates alone. Empty: every rate is possible.
     """
-    known = caps if caps is not None else pl.DataFrame(schema=dict.fromkeys(["exchange", "symbol"], pl.String()))
+    known = (
+        caps if caps is not None else pl.DataFrame(schema=dict.fromkeys(["exchange", "symbol"], pl.String()))
+    )
     if "rate_cap" not in known.columns:
         known = known.with_columns(rate_cap=pl.lit(None, pl.Float64))
     known = known.select("exchange", "symbol", _cap="rate_cap").unique(["exchange", "symbol"], keep="last")
@@ -76,7 +86,9 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
         known, on=["exchange", "symbol"], how="left", maintain_order="left"
     )
     hours = pl.when("_per_hour").then(pl.col("interval_hours").fill_null(_LONGEST)).otherwise(1.0)
-    bound = pl.min_horizontal(pl.col("_bound").fill_null(BOUND) * hours.fill_null(1.0), pl.col("_cap") * _MOVED)
+    bound = pl.min_horizontal(
+        pl.col("_bound").fill_null(BOUND) * hours.fill_null(1.0), pl.col("_cap") * _MOVED
+    )
     regular = pl.col("rate_type") == "regular"
     both = both.with_columns(_most=pl.when(regular).then(bound).otherwise(SPECIAL_BOUND))
     steps = pl.col("funding_rate") / pl.col("_step")
@@ -84,7 +96,11 @@ def misfits(rows: pl.DataFrame, caps: pl.DataFrame | None = None) -> pl.DataFram
     beyond = pl.col("funding_rate").abs() > pl.col("_most") * (1 + 1e-9)
     reason = pl.when(beyond).then(pl.lit("beyond")).when(finer).then(pl.lit("finer"))
     limit = pl.when(beyond).then("_most").otherwise("_step")
-    return both.with_columns(reason=reason, limit=limit).drop_nulls("reason").select(*rows.columns, "reason", "limit")
+    return (
+        both.with_columns(reason=reason, limit=limit)
+        .drop_nulls("reason")
+        .select(*rows.columns, "reason", "limit")
+    )
 
 
 def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -93,7 +109,7 @@ def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.
     One line a market and interval: exchange, source, symbol, interval_hours, gap_hours, count (gaps that contradict), of (gaps
     compared), since. The stored rows beside the new ones are neighbours too, but only gaps that end at a new row count.
     Shorter gaps contradict when there are three alike, and half of the gaps: a payment cannot accrue over more hours than
-    have passed, and a change of the interval makes one such gap. Longer ones when twelve in a row and nine of ten gaps are the same
+    have passed, and a change of the interval makes one such gap. Longer ones when twelve, and nine of ten gaps, are the same
     multiple of the interval: lost payments are not that regular. Special payments do not count.
     """
     columns = [*MARKET, "funding_time", "interval_hours"]
@@ -107,7 +123,9 @@ def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.
     gaps = rows.with_columns(gap_hours=gap).filter(
         pl.col("_new"), pl.col("gap_hours").is_not_null(), pl.col("interval_hours").is_not_null()
     )
-    by = gaps.group_by(*MARKET, "interval_hours", "gap_hours").agg(count=pl.len(), since=pl.col("funding_time").min())
+    by = gaps.group_by(*MARKET, "interval_hours", "gap_hours").agg(
+        count=pl.len(), since=pl.col("funding_time").min()
+    )
     by = by.with_columns(of=pl.col("count").sum().over(*MARKET, "interval_hours"))
     stretch = pl.col("gap_hours") / pl.col("interval_hours")
     shorter = (stretch < 0.99) & (pl.col("count") >= 3) & (pl.col("count") * 2 >= pl.col("of"))
