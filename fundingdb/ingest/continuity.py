@@ -74,7 +74,8 @@ def verdicts(new: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     rows = evidence.hourly(new, stored)
     known = evidence.markets(new).with_row_index("_id")
     bases, sizes = evidence.base_rates(rows), evidence.sizes(rows)
-    found = evidence.multiples(rows, bases)
+    steps = known.join(_STEPS, on="exchange").select("_id", "step")
+    found = evidence.multiples(rows, bases, steps)
     held = [
         _overlapping(new, stored),
         _spiked(found),

@@ -15,11 +15,12 @@ from fundingdb.ingest.intervals import MARKET
 
 ENOUGH = 24  # non-zero payments on a side before its sizes or signs count
 FACTORS = (3.0, 4.0, 8.0, 24.0, 100.0, 365.0, 1000.0, 1095.0, 8760.0, 1e4, 109_500.0, 876_000.0)
-"""3, 4, 8, 24: payments a day, or hours of a payment; 100, 1e4: percent, basis points; 365 to 8760: a year of days, of 8 hours, of
-hours, and the same in percent."""
+"""3, 4, 8, 24: payments a day, or hours of a payment; 100, 1e4: percent, basis points; 365 to 8760: a year of days, of 8
+hours, of hours; the greatest: these in percent."""
 SIGNED = tuple(s * f for f in (1.0, *FACTORS, *(1 / f for f in FACTORS)) for s in (1.0, -1.0) if s * f != 1.0)
 _DIGITS = 6  # of a rate per hour: files carry float noise (10.950000000000001 percent a year)
-_EXACT = 3e-6  # relative; how near a repeated rate comes to the multiple of the base rate
+_LEAST_STEPS = 20  # of a rounded multiple: fewer are met by chance
+_BESIDE_CHANCE = 0.15  # a rate lies on a grid coarser by 8 one time in 8
 _NEAR = 0.2  # rates within this share of a repeated one are its neighbours
 _REPEATED = 3  # rows of one rate
 _LEAST_BASE = 0.03  # share of stored rows that makes a rate a base rate
@@ -49,6 +50,7 @@ def hourly(new: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
         "_new",
         at="funding_time",
         rate="funding_rate",
+        hours=hours,
         value=(pl.col("funding_rate") / hours).round_sig_figs(_DIGITS),
     )
     return rows.with_columns(near=_near())
@@ -98,7 +100,7 @@ def base_rates(rows: pl.DataFrame) -> pl.DataFrame:
     """The base rate per hour of each market with one, and how often its rates repeat otherwise.
 
     base; share: of it among the non-zero stored rows; stored: the number of these; chance: the share of the next most frequent
-    rate, which is high where rates have few digits (Lighter: 12 steps are the base rate).
+    rate beyond two rows, which is high where rates have few digits (Lighter: 12 steps are the base rate).
     """
     old = rows.filter(~pl.col("_new") & (pl.col("value") != 0))
     counts = old.group_by("_id", "value").len().sort("len", "value", descending=True)
@@ -108,57 +110,63 @@ def base_rates(rows: pl.DataFrame) -> pl.DataFrame:
         next=pl.col("len").slice(1).first().fill_null(0),
         stored=pl.col("len").sum(),
     )
-    share, chance = pl.col("most") / pl.col("stored"), pl.col("next") / pl.col("stored")
+    share, chance = (
+        pl.col("most") / pl.col("stored"),
+        (pl.col("next").cast(pl.Int64) - 2).clip(0) / pl.col("stored"),
+    )
     strong = (pl.col("stored") >= ENOUGH) & (pl.col("most") >= _REPEATED) & (share >= _LEAST_BASE)
     return both.filter(strong & (share >= 2 * chance)).select(
         "_id", "base", "stored", share=share, chance=chance
     )
 
 
-def multiples(rows: pl.DataFrame, bases: pl.DataFrame) -> pl.DataFrame:
+def multiples(rows: pl.DataFrame, bases: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Rates of the new rows that are an exact multiple (`factor`, one of SIGNED) of their market's base rate.
 
-    One line a market and rate: _id, value, factor, the columns of `base_rates`, and counts of rows: c_new and c_old with that
-    rate on either side; since its first row (of either side, `first`): n non-zero rows, at_base at the base rate, around within
-    20 percent of the value, itself included. since: the first new row of it.
+    `steps`: _id and step (smallest step of a rate per interval); a multiple rounded to it counts too. One line a market and rate:
+    _id, value, factor, the columns of `base_rates`, and counts of rows: c_new and c_old with that rate on either side; since its
+    first row (of either side, `first`): n non-zero rows, at_base at the base rate, around within 20 percent of the value, itself
+    included. since: the first new row of it.
     """
     moving = rows.filter(pl.col("value") != 0).join(bases, on="_id")
     counts = moving.group_by("_id", "value").agg(
-        pl.col("base", "stored", "share", "chance").first(),
         c_new=pl.col("_new").sum(),
         c_old=(~pl.col("_new")).sum(),
         since=pl.col("at").filter("_new").min(),
         first=pl.col("at").min(),
     )
-    ratio = pl.col("value") / pl.col("base")
-    named = pl.DataFrame({"factor": SIGNED}).with_columns(_key=_key(pl.col("factor")))
-    found = (
-        counts.filter(pl.col("c_new") > 0)
-        .with_columns(_key=_key(ratio))
-        .join(named, on="_key")
-        .filter((ratio / pl.col("factor") - 1).abs() < _EXACT)
-        .drop("_key")
-    )
+    found = counts.filter(pl.col("c_new") > 0).join(_expected(rows, bases, steps), on=["_id", "value"])
     beside = found.select("_id", "value", "first").join(
         moving.select("_id", "at", "base", other="value"), on="_id"
     )
     beside = beside.filter(pl.col("at") >= pl.col("first"))
     near = (pl.col("other") / pl.col("value") - 1).abs() < _NEAR
-    at_base = (pl.col("other") / pl.col("base") - 1).abs() < _EXACT
+    at_base = pl.col("other") == pl.col("base")
     since = beside.group_by("_id", "value").agg(n=pl.len(), at_base=at_base.sum(), around=near.sum())
     return found.join(since, on=["_id", "value"])
 
 
-def _key(ratio: pl.Expr) -> pl.Expr:
-    # three digits find the candidates, the exact comparison decides
-    return ratio.round_sig_figs(3)
+def _expected(rows: pl.DataFrame, bases: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Each market's base rate under each factor, as it is and rounded to the exchange's step: `value` beside `bases`."""
+    hours = rows.filter(pl.col("_new")).group_by("_id").agg(hours=pl.col("hours").median())
+    each = (
+        bases.join(steps, on="_id", how="left")
+        .join(hours, on="_id")
+        .join(pl.DataFrame({"factor": SIGNED}), how="cross")
+    )
+    exact = pl.col("base") * pl.col("factor")
+    count = (exact * pl.col("hours") / pl.col("step")).round()
+    rounded = pl.when(count.abs() >= _LEAST_STEPS).then(count * pl.col("step") / pl.col("hours"))
+    values = [each.with_columns(value=v.round_sig_figs(_DIGITS)) for v in (exact, rounded)]
+    both = pl.concat(values).drop_nulls("value").drop("hours", "step")
+    return both.unique(["_id", "value"], keep="first", maintain_order=True)
 
 
 def grids(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Markets whose new rates all lie on a grid that is coarser by a factor than the exchange's: _id, factor (the greatest).
 
     `steps`: _id and step (the exchange's smallest step of a rate per interval). At least 8 different rates; of the stored ones
-    at most half lie on that grid.
+    few more than one in `factor` lie on that grid.
     """
     counts = pl.col("rate") / pl.col("step")
     each = (
@@ -172,7 +180,9 @@ def grids(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     by = each.group_by("_id").agg(
         fresh.sum().alias("different"),
         *(
-            (on[name].filter(fresh).all() & (on[name].filter(~fresh).mean() <= 0.5)).alias(name)
+            (on[name].filter(fresh).all() & (on[name].filter(~fresh).mean() <= 1 / names[name] + 0.15)).alias(
+                name
+            )
             for name in names
         ),
     )

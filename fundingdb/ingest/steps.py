@@ -9,6 +9,7 @@ dYdX up to 20, Drift and Paradex quotients, Variational a year's rate) it has no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -17,34 +18,34 @@ from fundingdb.ingest.intervals import MARKET
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What an exchange publishes: smallest step (None: no fixed one), largest |rate|, whether that is per hour, and the source."""
+    """What an exchange publishes: smallest step (None: no fixed one), largest |rate| per hour or payment, and the source."""
 
     step: float | None
     bound: float
-    per_hour: bool
+    per: Literal["hour", "payment"]
     source: str
 
 
 LIMITS = {
-    "aster": Limit(1e-8, 0.1, False, "datasheet binance.py: 8 decimals; recorded caps end at 0.02"),
-    "backpack": Limit(1e-9, 0.05, True, "datasheet: 9 decimals in history; bounds of unproven unit"),
-    "binance": Limit(1e-8, 0.1, False, "datasheet: 8 decimals; recorded caps end at 0.02"),
-    "binance-coinm": Limit(1e-8, 0.1, False, "datasheet binance.py: 8 decimals"),
-    "bybit": Limit(1e-8, 0.1, False, "datasheet: at most 8 decimals; recorded caps end at 0.02"),
-    "drift": Limit(None, 0.05, True, "datasheet: money over price, no cap published"),
-    "dydx": Limit(None, 0.1, True, "datasheet: up to 20 decimals, no cap published"),
-    "edgex": Limit(1e-8, 0.1, False, "datasheet: 8 decimals"),
-    "extended": Limit(None, 0.05, True, "datasheet: five times the largest cap seen"),
-    "gate": Limit(1e-6, 0.1, False, "datasheet: 6 decimals; recorded caps end at 0.02"),
-    "grvt": Limit(1e-6, 0.05, False, "datasheet: 4 decimals of a percent"),
-    "hyperliquid": Limit(1e-10, 0.04, True, "datasheet: 10 decimals; cap 4 percent an hour"),
-    "lighter": Limit(1e-6, 0.005, True, "datasheet: 4 decimals of a percent; cap 0.5 percent an hour"),
-    "nado": Limit(None, 0.05, True, "datasheet: whole numbers of 1e-18, no cap published"),
-    "okx": Limit(None, 0.1, False, "datasheet: 16 decimals; recorded caps end at 0.01"),
-    "pacifica": Limit(1e-8, 0.05, True, "datasheet: 8 decimals, no cap published"),
-    "paradex": Limit(None, 0.2, False, "datasheet: up to 14 decimals"),
-    "variational": Limit(None, 0.1, False, "datasheet: 6 decimals of a year's rate"),
-    "velocity": Limit(None, 0.05, True, "datasheet drift.py: no cap published"),
+    "aster": Limit(1e-8, 0.1, "payment", "datasheet binance.py: 8 decimals; recorded caps end at 0.02"),
+    "backpack": Limit(1e-9, 0.05, "hour", "datasheet: 9 decimals in history; bounds of unproven unit"),
+    "binance": Limit(1e-8, 0.1, "payment", "datasheet: 8 decimals; recorded caps end at 0.02"),
+    "binance-coinm": Limit(1e-8, 0.1, "payment", "datasheet binance.py: 8 decimals"),
+    "bybit": Limit(1e-8, 0.1, "payment", "datasheet: at most 8 decimals; recorded caps end at 0.02"),
+    "drift": Limit(None, 0.05, "hour", "datasheet: money over price, no cap published"),
+    "dydx": Limit(None, 0.1, "hour", "datasheet: up to 20 decimals, no cap published"),
+    "edgex": Limit(1e-8, 0.1, "payment", "datasheet: 8 decimals"),
+    "extended": Limit(None, 0.05, "hour", "datasheet: five times the largest cap seen"),
+    "gate": Limit(1e-6, 0.1, "payment", "datasheet: 6 decimals; recorded caps end at 0.02"),
+    "grvt": Limit(1e-6, 0.05, "payment", "datasheet: 4 decimals of a percent"),
+    "hyperliquid": Limit(1e-10, 0.04, "hour", "datasheet: 10 decimals; cap 4 percent an hour"),
+    "lighter": Limit(1e-6, 0.005, "hour", "datasheet: 4 decimals of a percent; cap 0.5 percent an hour"),
+    "nado": Limit(None, 0.05, "hour", "datasheet: whole numbers of 1e-18, no cap published"),
+    "okx": Limit(None, 0.1, "payment", "datasheet: 16 decimals; recorded caps end at 0.01"),
+    "pacifica": Limit(1e-8, 0.05, "hour", "datasheet: 8 decimals, no cap published"),
+    "paradex": Limit(None, 0.2, "payment", "datasheet: up to 14 decimals"),
+    "variational": Limit(None, 0.1, "payment", "datasheet: 6 decimals of a year's rate"),
+    "velocity": Limit(None, 0.05, "hour", "datasheet drift.py: no cap published"),
 }
 STEPS = {exchange: limit.step for exchange, limit in LIMITS.items() if limit.step is not None}
 """The step of settled rates by exchange, where there is a fixed one."""
@@ -57,7 +58,7 @@ _MOVED = (
 _LONGEST = 8.0  # hours that a payment without interval is allowed to cover
 
 _TABLE = pl.DataFrame(
-    [(e, x.step, x.bound, x.per_hour) for e, x in LIMITS.items()],
+    [(e, x.step, x.bound, x.per == "hour") for e, x in LIMITS.items()],
     schema={
         "exchange": pl.String(),
         "_step": pl.Float64(),
@@ -108,7 +109,7 @@ def contradictions(new: pl.DataFrame, stored: pl.DataFrame | None = None) -> pl.
     One line a market and interval: exchange, source, symbol, interval_hours, gap_hours, count (gaps that contradict), of (gaps
     compared), since. The stored rows beside the new ones are neighbours too, but only gaps that end at a new row count.
     Shorter gaps contradict when there are three alike, and half of the gaps: a payment cannot accrue over more hours than
-    have passed, and a change of the interval makes one such gap. Longer ones when twelve in a row and nine of ten gaps are the same
+    have passed, and a change of the interval makes one such gap. Longer ones when twelve, and nine of ten gaps, are the same
     multiple of the interval: lost payments are not that regular. Special payments do not count.
     """
     columns = [*MARKET, "funding_time", "interval_hours"]
