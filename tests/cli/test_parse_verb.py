@@ -1,4 +1,4 @@
-"""`fundingdb parse`: every recorded answer of the four exchanges, and clear words for everything else."""
+"""`fundingdb parse`: every recorded response, and a clear refusal of everything else."""
 
 import io
 import json
@@ -225,7 +225,7 @@ def test_the_numbers_are_those_worked_on_the_pages(run):
     assert row["funding_rate"] == pytest.approx(-0.00007182)
     assert row["interval_hours"] is None
     assert row["observed_at"] == "2024-04-07T05:32:00Z"
-    assert "newest instant it tells of itself" in gecko.err
+    assert "time of the response: 2024-04-07T05:32:00Z" in gecko.err
 
 
 def test_at_is_the_instant_of_receipt(run):

@@ -74,16 +74,6 @@ def test_a_wrong_answer_of_an_installed_package_is_told_as_of_any_other(installe
     assert "example rates: field t: is not a time in Unix milliseconds" in done.stderr
 
 
-def test_the_readme_shows_that_package_whole():
-    text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Adding an exchange") :].split("\n## ")[0].rstrip()
-    assert len(section.splitlines()) <= 60
-    assert f"```python\n{MODULE}```" in section
-    entry = 'example = "fundingdb_example.exchange:FETCHER"'
-    assert entry in section
-    assert entry in (EXAMPLE / "pyproject.toml").read_text()
-
-
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Put a package with this module on the path; its metadata is what pip would write."""
