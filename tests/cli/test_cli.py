@@ -210,11 +210,11 @@ def test_a_killed_backfill_keeps_what_it_committed_and_a_repeat_finishes(tmp_pat
     ]
     with Simulator(World(tokens=tuple(f"T{n}" for n in range(30)))) as simulator:
         env = {**os.environ, **simulator.env()}
-        for asked in (20, 60):
+        for requests in (20, 60):
             child = subprocess.Popen([*command, str(tmp_path)], env=env, stderr=subprocess.DEVNULL)
             deadline = time.monotonic() + 30
             before = simulator.count("extended")
-            while simulator.count("extended") < before + asked and time.monotonic() < deadline:
+            while simulator.count("extended") < before + requests and time.monotonic() < deadline:
                 time.sleep(0.01)
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -252,10 +252,10 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(tmp_path):
         while simulator.count("lighter") < 12 and time.monotonic() < deadline:
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    assert "interrupted" in err
+    assert "Traceback" not in err
     assert Lake(tmp_path).scan("funding").collect().height > 0
     assert run("check", "--warehouse", tmp_path).returncode == 0
 
