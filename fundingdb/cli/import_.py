@@ -107,7 +107,7 @@ def run(args: Namespace) -> int:
     show(facts if args.json else facts.drop("evidence"), json=args.json)
     if rows.height < every.height:
         sys.stderr.write(
-            f"{every.height - rows.height:,} rows are in the lake from an earlier import and stay unchanged\n"
+            f"{every.height - rows.height:,} rows are those of an earlier import and stay unchanged\n"
         )
     if done is None:
         sys.stderr.write("dry run: nothing was written\n")

@@ -60,7 +60,7 @@ def net(con: Connection, names: Names, at: datetime, hours: float, fill: str) ->
             .to_series()
         }
         sys.stderr.write(
-            f"{unknown.height} of {rows.height} pairs have unknown costs and come last: no base {fill} fee in effect at "
+            f"{unknown.height} of {rows.height} pairs have unknown costs and come last: no base {fill} fee known at "
             f"{at:%Y-%m-%d} for {', '.join(sorted(missing))}; add it to fees.csv in the warehouse, or use --fees FILE\n"
         )
     return _best(rows, "net_apr", "spread_apr").select(_NET)
@@ -90,7 +90,7 @@ def settled(con: Connection, names: Names, stop: datetime, rank: str) -> pl.Data
         )
     if bare and rank == "capacity":
         sys.stderr.write(
-            f"{bare} of {rows.height} pairs have a leg without open interest in the snapshots of the last 7 days and come last: "
+            f"{bare} of {rows.height} pairs have a leg whose open interest no snapshot of the last 7 days has, and come last: "
             "`fundingdb collect` stores it\n"
         )
     return _best(rows, by, "mean_apr", last="_thin").select(_CAPACITY if rank == "capacity" else _STABILITY)

@@ -159,11 +159,15 @@ def _refuse(args: Namespace) -> None:
     if args.rank != "net":
         for name, value in (("--horizon", args.horizon), ("--fees", args.fees)):
             if value is not None:
-                raise BadCall(f"{name} sets costs: use it with --rank net")
+                raise BadCall(f"{name} counts costs: use it with --rank net")
     if args.fees not in (None, "taker", "maker") and not Path(args.fees).is_file():
-        raise BadCall(f"--fees {args.fees}: must be taker, maker or a CSV file; --help shows its columns")
+        raise BadCall(
+            f"--fees {args.fees}: is neither taker nor maker nor a file; --help shows the columns of a file"
+        )
     if args.rank in ("capacity", "stability") and args.hours > 1:
-        raise BadCall(f"--hours {args.hours}: rank {args.rank} covers the 30 days before one time; use --at")
+        raise BadCall(
+            f"--hours {args.hours}: rank {args.rank} looks at the 30 days before one instant; use --at"
+        )
 
 
 def _widest(
