@@ -1,4 +1,4 @@
-"""Verb `backfill`: bring the settled rates of a span into the lake."""
+"""Verb `backfill`: download the settled rates of a span into the lake."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "bring settled funding rates into the lake, asking only for what is missing"
+HELP = "download settled funding rates; requests only what is missing"
 EXAMPLE = "fundingdb backfill extended lighter --tokens KAITO,IP,BTC --days 90"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all that have a history")
+    parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all with settled history")
     parser.add_argument(
         "--source",
         choices=["ccxt", "archive"],
-        help="ccxt: ask the exchanges through it, as a second source or where there is no fetcher (pip install "
-        "'fundingdb[ccxt]'); archive: their files of finished months or days (binance, binance-coinm, drift)",
+        help="ccxt: request through ccxt, as a second source or where fundingdb has no fetcher (pip install "
+        "'fundingdb[ccxt]'); archive: published files of finished months or days (binance, binance-coinm, drift)",
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--tokens", metavar="A,B", help="these, by base (KAITO) or symbol (KAITO-USD)")
+    which.add_argument("--tokens", metavar="A,B", help="these tokens (KAITO) or symbols (KAITO-USD)")
     which.add_argument("--all", action="store_true", help="every market")
     parser.add_argument("--days", type=float, metavar="N", help="this many days back (default 90)")
     parser.add_argument("--since", metavar="DATE", help="from this day or instant, UTC")
@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Backfill, print a summary."""
+    """Download, store, print a summary."""
     import asyncio
 
     from fundingdb.cli.common.options import archives, bridged, fetchers, window, words
@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     if args.source == "archive":
         sources = archives(args.exchange)
         sys.stderr.write(
-            "an archive holds finished months or days only; what came since then comes from the exchange itself\n"
+            "an archive has finished months or days only; run backfill without --source archive for the payments since then\n"
         )
     else:
         sources = bridged(args.exchange) if args.source else fetchers(args.exchange, history=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Put = Callable[[str | bytes], None]
 
-HELP = "what long-here, short-there on the widest funding spreads would have earned, after costs"
+HELP = "what a two-leg funding strategy would have earned, after costs"
 EXAMPLE = "fundingdb backtest --tokens BTC,KAITO --entry-apr 0.3 --exit-apr 0.05 --hold 24h --start 2025-06-01 --end 2026-01-01"
 _TOP = 10
 
@@ -25,57 +25,59 @@ def arguments(parser: ArgumentParser) -> None:
 
     name_arguments(parser)
     add = parser.add_argument
-    add("--start", metavar="DAY", help="first decision, a full hour, UTC (default: a year before the end)")
-    add("--end", metavar="DAY", help="all is closed then (default: the last settlement stored)")
+    add("--start", metavar="DAY", help="hour of the first decision, UTC (default: a year before the end)")
+    add(
+        "--end",
+        metavar="DAY",
+        help="every position is closed at this hour, UTC (default: the last stored settlement)",
+    )
     add(
         "--entry-apr",
         type=float,
         default=0.2,
         metavar="X",
-        help="enter at this spread, a year: 0.2 = 20 %% (default)",
+        help="enter at this annual spread or more: 0.2 = 20 %% a year (default)",
     )
-    add(
-        "--exit-apr", type=float, default=0.0, metavar="Y", help="leave below this spread, a year (default 0)"
-    )
+    add("--exit-apr", type=float, default=0.0, metavar="Y", help="exit below this annual spread (default 0)")
     add(
         "--hold",
         default="24h",
         metavar="SPAN",
-        help="leave or switch not before, such as 8h or 3d (default 24h)",
+        help="shortest holding time before an exit or switch, such as 8h or 3d (default 24h)",
     )
     add("--max-pairs", type=int, metavar="N", help="pairs open at once, the widest first (default: no limit)")
     add(
         "--switch-band",
         type=float,
         metavar="X",
-        help="change to a pair that pays this much more a year (default: never)",
+        help="switch to a pair whose annual spread is wider by this much (default: never)",
     )
     add("--notional", type=float, default=10_000.0, metavar="USD", help="of each leg (default 10000)")
     add(
         "--fees",
         default="taker",
         metavar="F",
-        help="taker (default), maker, or a CSV file whose taker fees count",
+        help="taker (default), maker, or a CSV file with taker fees of your own",
     )
     add(
         "--slippage-bps",
         type=float,
         default=0.0,
         metavar="X",
-        help="of notional at each fill, 1 = 0.01 %% (default 0)",
+        help="cost of each fill in basis points of notional, 1 = 0.01 %% (default 0)",
     )
     add(
         "--grid",
         metavar="AXES",
-        help='many runs: "entry=0.1:0.5:0.1,exit=0:0.2:0.05,hold=24:72:24"; a row each',
+        help='one run for each combination: "entry=0.1:0.5:0.1,exit=0:0.2:0.05,hold=24:72:24"',
     )
-    add("--html", metavar="FILE", help="write a report that any browser opens, offline, into one file")
+    add("--html", metavar="FILE", help="write a report as one page for any browser, offline")
     add("--trades", metavar="FILE", help="write all trades to FILE.csv or FILE.parquet")
-    add("--decisions", metavar="FILE", help="write the log of decisions to FILE.csv or FILE.parquet")
+    add("--decisions", metavar="FILE", help="write every decision to FILE.csv or FILE.parquet")
 
 
 def run(args: Namespace) -> int:
-    """Print warnings first, then the figures, top trades and daily money by leg; with --grid one row a point."""
+    """Print warnings first, then the figures, best and worst trades, and money by leg; with --grid one row a combination."""
     from contextlib import ExitStack
 
     from fundingdb.backtest.grids import axes_of
@@ -85,10 +87,12 @@ def run(args: Namespace) -> int:
     axes = None if args.grid is None else axes_of(args.grid)
     files = {"trades": _file(args.trades), "decisions": _file(args.decisions), "html": args.html}
     if axes is not None and (args.trades is not None or args.decisions is not None):
-        raise BadCall("--trades and --decisions are of one run: leave out --grid, or them")
-    with ExitStack() as places:
+        raise BadCall(
+            "--trades and --decisions describe one run and do not go with --grid: leave out one of them"
+        )
+    with ExitStack() as stack:
         put = {
-            name: places.enter_context(whole(file, f"--{name}"))
+            name: stack.enter_context(whole(file, f"--{name}"))
             for name, file in files.items()
             if file is not None
         }
@@ -173,9 +177,9 @@ def _print(result: Result) -> None:
     write = sys.stdout.write
     for warning in result.warnings:
         write(f"warning: {warning}\n")
-    asked = result.settings
+    settings = result.settings
     write(
-        f"\n{asked.start:%Y-%m-%d %H:%M}Z .. {asked.end:%Y-%m-%d %H:%M}Z, fingerprint {result.fingerprint[:16]}\n\n"
+        f"\n{settings.start:%Y-%m-%d %H:%M}Z .. {settings.end:%Y-%m-%d %H:%M}Z, fingerprint {result.fingerprint[:16]}\n\n"
     )
     for name, (unit, note) in FIGURES.items():
         write(f"{name:<17} {_figure(result.summary[name]):>14}  {unit:<16} {note}\n")
@@ -211,14 +215,14 @@ def _json(result: Result) -> None:
     from fundingdb.cli.common.output import plain
 
     tables = {name: getattr(result, name).to_dicts() for name in ("trades", "daily", "exposure")}
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "warnings": list(result.warnings),
         "summary": result.summary,
         "settings": asdict(result.settings),
         "fingerprint": result.fingerprint,
         **tables,
     }
-    sys.stdout.write(json.dumps(plain(told), ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(plain(report), ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fundingdb.lake import Lake
 
-HELP = "read the whole lake back: files, types, keys, order, and the ledger against the rows"
+HELP = "read the whole lake back: files, types, keys, order, ledger"
 EXAMPLE = "fundingdb check --warehouse ./warehouse"
 
 
@@ -21,7 +21,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--heal",
         action="store_true",
-        help="first find the intervals that stored neighbours show, for rows from before they were looked for; asks nobody",
+        help="first derive missing intervals from neighbouring settlements in the lake; sends no request",
     )
 
 
@@ -56,4 +56,4 @@ def _heal(lake: Lake, warehouse: Path) -> None:
     healed = heal(lake, datetime.now(UTC))
     if healed:
         catalog.rebuild(warehouse)
-    sys.stderr.write(f"{healed} payments have their interval now, from their neighbours\n")
+    sys.stderr.write(f"{healed} payments have their interval now, derived from neighbouring settlements\n")

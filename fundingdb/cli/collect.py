@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "collect round by round: a snapshot of each source, settled rates that came due, holes of earlier runs"
+HELP = "on a schedule: snapshots, newly settled rates, retries of gaps"
 EXAMPLE = "fundingdb collect --source extended --source coingecko --every 1h --for 24h"
 
 
@@ -20,24 +20,24 @@ def arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="repeatable (default: all sources); ccxt asks the --exchanges",
+        help="repeatable (default: all sources); ccxt: the --exchanges through ccxt",
     )
-    parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges' rows (for coingecko, ccxt)")
-    parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
+    parser.add_argument("--exchanges", metavar="A,B", help="only these exchanges (with coingecko and ccxt)")
+    parser.add_argument("--tokens", metavar="A,B", help="only these tokens or symbols")
     parser.add_argument(
-        "--every", default="1h", metavar="SPAN", help="one round each SPAN of the clock (default 1h)"
+        "--every", default="1h", metavar="SPAN", help="time between rounds, aligned to the clock (default 1h)"
     )
     parser.add_argument("--for", dest="span", metavar="SPAN", help="stop after this long")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N rounds (1: one round, now)")
 
 
 def run(args: Namespace) -> int:
-    """Collect until told to stop; one line a round."""
+    """Collect until --for, --count or Ctrl-C ends it; one line a round."""
     import asyncio
     from datetime import timedelta
 
     from fundingdb.cli.common.options import bridged, fetchers, hours, words
-    from fundingdb.cli.common.progress import facts, tell_failures
+    from fundingdb.cli.common.progress import facts, print_failures
     from fundingdb.errors import BadCall
     from fundingdb.ingest.collector import Collector, CollectReport
     from fundingdb.lake import Lake
@@ -75,7 +75,7 @@ def run(args: Namespace) -> int:
                     )
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
-                tell_failures(report)
+                print_failures(report)
 
     asyncio.run(work())
     if not any(codes):

@@ -1,4 +1,4 @@
-"""Verb `compact`: merge small files, delete what no kept version needs."""
+"""Verb `compact`: merge small files, delete the files that no kept version needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "merge the lake's small files and delete the files of old versions"
+HELP = "merge small files, delete the files of old versions"
 EXAMPLE = "fundingdb compact --keep 7d"
 
 
@@ -19,12 +19,12 @@ def arguments(parser: ArgumentParser) -> None:
         "--keep",
         default="7d",
         metavar="SPAN",
-        help="versions younger than SPAN can still be pinned afterwards (default 7d)",
+        help="keep versions younger than SPAN, so that they can still be pinned (default 7d)",
     )
 
 
 def run(args: Namespace) -> int:
-    """Merge, clean, list the files anew in the catalog; a line a table that had something to merge."""
+    """Merge, refresh the catalog, delete old files; one line for each table with merged files."""
     from datetime import timedelta
 
     from fundingdb.catalog import catalog

@@ -1,4 +1,4 @@
-"""Verb `coverage`: what is stored of each market, and what stands in the way of more."""
+"""Verb `coverage`: what is stored of each market, and why the rest is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "what is stored of each market, what is missing, and why"
+HELP = "what is stored of each market, what is missing and why"
 EXAMPLE = "fundingdb coverage --exchanges lighter --tokens BTC"
 _QUERY = """
 from coverage
@@ -27,21 +27,21 @@ def arguments(parser: ArgumentParser) -> None:
     from fundingdb.cli.common.selection import name_arguments
 
     name_arguments(parser)
-    parser.add_argument("--all", action="store_true", help="also markets that were never asked")
+    parser.add_argument("--all", action="store_true", help="also markets that were never requested")
 
 
 def run(args: Namespace) -> int:
-    """Print one row per market; for people without the columns of the view that seldom matter."""
+    """Print one row a market; with --json all columns of the view."""
     from fundingdb.catalog.catalog import connect
     from fundingdb.cli.common.output import show
     from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["coverage"]) as con:
-        asked = {
+        selection = {
             "exchanges": exchanges(con, args.exchanges),
             "bases": bases(con, args.tokens),
             "all": args.all,
         }
-        rows = con.sql(_QUERY, params=asked).pl()
+        rows = con.sql(_QUERY, params=selection).pl()
     show(rows if args.json else rows.select(_SHORT), json=args.json)
     return 0

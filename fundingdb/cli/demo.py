@@ -1,4 +1,4 @@
-"""Verb `demo`: the whole pipeline against a simulated world, offline, into a warehouse of its own."""
+"""Verb `demo`: the whole pipeline against simulated exchanges, offline, into a warehouse of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "run the whole pipeline offline against simulated exchanges, into WAREHOUSE/demo"
+HELP = "the whole pipeline against simulated exchanges, offline"
 EXAMPLE = "fundingdb demo --days 30"
 
 
@@ -20,7 +20,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Run it, show what came out; exit 1 when any row differs from the simulated world."""
+    """Run it and show the lake; exit 1 when any row differs from the simulated world."""
     import json
 
     from fundingdb.charts.terminal import chart
@@ -31,9 +31,11 @@ def run(args: Namespace) -> int:
     if not 1 <= args.days <= 365:
         raise BadCall(f"--days {args.days}: must be between 1 and 365")
     demo = Demo(args.warehouse / "demo", args.days)
-    say = sys.stderr.write
-    say(f"a simulated world of {', '.join(EXCHANGES)} and CoinGecko, {args.days} days, faults included\n")
-    result = demo.run(say)
+    report = sys.stderr.write
+    report(
+        f"simulated exchanges: {', '.join(EXCHANGES)} and CoinGecko, {args.days} days, with network faults\n"
+    )
+    result = demo.run(report)
     if args.json:
         sys.stdout.write(json.dumps(result.facts()) + "\n")
         return 0 if result.right else 1

@@ -1,4 +1,4 @@
-"""Verb `doctor`: whether all is well in the lake, on one page."""
+"""Verb `doctor`: the state of the lake on one page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "one page: freshness, failures, holes, restatements, reconciliation, identity, quarantine"
+HELP = "one page of alarms: stale sources, failures, gaps, conflicts"
 EXAMPLE = "fundingdb doctor --stale 3"
 _SHOWN = 12  # lines of a section, for people
 
@@ -15,19 +15,23 @@ _SHOWN = 12  # lines of a section, for people
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--stale", type=float, default=24, metavar="HOURS", help="a source is stale after this (default 24)"
+        "--stale",
+        type=float,
+        default=24,
+        metavar="HOURS",
+        help="a source is stale when its newest row is older than this (default 24)",
     )
     parser.add_argument(
         "--days",
         type=float,
         default=7,
         metavar="N",
-        help="restatements learned in the last N days (default 7)",
+        help="list values that changed in the last N days (default 7)",
     )
 
 
 def run(args: Namespace) -> int:
-    """Print the findings by section; 0 when none is an alarm, else 3."""
+    """Print the findings by section; 0 without an alarm, else 3."""
     import sys
     from dataclasses import asdict
     from math import isfinite
@@ -42,16 +46,16 @@ def run(args: Namespace) -> int:
     for name, value in (("--stale", args.stale), ("--days", args.days)):
         if not isfinite(value) or value < 0:
             raise BadCall(f"{name} {value}: must be 0 or more")
-    found = examine(args.warehouse, stale_hours=args.stale, restated_days=args.days)
-    alarms = sum(one.alarm for one in found)
-    if not found:
+    findings = examine(args.warehouse, stale_hours=args.stale, restated_days=args.days)
+    alarms = sum(one.alarm for one in findings)
+    if not findings:
         sys.stderr.write(EMPTY)
     if args.json:
-        if found:
-            show(pl.DataFrame([asdict(one) for one in found]), json=True)
+        if findings:
+            show(pl.DataFrame([asdict(one) for one in findings]), json=True)
     else:
-        for section in SECTIONS if found else ():
-            mine = [one for one in found if one.section == section]
+        for section in SECTIONS if findings else ():
+            mine = [one for one in findings if one.section == section]
             bad = sum(one.alarm for one in mine)
             sys.stdout.write(f"{section}: {f'{bad} to look at' if bad else 'well'}\n")
             for one in mine[:_SHOWN]:
@@ -59,6 +63,6 @@ def run(args: Namespace) -> int:
                     f"  {'!' if one.alarm else ' '} {one.exchange}  {one.subject}: {one.detail}\n"
                 )
             if len(mine) > _SHOWN:
-                sys.stdout.write(f"    and {len(mine) - _SHOWN} more, see --json\n")
+                sys.stdout.write(f"    and {len(mine) - _SHOWN} more; --json lists all\n")
     sys.stderr.write(f"{args.warehouse}: {f'{alarms} to look at' if alarms else 'all is well'}\n")
     return 3 if alarms else 0

@@ -1,4 +1,4 @@
-"""Verb `exchanges`: what fundingdb can ask of whom, as the fetchers declare it."""
+"""Verb `exchanges`: what each source offers, as its fetcher declares it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.contract import Budget, Fetcher, Market, Paging, Request
 
-HELP = "the sources: history, units, intervals, limits, and what that knowledge rests on"
+HELP = "the sources: history, units, intervals, limits, evidence"
 EXAMPLE = "fundingdb exchanges --json"
 _SPANS = {1: "a second", 60: "a minute", 300: "in 5 minutes"}
 _HEADS = {
@@ -30,11 +30,11 @@ _HEADS = {
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--markdown", action="store_true", help="the table as it stands in the README")
+    parser.add_argument("--markdown", action="store_true", help="the table of `fundingdb help exchanges`")
 
 
 def run(args: Namespace) -> int:
-    """Print one row per source, in the order in which they are known."""
+    """Print one row per source."""
     import sys
 
     from fundingdb.cli.common.output import show
@@ -50,9 +50,9 @@ def run(args: Namespace) -> int:
 def table() -> pl.DataFrame:
     """One row per source.
 
-    history: how far back settled rates reach, in words; null: it has none. current, live: whether it has a running rate,
-    a stream. cap: rows of one answer of history, null where there is no such number; order: whether these are the newest
-    or the oldest of what was asked. limit: what fundingdb keeps to. evidence: what the reading of the figures rests on,
+    history: how far back settled rates reach, in words; null: it has none. current, live: whether it publishes a predicted
+    rate, a stream. cap: most rows of one history response, null without such a limit; order: whether these are the newest or
+    the oldest of the requested window. limit: what fundingdb keeps to. evidence: what unit, sign and clock are proven by,
     beginning with recorded, documented or inferred; null: not stated.
     """
     import sys
@@ -75,7 +75,7 @@ def table() -> pl.DataFrame:
 
 
 def markdown() -> str:
-    """The table as the README shows it."""
+    """The table as the manual page shows it."""
     lines = [f"| {' | '.join(_HEADS.values())} |", f"|{' --- |' * len(_HEADS)}"]
     for row in table().iter_rows(named=True):
         cells = [_cell(row[name]) for name in _HEADS]
@@ -129,17 +129,17 @@ def _limit(source: Fetcher, now: list[Request], probe: Market) -> str:
     from fundingdb.window import Window
 
     day = datetime(2026, 1, 1, tzinfo=UTC)
-    asked = list(now)
+    requests = list(now)
     history = None
     if source.history is not None:
         request = source.history.request(probe, Window(day, day + timedelta(days=1)), None)
-        asked.append(request)
+        requests.append(request)
         history = request.cost
-    weighed = any(request.cost != 1 for request in asked)
-    told = f"{source.budget.capacity:,.0f}{' weight' if weighed else ''} {_span(source.budget)}"
+    weighed = any(request.cost != 1 for request in requests)
+    text = f"{source.budget.capacity:,.0f}{' weight' if weighed else ''} {_span(source.budget)}"
     if weighed and history is not None:
-        told += f", history {source.budget.capacity / history:.0f}"
-    return told
+        text += f", history {source.budget.capacity / history:.0f}"
+    return text
 
 
 def _span(budget: Budget) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "the spans in which settlements are missing: has none, failed, not asked (or not due)"
+HELP = "the spans without settlements, each with its reason"
 EXAMPLE = "fundingdb gaps --exchanges hyperliquid --reason failed"
 _QUERY = """
 from gaps
@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reason",
         choices=("has none", "failed", "not asked", "not due"),
-        help="only this one (default: all but 'not due')",
+        help="only gaps with this reason (default: all but 'not due')",
     )
 
 
@@ -40,11 +40,11 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["gaps"]) as con:
-        asked = {
+        selection = {
             "exchanges": exchanges(con, args.exchanges),
             "bases": bases(con, args.tokens),
             "reason": args.reason,
         }
-        rows = con.sql(_QUERY, params=asked).pl()
+        rows = con.sql(_QUERY, params=selection).pl()
     show(rows, json=args.json)
     return 0

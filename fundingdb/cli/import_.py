@@ -1,4 +1,4 @@
-"""Verb `import`: bring rates from files of others into the lake."""
+"""Verb `import`: settled rates from your own files into the lake."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ if TYPE_CHECKING:
     from fundingdb.importing import CheckedRows as Prepared
     from fundingdb.importing import ImportOptions as Wanted
 
-HELP = "bring settled rates from CSV, JSON, JSON Lines or Parquet files into the lake, with evidence for what they mean"
+HELP = "settled rates from your own CSV, JSON or Parquet files"
 EXAMPLE = "fundingdb import rates.csv --exchange binance --map funding_rate=rate,funding_time=ts --dry-run"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("file", nargs="+", metavar="FILE", help=".csv, .tsv, .json, .jsonl or .parquet; all of one kind")
+    add(
+        "file",
+        nargs="+",
+        metavar="FILE",
+        help=".csv, .tsv, .json, .jsonl or .parquet, all with the same columns",
+    )
     add(
         "--exchange",
         metavar="X",
-        help="where it was paid; takes the rows that say so if a column (exchange, venue) does",
+        help="the exchange of the payments; selects its rows where a column (exchange, venue) names it",
     )
     add("--exchange-column", metavar="COLUMN", help="the column that names the exchange of each row")
     add(
@@ -30,36 +35,36 @@ def arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN=PATTERN",
-        help="only rows like this; * is any text",
+        help="only rows whose COLUMN matches; * stands for any text",
     )
     add(
         "--map",
         metavar="A=B,...",
-        help="which column is funding_rate, funding_time, symbol, price, direction",
+        help="names of the columns for funding_rate, funding_time, symbol, price, direction",
     )
     add("--unit", metavar="U", help="fraction or percent (per interval), bps, fraction-per-hour, percent-per-hour, "
         "fraction-per-8h, percent-per-8h, fraction-per-year, percent-per-year, money (over the price); "
-        "with -turned if positive means that shorts pay; default: what the figures prove")  # fmt: skip
+        "with -turned where positive means that shorts pay; default: derived from the figures")  # fmt: skip
     add(
         "--interval",
         metavar="SPAN",
-        help="8h, or infer: the gaps between payments, unknown where they don't tell",
+        help="such as 8h; or infer: from the gaps between payments, null where these are not conclusive",
     )
-    add("--tz", metavar="ZONE", help="of times that name none: UTC, UTC+3, Europe/Moscow")
+    add("--tz", metavar="ZONE", help="time zone of times without one: UTC, UTC+3, Europe/Moscow")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--symbol", metavar="S", help="the market of a file of one")
+    which.add_argument("--symbol", metavar="S", help="the market, where the file has only one")
     which.add_argument("--symbol-column", metavar="COLUMN", help="the column that names the market")
     add(
         "--symbol-form",
         metavar="FORM",
-        help="how to spell the exchange's name of it: '{}USDT', '{base}-{target}'",
+        help="how to build the exchange's symbol: '{}USDT', '{base}-{target}'",
     )
-    add("--signed", action="store_true", help="the rates carry their sign, though none of them is negative")
+    add("--signed", action="store_true", help="the rates are signed, though none is negative")
     add("--dry-run", action="store_true", help="show what would be written, write nothing")
 
 
 def run(args: Namespace) -> int:
-    """Prepare all files, show the evidence, write all or nothing."""
+    """Read all files, show the evidence, write all or nothing."""
     from datetime import UTC, datetime
     from functools import cache
     from pathlib import Path
@@ -76,11 +81,11 @@ def run(args: Namespace) -> int:
     columns = ["exchange", "source", "symbol", "base", "funding_time", "interval_hours", "funding_rate"]
 
     @cache
-    def known(exchange: str) -> pl.DataFrame:
+    def stored(exchange: str) -> pl.DataFrame:
         mine = (pl.col("exchange") == exchange) & (pl.col("rate_type") == "regular")
         return lake.scan("funding").filter(mine).select(columns).collect()
 
-    ready = [one for file in args.file for one in prepare(Path(file), wanted, known, now=now)]
+    ready = [one for file in args.file for one in prepare(Path(file), wanted, stored, now=now)]
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
@@ -95,7 +100,7 @@ def run(args: Namespace) -> int:
             one.path, one.exchange, one.rows, lake.scan("funding").filter(of_others).select(columns).collect()
         )
     every, done = together(ready), None
-    rows = fresh(every, pl.concat(known(exchange) for exchange in every["exchange"].unique()))
+    rows = fresh(every, pl.concat(stored(exchange) for exchange in every["exchange"].unique()))
     if not args.dry_run:
         done = lake.upsert("funding", rows)
         catalog.rebuild(args.warehouse)
@@ -103,7 +108,7 @@ def run(args: Namespace) -> int:
     show(facts if args.json else facts.drop("evidence"), json=args.json)
     if rows.height < every.height:
         sys.stderr.write(
-            f"{every.height - rows.height:,} rows are those of an earlier import and are left as they are\n"
+            f"{every.height - rows.height:,} rows are those of an earlier import and stay unchanged\n"
         )
     if done is None:
         sys.stderr.write("dry run: nothing was written\n")
@@ -157,10 +162,10 @@ def _wanted(args: Namespace) -> Wanted:
 def _pairs(parts: list[str], flag: str) -> dict[str, str]:
     from fundingdb.errors import BadCall
 
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for part in parts:
         name, equals, value = part.partition("=")
         if not (name and equals and value):
             raise BadCall(f"{flag} {part!r}: write NAME=VALUE")
-        found[name.strip()] = value.strip()
-    return found
+        pairs[name.strip()] = value.strip()
+    return pairs

@@ -1,4 +1,4 @@
-"""Verb `markets`: what a source lists now."""
+"""Verb `markets`: the markets that a source lists now."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "ask exchanges what they list: symbol, base, multiplier, class, status, interval, cap"
+HELP = "the markets that exchanges list now; stores nothing"
 EXAMPLE = "fundingdb markets extended --tokens BTC,PEPE"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("exchange", nargs="*", metavar="EXCHANGE", help="default: all")
-    parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
+    parser.add_argument("--tokens", metavar="A,B", help="only these tokens or symbols")
 
 
 def run(args: Namespace) -> int:
-    """Attempt, print; nothing is stored."""
+    """Request the listings and print one row a market; nothing is stored."""
     import asyncio
 
     import polars as pl
@@ -32,11 +32,11 @@ def run(args: Namespace) -> int:
 
     sources, tokens = fetchers(args.exchange), words(args.tokens)
 
-    async def ask() -> list[pl.DataFrame]:
+    async def listings() -> list[pl.DataFrame]:
         async with Engine() as engine:
             return [(await SourceReader(f, engine, guard.admitted).markets()).frame for f in sources]
 
-    rows = pl.concat(asyncio.run(ask()))
+    rows = pl.concat(asyncio.run(listings()))
     if tokens:
         rows = select_rows(rows, tokens)
     show(rows.sort("asset_class", "base", "exchange"), json=args.json)

@@ -1,4 +1,4 @@
-"""Verb `parse`: what a fetcher makes of a saved answer."""
+"""Verb `parse`: the rows that a fetcher reads from a saved response."""
 
 from __future__ import annotations
 
@@ -11,107 +11,128 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.contract import Fetcher, Market, ResponseContext
 
-HELP = "show what a fetcher makes of a saved answer: the rows as the lake would get them, or what is wrong"
-EXAMPLE = "fundingdb parse hyperliquid history answer.json --json"
+HELP = "the rows that a fetcher reads from a saved response, or the fault"
+EXAMPLE = "fundingdb parse hyperliquid history response.json --json"
 ENDPOINTS = ("history", "current", "markets")
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("exchange", metavar="EXCHANGE", help="whose answer it is, e.g. extended or coingecko")
-    parser.add_argument("endpoint", metavar="{history,current,markets}", help="what was asked for")
     parser.add_argument(
-        "file", metavar="FILE", help="the body as it came (.json, .jsonl); - reads it from stdin"
+        "exchange", metavar="EXCHANGE", help="the source of the response, e.g. extended or coingecko"
+    )
+    parser.add_argument("endpoint", metavar="{history,current,markets}", help="the kind of request")
+    parser.add_argument(
+        "file", metavar="FILE", help="the body of the response (.json, .jsonl); - reads stdin"
     )
     parser.add_argument(
         "--symbol",
         metavar="S",
-        help="the market of an answer that does not name it (Lighter's history, Extended's stats); of others, show only it",
+        help="the market of a response that does not name it (Lighter's history, Extended's stats); else shows this market only",
     )
     parser.add_argument(
         "--source",
         choices=["archive"],
-        help="the answer is a file of the exchange's archive, or its checksum",
+        help="the file is from the exchange's archive, or is its checksum",
     )
     parser.add_argument(
         "--at",
         metavar="INSTANT",
-        help="when the answer came, e.g. 2026-01-31T08:00Z; default: what the answer tells, else now",
+        help="time of the response, e.g. 2026-01-31T08:00Z (default: the newest time in it, else now)",
     )
     parser.add_argument(
         "--markets",
         metavar="FILE",
-        help="saved answer for `markets`, where positions or ids must be named from it",
+        help="saved response for `markets`, where symbols are not in FILE itself",
     )
 
 
 def run(args: Namespace) -> int:
-    """Parse, check against the table, print; nothing is stored. Nothing goes to stdout unless the whole answer is good."""
+    """Parse, check against the table, print; nothing is stored. Stdout stays empty unless the whole response is good."""
     import sys
     from datetime import UTC, datetime
 
     from fundingdb.cli.common.output import show
-    from fundingdb.errors import BadCall, UnknownName
     from fundingdb.fetchers.contract import ResponseContext
-    from fundingdb.fetchers.registry import archive, fetcher
     from fundingdb.window import instant
 
-    source = archive(args.exchange) if args.source else fetcher(args.exchange)
-    if args.endpoint not in ENDPOINTS:
-        raise UnknownName("endpoint", args.endpoint, ENDPOINTS)
-    if args.source and args.endpoint != "history":
-        raise BadCall(f"--source {args.source}: it holds settled rates only, so the endpoint is history")
+    source = _source(args)
     body = _body(args.file)
-    told = None if args.at else source.response_time(body)
-    at = instant(args.at, "--at") if args.at else told or datetime.now(UTC)
-    known = _markets(source, args.markets, ResponseContext(at)) if args.markets else {}
+    stated = None if args.at else source.response_time(body)
+    at = instant(args.at, "--at") if args.at else stated or datetime.now(UTC)
+    listed = _markets(source, args.markets, ResponseContext(at)) if args.markets else {}
     market = None
     if args.symbol is not None and source.history is not None:
-        market = known.get(args.symbol) or source.market(args.symbol)
-    rows = _rows(source, args.endpoint, body, ResponseContext(at, market, known))
-    if args.symbol is not None and rows.height:
-        symbols = rows["symbol"].to_list()
-        rows = rows.filter(rows["symbol"] == args.symbol)
-        if rows.is_empty():
-            raise UnknownName("symbol", args.symbol, symbols, "(of this answer)")
-    if not args.json:  # for people: not what they have just typed, nor what follows from the rest
-        said = ["source", "month", "fetched_at", "observed_at", "first_seen", "last_seen"]
-        said += ["exchange"] if source.history is not None else []
-        rows = rows.drop(
-            c for c in said if c in rows.columns and (c != "observed_at" or rows[c].n_unique() < 2)
-        )
-    if told:
+        market = listed.get(args.symbol) or source.market(args.symbol)
+    rows = _rows(source, args.endpoint, body, ResponseContext(at, market, listed))
+    if args.symbol is not None:
+        rows = _of_symbol(rows, args.symbol)
+    if not args.json:
+        rows = _short(rows, source)
+    if stated:
         sys.stderr.write(
-            f"taken as received at the newest instant it tells of itself, {told:%Y-%m-%dT%H:%M:%SZ}; --at says otherwise\n"
+            f"time of the response: {stated:%Y-%m-%dT%H:%M:%SZ}, the newest time in it; --at sets another\n"
         )
     if rows.is_empty():
-        sys.stderr.write("no rows: the answer is as described and holds none that fundingdb takes\n")
+        sys.stderr.write("no rows: the response is valid and contains none that fundingdb stores\n")
     show(rows, json=args.json)
     return 0
 
 
-def _rows(source: Fetcher, endpoint: str, body: bytes, asked: ResponseContext) -> pl.DataFrame:
+def _source(args: Namespace) -> Fetcher:
+    from fundingdb.errors import BadCall, UnknownName
+    from fundingdb.fetchers.registry import archive, fetcher
+
+    if args.endpoint not in ENDPOINTS:
+        raise UnknownName("endpoint", args.endpoint, ENDPOINTS)
+    if args.source is None:
+        return fetcher(args.exchange)
+    if args.endpoint != "history":
+        raise BadCall(f"--source {args.source}: has settled rates only; use the endpoint history")
+    return archive(args.exchange)
+
+
+def _of_symbol(rows: pl.DataFrame, symbol: str) -> pl.DataFrame:
+    from fundingdb.errors import UnknownName
+
+    chosen = rows.filter(rows["symbol"] == symbol)
+    if chosen.is_empty() and rows.height:
+        raise UnknownName("symbol", symbol, rows["symbol"].to_list(), "(of this response)")
+    return chosen
+
+
+def _short(rows: pl.DataFrame, source: Fetcher) -> pl.DataFrame:
+    """Without the columns that repeat the command line or one value in each row."""
+    repeated = {"source", "month", "fetched_at", "first_seen", "last_seen"}
+    if source.history is not None:
+        repeated.add("exchange")
+    if "observed_at" in rows.columns and rows["observed_at"].n_unique() < 2:
+        repeated.add("observed_at")
+    return rows.drop(repeated & set(rows.columns))
+
+
+def _rows(source: Fetcher, endpoint: str, body: bytes, context: ResponseContext) -> pl.DataFrame:
     from fundingdb.errors import BadCall, BadPayload, SchemaError
     from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
     if endpoint == "history":
         if source.history is None:
-            raise BadCall(f"{source.exchange} has no funding history: its answers are for current or markets")
+            raise BadCall(f"{source.exchange} has no funding history; use the endpoint current or markets")
         table, parse = FUNDING, source.history.parse
     elif endpoint == "current":
         table, parse = SNAPSHOTS, source.current.parse
     else:
         table, parse = MARKETS, source.markets.parse
     try:
-        return table.check(parse(body, asked))
+        return table.check(parse(body, context))
     except SchemaError as error:
         raise BadPayload(source.exchange, endpoint, "(rows)", str(error)) from error
 
 
-def _markets(source: Fetcher, file: str, asked: ResponseContext) -> dict[str, Market]:
+def _markets(source: Fetcher, file: str, context: ResponseContext) -> dict[str, Market]:
     from fundingdb.ingest.listing import market_of
 
-    rows = _rows(source, "markets", _body(file), asked)
+    rows = _rows(source, "markets", _body(file), context)
     return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
 

@@ -1,4 +1,4 @@
-"""Verb `reconcile`: what two sources, or prediction and settlement, say of one payment, and the name of a fault."""
+"""Verb `reconcile`: compare two sources, or prediction and settlement, of each payment; name the fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "compare the sources of one market, and predictions with settled rates; name what is wrong"
+HELP = "compare sources of one market; name faults such as x8 or sign"
 EXAMPLE = "fundingdb reconcile --exchanges lighter --rows"
 _WELL = "verdict in ('agree', 'rounded', 'unclear')"
 _CHOSEN = "list_contains($exchanges, exchange) and ($bases is null or list_contains($bases, base))"
@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
 
     name_arguments(parser)
     parser.add_argument(
-        "--rows", action="store_true", help="each payment that does not agree, not the markets"
+        "--rows", action="store_true", help="list each payment that does not agree instead of the markets"
     )
 
 
@@ -42,9 +42,9 @@ def run(args: Namespace) -> int:
     from fundingdb.cli.common.selection import bases, exchanges
 
     with connect(args.warehouse, only=["reconciliation_summary", "funding"]) as con:
-        asked = {"exchanges": exchanges(con, args.exchanges), "bases": bases(con, args.tokens)}
-        markets = con.sql(_MARKETS, params=asked).pl()
-        rows = con.sql(_PAYMENTS, params=asked).pl() if args.rows else markets
+        selection = {"exchanges": exchanges(con, args.exchanges), "bases": bases(con, args.tokens)}
+        markets = con.sql(_MARKETS, params=selection).pl()
+        rows = con.sql(_PAYMENTS, params=selection).pl() if args.rows else markets
     faulty = markets.filter(~pl.col("verdict").is_in(["agree", "rounded", "unclear"]))
     if args.json or args.rows:
         show(rows, json=args.json)
@@ -54,6 +54,6 @@ def run(args: Namespace) -> int:
         show(markets.group_by(kinds).agg(pl.len().alias("markets"), *counts).sort(kinds))
         if faulty.height:
             show(faulty.drop("base", "asset_class", "first_time", "last_time"))
-    said = f"{faulty.height} with a named fault" if faulty.height else "no fault"
-    sys.stderr.write(f"{markets.height} markets and pairs compared: {said}\n")
+    verdict = f"{faulty.height} with a named fault" if faulty.height else "no fault"
+    sys.stderr.write(f"{markets.height} markets and source pairs compared: {verdict}\n")
     return 3 if faulty.height else 0

@@ -1,4 +1,4 @@
-"""Verb `spreads`: the best pair of exchanges of each asset: the widest on rates known at an instant, or by another rank."""
+"""Verb `spreads`: the best pair of exchanges for each asset, by the spread of known rates or by another rank."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ if TYPE_CHECKING:
 
     from fundingdb.catalog.catalog import Connection
 
-HELP = "the best spreads now, or at an instant: long where funding is lowest, short where it is highest"
+HELP = "the best pair of exchanges for each asset, now or at a time"
 EXAMPLE = """fundingdb spreads --tokens BTC,KAITO --exchanges extended,lighter --top 10
   fundingdb spreads --rank net --horizon 3d --fees maker
 
+long where funding is lowest, short where it is highest; rates are fractions of notional per hour.
 ranks, one row an asset, best pair first, unknown figures last:
   spread     widest spread of the rates known at the instant
   net        that spread held for --horizon less the fees of four fills (entry and exit of both legs), a year
-  capacity   dollars a day before costs at 1 % of the thinner leg's open interest, by what the 30 days before earned
-  stability  mean / standard deviation of what an hour of the 30 days before earned
+  capacity   dollars a day before costs at 1 % of the smaller open interest, from the 30 days before
+  stability  mean / standard deviation of the hourly income of the 30 days before
 
-fees: the table `fees` (fundingdb sql "from fees"); fees.csv in the warehouse speaks before it, with the columns
+fees: the table `fees` (fundingdb sql "from fees"); rows of fees.csv in the warehouse replace it, with the columns
 exchange, tier, taker, maker, effective_at: binance,base,0.0004,0.0002,2026-01-01"""
-_READS = {  # of each rank: the views that it alone reads
+_READS = {  # the views that each rank reads
     "spread": ("funding_ranges",),
     "net": ("funding_ranges", "carry_net_with"),
     "capacity": ("funding_ranges", "pair_stats_over"),
     "stability": ("funding_ranges", "pair_stats_over"),
 }
-# the validity of funding_known_1h, at the asked instants only; ties by name, as best_spreads
+# the validity of funding_known_1h, at these instants only; ties by name, as best_spreads
 _QUERY = """
 with known as (
     select r.asset_class, r.base, i.known_at, r.exchange, r.symbol, r.rate_1h
@@ -88,7 +89,7 @@ def arguments(parser: ArgumentParser) -> None:
 
     name_arguments(parser)
     parser.add_argument(
-        "--at", metavar="INSTANT", help="UTC, e.g. 2026-03-01T08:00Z (default: the last full hour known)"
+        "--at", metavar="INSTANT", help="UTC, e.g. 2026-03-01T08:00Z (default: the last full hour)"
     )
     parser.add_argument(
         "--hours",
@@ -101,7 +102,10 @@ def arguments(parser: ArgumentParser) -> None:
         "--top", type=int, default=20, metavar="N", help="rows per hour, best first (default 20)"
     )
     parser.add_argument(
-        "--rank", choices=[*_READS], default="spread", help="what is best, see below (default spread)"
+        "--rank",
+        choices=[*_READS],
+        default="spread",
+        help="how pairs are ordered, see below (default spread)",
     )
     parser.add_argument(
         "--horizon", metavar="SPAN", help="rank net: how long the pair is held, e.g. 3d (default 7d)"
@@ -109,12 +113,12 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--fees",
         metavar="taker|maker|FILE",
-        help="rank net: what fills pay (default taker); FILE: taker fees of a table of yours",
+        help="rank net: fee of a fill (default taker); FILE: a CSV file with taker fees of your own",
     )
 
 
 def run(args: Namespace) -> int:
-    """Print one row per asset (and hour) that two exchanges have a rate of; rates are fractions of notional."""
+    """Print one row for each asset (and hour) with known rates on two exchanges; rates are fractions of notional."""
     from datetime import UTC, datetime
     from pathlib import Path
 
@@ -128,10 +132,10 @@ def run(args: Namespace) -> int:
     at = floor_hour(datetime.now(UTC)) if args.at is None else instant(args.at, "--at")
     file = None if args.fees in (None, "taker", "maker") else Path(args.fees)
     if args.rank == "net":
-        fees(file, args.warehouse)  # a table that is not as described is told before all else
+        fees(file, args.warehouse)  # a faulty fee file is refused before anything is read
     with connect(args.warehouse, fees=file, only=["identity_checks", *_READS[args.rank]]) as con:
         among, tokens = exchanges(con, args.exchanges), bases(con, args.tokens)
-        _tell_left_out(con, among, tokens)
+        _warn_left_out(con, among, tokens)
         if args.at is None and args.rank in ("spread", "net"):
             at = _newest(con, at, among, tokens)
         if args.rank == "spread":
@@ -139,7 +143,7 @@ def run(args: Namespace) -> int:
         else:
             rows = _ranked(con, args, at, among, tokens)
         if rows.is_empty() and among:
-            _tell_nothing(con, at)
+            _explain_empty(con, at)
     show(rows, json=args.json)
     return 0
 
@@ -158,7 +162,7 @@ def _refuse(args: Namespace) -> None:
                 raise BadCall(f"{name} counts costs: use it with --rank net")
     if args.fees not in (None, "taker", "maker") and not Path(args.fees).is_file():
         raise BadCall(
-            f"--fees {args.fees}: is neither taker nor maker nor a file; see --help for the columns of a file"
+            f"--fees {args.fees}: is neither taker nor maker nor a file; --help shows the columns of a file"
         )
     if args.rank in ("capacity", "stability") and args.hours > 1:
         raise BadCall(
@@ -169,12 +173,12 @@ def _refuse(args: Namespace) -> None:
 def _widest(
     con: Connection, instants: list[datetime], among: list[str], tokens: list[str] | None, top: int
 ) -> pl.DataFrame:
-    asked = {"instants": instants, "exchanges": among, "bases": tokens, "top": top}
-    return con.sql(_QUERY, params=asked).pl()
+    selection = {"instants": instants, "exchanges": among, "bases": tokens, "top": top}
+    return con.sql(_QUERY, params=selection).pl()
 
 
 def _newest(con: Connection, at: datetime, among: list[str], tokens: list[str] | None) -> datetime:
-    """The newest full hour of the last day at which something is known: exchanges publish some minutes late."""
+    """The newest full hour of the last day with a known spread: exchanges publish some minutes late."""
     import sys
 
     from fundingdb.window import HOUR
@@ -185,7 +189,7 @@ def _newest(con: Connection, at: datetime, among: list[str], tokens: list[str] |
     if earlier.is_empty():
         return at
     newest: datetime = earlier["known_at"][0]
-    sys.stderr.write(f"nothing is known at {at:%Y-%m-%d %H:%MZ} yet: these are of {newest:%H:%MZ}\n")
+    sys.stderr.write(f"nothing is known at {at:%Y-%m-%d %H:%MZ} yet: showing {newest:%H:%MZ}\n")
     return newest
 
 
@@ -195,18 +199,18 @@ def _ranked(
     import polars as pl
 
     from fundingdb.cli.common.options import hours
-    from fundingdb.cli.common.ranking import Names, net, settled, tell_strange_names
+    from fundingdb.cli.ranking import Names, net, settled, warn_unknown_names
     from fundingdb.window import HOUR
 
     names = Names(among, tokens)
     if args.rank != "net":
         return settled(con, names, at, args.rank).head(args.top)
-    tell_strange_names(con, among, args.fees)
+    warn_unknown_names(con, among, args.fees)
     fill, held = "maker" if args.fees == "maker" else "taker", hours(args.horizon or "7d")
     return pl.concat([net(con, names, at - n * HOUR, held, fill).head(args.top) for n in range(args.hours)])
 
 
-def _tell_left_out(con: Connection, among: list[str], tokens: list[str] | None) -> None:
+def _warn_left_out(con: Connection, among: list[str], tokens: list[str] | None) -> None:
     import sys
 
     names = {"exchanges": among, "bases": tokens}
@@ -214,7 +218,7 @@ def _tell_left_out(con: Connection, among: list[str], tokens: list[str] | None) 
         sys.stderr.write(f"left out: {exchange} {symbol} is not the {base} of the others: {reason}\n")
 
 
-def _tell_nothing(con: Connection, at: datetime) -> None:
+def _explain_empty(con: Connection, at: datetime) -> None:
     import sys
 
     newest = con.sql("select strftime(max(known_from), '%Y-%m-%d %H:%MZ') from funding_ranges").pl().item()

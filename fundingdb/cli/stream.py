@@ -1,4 +1,4 @@
-"""Verb `stream`: predicted rates from the exchanges' streams, one snapshot a market at each tick."""
+"""Verb `stream`: predicted rates from WebSockets, one snapshot of each changed market at each tick."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ if TYPE_CHECKING:
 
     from fundingdb.ingest.recorder import RecordedBatch
 
-HELP = "listen to the exchanges' streams; write one snapshot of each market that moved at every tick of the clock"
+HELP = "predicted rates from WebSockets, one snapshot a market a tick"
 EXAMPLE = "fundingdb stream lighter hyperliquid --tokens BTC,KAITO --every 60s --for 24h"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("exchanges", nargs="*", metavar="EXCHANGE", help="default: all that have a stream")
-    parser.add_argument("--tokens", metavar="A,B", help="only these, by base or symbol")
+    parser.add_argument("exchanges", nargs="*", metavar="EXCHANGE", help="default: all with a stream")
+    parser.add_argument("--tokens", metavar="A,B", help="only these tokens or symbols")
     parser.add_argument(
-        "--every", default="60s", metavar="SPAN", help="one write each SPAN of the clock (default 60s)"
+        "--every",
+        default="60s",
+        metavar="SPAN",
+        help="time between writes, aligned to the clock (default 60s)",
     )
     parser.add_argument("--for", dest="span", metavar="SPAN", help="stop after this long")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N ticks")
 
 
 def run(args: Namespace) -> int:
-    """Stream until told to stop; one line a tick."""
+    """Stream until --for, --count or Ctrl-C ends it; one line a tick."""
     import asyncio
     from datetime import timedelta
 
@@ -67,22 +70,22 @@ def run(args: Namespace) -> int:
 
 @dataclass(slots=True)
 class _Lines:
-    """One line a write on stdout, what is wrong on stderr, each trouble once."""
+    """One line a write on stdout; on stderr each problem once."""
 
     json: bool
-    told: dict[str, str | None] = field(default_factory=dict)
+    reported: dict[str, str | None] = field(default_factory=dict)
 
     def __call__(self, written: RecordedBatch) -> None:
         sys.stdout.write((_json(written) if self.json else _line(written)) + "\n")
         sys.stdout.flush()
         for exchange, part in written.parts.items():
-            if part.error is not None and part.error != self.told.get(exchange):
+            if part.error is not None and part.error != self.reported.get(exchange):
                 sys.stderr.write(f"{exchange}: {part.error}\n")
             if part.refused:
                 sys.stderr.write(
                     f"{exchange}: {part.refused} frames refused, kept in quarantine/{exchange}\n"
                 )
-            self.told[exchange] = part.error
+            self.reported[exchange] = part.error
 
 
 def _line(written: RecordedBatch) -> str:

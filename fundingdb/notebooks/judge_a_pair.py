@@ -174,7 +174,7 @@ def _(chosen, last, middle, warehouse):
     )
     spread = (rates[short] - rates[long]) * YEAR
     known = spread.drop_nulls()
-    mo.stop(known.is_empty(), mo.md(f"**Nothing was known of {base}** on both exchanges in the second half."))
+    mo.stop(known.is_empty(), mo.md(f"**No rate of {base} was known** on both exchanges in the second half."))
     rates_chart = (
         alt.Chart(apr)
         .mark_line(interpolate="step-after", strokeWidth=1.3)
@@ -192,7 +192,7 @@ def _(chosen, last, middle, warehouse):
 
     The rate *known* at each hour is the last one settled by then, never a later one. In the second half {long} paid
     its shorts {rates[long].mean() * YEAR:.1%} a year on average, {short} {rates[short].mean() * YEAR:.1%}; the
-    difference, what this pair earns while it lasts, was {known.mean():.1%}, from {known.min():.1%} to {known.max():.1%}. Nothing
+    difference, what this pair earns while it lasts, was {known.mean():.1%}, from {known.min():.1%} to {known.max():.1%}. No rate
     was known in {spread.null_count()} of {len(spread)} hours.
     """),
             rates_chart,
@@ -218,7 +218,7 @@ def _(base, last, long, middle, provider, short):
         .properties(height=200, width="container")
     )
 
-    def leg_said(leg: str, exchange: str) -> str:
+    def leg_text(leg: str, exchange: str) -> str:
         money = cash.get(leg, 0.0)
         return f"the {leg} on {exchange} {'received' if money >= 0 else 'paid'} {abs(money):.3%} of notional"
 
@@ -228,10 +228,10 @@ def _(base, last, long, middle, provider, short):
     ## 4. Carry: what was paid
 
     Money moves only at settlements after entry. Held from {middle:%d %B %H:%M} to {last:%d %B %H:%M},
-    {paid.height:,} payments came: {leg_said("long", long)}, {leg_said("short", short)}. Together
+    {paid.height:,} payments came: {leg_text("long", long)}, {leg_text("short", short)}. Together
     **{gross or 0:+.3%} of notional in {hours:.0f} hours**, on {NOTIONAL:,.0f} USD a leg
-    {NOTIONAL * (gross or 0):+,.2f} USD, before costs. Positive: we received. A payment is taken on what the leg is
-    worth then, where the lake knows its mark price; the backtest below keeps the notional as entered.
+    {NOTIONAL * (gross or 0):+,.2f} USD, before costs. Positive: we received. A payment is on the value of the leg at
+    that time, where the lake has its mark price; the backtest below keeps the notional as entered.
     """),
             carry_chart,
         ]
@@ -258,10 +258,10 @@ def _(base, chosen, con, gross, hours, last, long, middle, short):
     hourly = (gross or 0) / hours
     break_even = costs / hourly if costs is not None and hourly > 0 else None
     if costs is None:
-        costs_said = f"**Not known**: {cost['reason']}. Write the fee into `fees.csv` in the warehouse."
+        costs_text = f"**Unknown**: {cost['reason']}. Add the fee to `fees.csv` in the warehouse."
     else:
         paid_back = "never earned back" if break_even is None else f"earned back after {break_even:.0f} hours"
-        costs_said = (
+        costs_text = (
             "Getting in and out takes four fills, two on each exchange. At taker fees of the base tier "
             f'(`con.sql("from fees")` has their sources) they cost **{costs:.3%} of notional**, {NOTIONAL * costs:,.2f} USD '
             f"on {NOTIONAL:,.0f} USD a leg. At the pace of the second half that is {paid_back}."
@@ -269,7 +269,7 @@ def _(base, chosen, con, gross, hours, last, long, middle, short):
     mo.md(f"""
     ## 5. Costs
 
-    {costs_said}
+    {costs_text}
 
     Not in it: slippage, the two prices drifting apart between entry and exit, margin, and what the money would earn
     elsewhere.
@@ -322,7 +322,7 @@ def _(base, entry, hold, last, leave, long, middle, short, slippage, warehouse):
     try:
         with mo.status.spinner("walking the hours; the first time the walk is compiled ..."):
             result = backtest.run(settings, warehouse)
-    except BadCall as error:  # such as a fee that nobody knows
+    except BadCall as error:  # such as an unknown fee
         refused = str(error)
     rule_net = None if result is None else result.summary["net_usd"] / NOTIONAL
     return refused, result, rule_net
@@ -350,9 +350,9 @@ def _(hours, refused, result):
     trips = result.trades.select(*columns, "fees_usd", "net_usd", "exit_reason")
     mo.vstack(
         [
-            *(mo.callout(mo.md(told), kind="warn") for told in result.warnings),
+            *(mo.callout(mo.md(warning), kind="warn") for warning in result.warnings),
             mo.md(f"""
-    Sweep trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
+    Round trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
     {figures["funding_usd"]:+,.2f} USD funding, {figures["fees_usd"]:+,.2f} USD fees, **{figures["net_usd"]:+,.2f}
     USD net**. The deepest fall from a peak was {-figures["max_drawdown_usd"]:,.2f} USD. Fingerprint of rows and
     code: `{result.fingerprint[:16]}`; the same again gives the same figures.
@@ -371,12 +371,12 @@ def judge(
     """The verdict on a pair held for `hours`, and its reasons.
 
     `gross` received, `costs` of four fills and `rule_net` of the backtest are fractions of notional over the span;
-    None: unknown. Verdicts: `no`, `worth a closer look`, `cannot be told`.
+    None: unknown. Verdicts: `no`, `worth a closer look`, `unknown`.
     """
     if gross is None or costs is None:
-        return "cannot be told", ["no payment is in the lake" if gross is None else "a fee is unknown"]
+        return "unknown", ["no payment is in the lake" if gross is None else "a fee is unknown"]
     if missing_hours > hours / 20:
-        return "cannot be told", [f"{missing_hours:.0f} of {hours:.0f} hours are missing"]
+        return "unknown", [f"{missing_hours:.0f} of {hours:.0f} hours are missing"]
     net, reasons = gross - costs, []
     if gross <= 0:
         reasons.append(f"it paid instead of earning: {gross:+.3%}")
@@ -430,15 +430,15 @@ def _(
         "size": "unknown: the lake has no open interest"
         if capacity is None
         else f"{capacity:,.0f} USD a leg, 1 % of the thinner",
-        "holes": f"{missing:.0f} of {hours:.0f} hours missing",
+        "missing": f"{missing:.0f} of {hours:.0f} hours",
         "verdict": verdict,
         "because": "; ".join(reasons),
     }
     what = f"{base}: long {long}, short {short}, {middle:%Y-%m-%d} to {last:%Y-%m-%d}"
     data = "simulated data" if simulated else "settled payments of the lake"
     if mo.app_meta().mode == "script":
-        said = "\n".join(f"{name:<11} {figure}" for name, figure in lines.items())
-        sys.stdout.write(f"{what}, {data}\n{said}\n")
+        text = "\n".join(f"{name:<11} {figure}" for name, figure in lines.items())
+        sys.stdout.write(f"{what}, {data}\n{text}\n")
     rows = "\n".join(f"| {name} | {figure} |" for name, figure in lines.items())
     kind = "success" if verdict == "worth a closer look" else "warn"
     mo.vstack(

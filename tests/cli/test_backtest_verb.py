@@ -29,31 +29,31 @@ def warehouse(tmp_path_factory):
     return home
 
 
-def said(capsys, warehouse, *words):
+def run_verb(capsys, warehouse, *words):
     code = main(["backtest", "--warehouse", str(warehouse), *words])
     out, err = capsys.readouterr()
     return code, out, err
 
 
 def test_one_json_object_holds_warnings_figures_settings_and_fingerprint(capsys, warehouse):
-    code, out, _ = said(capsys, warehouse, "--entry-apr", "0.5", "--json", "--hold", "0h")
-    told = json.loads(out)
+    code, out, _ = run_verb(capsys, warehouse, "--entry-apr", "0.5", "--json", "--hold", "0h")
+    report = json.loads(out)
     assert code == 0
-    assert list(told)[:4] == ["warnings", "summary", "settings", "fingerprint"]
-    assert list(told["summary"]) == list(backtest.FIGURES)
-    assert told["settings"]["start"] == "2025-01-01T20:00:00Z"
-    assert told["settings"]["end"] == "2025-01-04T07:00:00Z"
-    (trade,) = told["trades"]
+    assert list(report)[:4] == ["warnings", "summary", "settings", "fingerprint"]
+    assert list(report["summary"]) == list(backtest.FIGURES)
+    assert report["settings"]["start"] == "2025-01-01T20:00:00Z"
+    assert report["settings"]["end"] == "2025-01-04T07:00:00Z"
+    (trade,) = report["trades"]
     assert (trade["exit_reason"], trade["held_hours"]) == (
         "exit",
         40,
     )  # beta's 0 is first known at the hour 40
-    assert told["summary"]["net_usd"] == pytest.approx(10_000 * (39 * 1e-4 + 0 - 40 * 1e-5) - 20)
-    assert told["summary"]["trades"] == 1
+    assert report["summary"]["net_usd"] == pytest.approx(10_000 * (39 * 1e-4 + 0 - 40 * 1e-5) - 20)
+    assert report["summary"]["trades"] == 1
 
 
 def test_the_terminal_shows_the_same_figures_after_the_warnings(capsys, warehouse):
-    code, out, _ = said(capsys, warehouse, "--entry-apr", "0.5", "--end", "2025-01-05", "--hold", "0h")
+    code, out, _ = run_verb(capsys, warehouse, "--entry-apr", "0.5", "--end", "2025-01-05", "--hold", "0h")
     assert code == 0
     assert out.startswith("warning: the data ends at 2025-01-04 07:00Z, 17 hours before the end")
     places = [out.index(f"\n{name} ") for name in backtest.FIGURES]
@@ -63,15 +63,15 @@ def test_the_terminal_shows_the_same_figures_after_the_warnings(capsys, warehous
 
 def test_trades_and_decisions_are_written_as_csv_or_parquet(capsys, warehouse, tmp_path):
     trades, decisions = tmp_path / "trades.csv", tmp_path / "decisions.parquet"
-    code, _, _ = said(
+    code, _, _ = run_verb(
         capsys, warehouse, "--entry-apr", "0.5", "--trades", str(trades), "--decisions", str(decisions)
     )
     assert code == 0
     assert pl.read_csv(trades)["entered_at"].to_list() == ["2025-01-01T20:00:00Z"]
     assert pl.read_parquet(decisions)["action"].to_list() == ["enter", "exit"]
-    assert said(capsys, warehouse, "--trades", "trades.txt")[0] == 2
+    assert run_verb(capsys, warehouse, "--trades", "trades.txt")[0] == 2
     kept = trades.read_bytes()
-    wrong = said(
+    wrong = run_verb(
         capsys, warehouse, "--trades", str(trades), "--decisions", str(tmp_path / "absent" / "d.csv")
     )
     assert wrong[0] == 2
@@ -81,7 +81,7 @@ def test_trades_and_decisions_are_written_as_csv_or_parquet(capsys, warehouse, t
 
 
 def test_a_grid_is_a_row_a_point(capsys, warehouse):
-    code, out, _ = said(capsys, warehouse, "--grid", "entry=0.1:0.9:0.4,exit=0.1", "--json")
+    code, out, _ = run_verb(capsys, warehouse, "--grid", "entry=0.1:0.9:0.4,exit=0.1", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert [(r["entry_apr"], r["exit_apr"], r["trades"]) for r in rows] == [
@@ -106,7 +106,7 @@ def test_a_grid_is_a_row_a_point(capsys, warehouse):
     ],
 )
 def test_what_makes_no_sense_is_refused_with_exit_code_2(capsys, warehouse, words, message):
-    code, out, err = said(capsys, warehouse, *words)
+    code, out, err = run_verb(capsys, warehouse, *words)
     assert (code, out) == (2, "")
     assert message in err
 
@@ -135,10 +135,10 @@ def year(shared, tmp_path_factory):
 
 def test_a_real_trade_worked_out_by_hand(year):
     span = datetime(2025, 7, 1, tzinfo=UTC), datetime(2025, 7, 19, 10, tzinfo=UTC)
-    asked = backtest.Settings(
+    settings = backtest.Settings(
         *span, 0.5, 0.0, notional_usd=100_000, tokens=("BTC",), exchanges=("binance", "hyperliquid")
     )
-    (trade,) = backtest.run(asked, year).trades.to_dicts()
+    (trade,) = backtest.run(settings, year).trades.to_dicts()
     # 2025-07-11 16:00Z: hyperliquid 0.00007236486166666666 an hour against binance 0.0001 in 8 h
     assert trade["entered_at"] == datetime(2025, 7, 11, 16, tzinfo=UTC)
     assert trade["entry_spread_apr"] == pytest.approx((0.00007236486166666666 - 0.0001 / 8) * 8760, rel=1e-12)
@@ -150,15 +150,15 @@ def test_a_real_trade_worked_out_by_hand(year):
 
 
 def test_each_trade_of_a_real_year_earned_what_carry_says(year):
-    asked = backtest.Settings(
+    settings = backtest.Settings(
         datetime(2025, 3, 8, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC), 0.4, 0.05,
         switch_band_apr=0.3, notional_usd=1.0,
     )  # fmt: skip
-    got = backtest.run(asked, year)
-    assert got.trades.height > 300
-    kept(got)
+    result = backtest.run(settings, year)
+    assert result.trades.height > 300
+    kept(result)
     with connect(year) as con:
-        for t in got.trades.sample(12, seed=1).iter_rows(named=True):
+        for t in result.trades.sample(12, seed=1).iter_rows(named=True):
             legs = (
                 t["base"],
                 t["long_exchange"],
@@ -171,4 +171,4 @@ def test_each_trade_of_a_real_year_earned_what_carry_says(year):
             ).fetchall()[0]
             assert t["funding_usd"] == pytest.approx(cash or 0.0, abs=1e-12)
             assert t["payments"] == payments
-    assert got.trades["exited_at"].max() - got.trades["entered_at"].min() > timedelta(days=300)
+    assert result.trades["exited_at"].max() - result.trades["entered_at"].min() > timedelta(days=300)

@@ -1,4 +1,4 @@
-"""`fundingdb exchanges`: one table made from the code, and the same in the README."""
+"""`fundingdb exchanges`: one table made from the code, and the same on the page of the manual."""
 
 import json
 from dataclasses import replace
@@ -9,10 +9,10 @@ import pytest
 from fundingdb.cli import exchanges, main
 from fundingdb.fetchers.registry import BUILT_IN, fetcher, names
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "fundingdb/manual/exchanges.md").read_text()
 
 
-def told(capsys, *words):
+def printed(capsys, *words):
     assert main(["exchanges", *words]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -21,25 +21,29 @@ def told(capsys, *words):
 
 @pytest.fixture
 def rows(capsys):
-    return {row["exchange"]: row for row in map(json.loads, told(capsys, "--json").splitlines())}
+    return {row["exchange"]: row for row in map(json.loads, printed(capsys, "--json").splitlines())}
 
 
 def test_every_source_has_one_row_in_their_order(rows):
     assert tuple(rows) == names()
 
 
-def test_the_readme_holds_the_table_as_the_code_makes_it(capsys):
-    assert f"\n{exchanges.markdown()}\n" in README, "run: fundingdb exchanges --markdown"
-    assert told(capsys, "--markdown") == exchanges.markdown() + "\n"
-    assert README.count("| `hyperliquid` |") == 1
+def test_the_manual_has_the_table_as_the_code_makes_it(capsys):
+    assert f"\n{exchanges.markdown()}\n" in PAGE, "run: fundingdb exchanges --markdown"
+    assert printed(capsys, "--markdown") == exchanges.markdown() + "\n"
+    assert PAGE.count("| `hyperliquid` |") == 1
 
 
-def test_what_a_row_says_is_what_the_fetcher_does(rows):
+def test_a_row_agrees_with_the_fetcher(rows):
     for name, row in rows.items():
-        found = fetcher(name)
-        assert (row["history"] is None) == (found.history is None)
-        assert row["live"] == (found.live is not None)
-        assert (row["unit"], row["interval"], row["checked"]) == (found.unit, found.interval, found.checked)
+        source = fetcher(name)
+        assert (row["history"] is None) == (source.history is None)
+        assert row["live"] == (source.live is not None)
+        assert (row["unit"], row["interval"], row["checked"]) == (
+            source.unit,
+            source.interval,
+            source.checked,
+        )
     assert {n for n, row in rows.items() if row["history"] is None} == {"coingecko", "variational"}
     assert {n for n, row in rows.items() if not row["current"]} == {"drift"}
     assert {n for n, row in rows.items() if row["live"]} == {"extended", "lighter", "hyperliquid"}
@@ -65,25 +69,25 @@ def test_cap_order_and_limit_as_declared(rows, name, cap, order, limit):
     assert (row["cap"], row["order"], row["limit"]) == (cap, order, limit)
 
 
-def test_the_cap_told_is_the_one_asked_for(rows):
+def test_the_cap_is_the_number_of_rows_that_requests_name(rows):
     """Where a request names a number of rows, it is the cap of the table."""
     from tests.fetchers.test_recorded_answers import PLAIN, WINDOW
 
-    asked = {}
+    limits = {}
     for name in BUILT_IN:
-        found = fetcher(name)
-        if found.history is not None and name in PLAIN:
-            market = replace(found.market(PLAIN[name]), native_id="1")
-            request = found.history.request(market, WINDOW, None)
+        source = fetcher(name)
+        if source.history is not None and name in PLAIN:
+            market = replace(source.market(PLAIN[name]), native_id="1")
+            request = source.history.request(market, WINDOW, None)
             given = dict(request.params) | (request.json if isinstance(request.json, dict) else {})
             given |= given.get("funding_rate_history", {})
-            asked[name] = given.get("limit", given.get("size"))
-    assert {n for n, limit in asked.items() if limit} > {"bybit", "dydx", "edgex", "nado", "pacifica"}
-    for name, limit in asked.items():
+            limits[name] = given.get("limit", given.get("size"))
+    assert {n for n, limit in limits.items() if limit} > {"bybit", "dydx", "edgex", "nado", "pacifica"}
+    for name, limit in limits.items():
         assert limit is None or int(limit) == rows[name]["cap"], name
 
 
-def test_each_built_in_source_says_what_its_figures_rest_on(rows, shared):
+def test_each_built_in_source_states_its_evidence(rows, shared):
     recorded = {p.name for p in (shared / "venues/payloads").iterdir() if p.is_dir()}
     folders = {"velocity": "drift", "edgex": "edgex-v2"}
     for name in BUILT_IN:
@@ -98,7 +102,7 @@ def test_each_built_in_source_says_what_its_figures_rest_on(rows, shared):
 
 
 def test_for_people_it_is_a_table(capsys):
-    lines = [line for line in told(capsys).splitlines() if line.strip()]
+    lines = [line for line in printed(capsys).splitlines() if line.strip()]
     assert lines[0].split()[:3] == ["exchange", "history", "current"]
     assert len(lines) == 2 + len(names())
 

@@ -55,9 +55,9 @@ def test_others_may_read_it_as_any_new_file(tmp_path):
 def test_a_place_that_cannot_be_written_is_refused_on_entry(tmp_path, name, problem):
     os.mkfifo(tmp_path / "pipe")
     text = str(tmp_path / name) if name else ""
-    with pytest.raises(BadCall, match=problem) as told, whole(text, "--html"):
+    with pytest.raises(BadCall, match=problem) as refusal, whole(text, "--html"):
         pytest.fail("entered")
-    assert str(told.value).startswith(f"--html {text!r}: ")
+    assert str(refusal.value).startswith(f"--html {text!r}: ")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -1,4 +1,4 @@
-"""`fundingdb parse`: every recorded answer of the four exchanges, and clear words for everything else."""
+"""`fundingdb parse`: every recorded response, and a clear refusal of everything else."""
 
 import io
 import json
@@ -170,10 +170,10 @@ def words(file, endpoint, symbol, *more):
 
 @pytest.mark.parametrize(("file", "endpoint", "symbol", "rows"), ANSWERS)
 def test_a_recorded_answer_is_printed_as_rows_of_its_table(run, file, endpoint, symbol, rows):
-    told = run(*words(file, endpoint, symbol, "--json"))
-    found = [json.loads(line) for line in told.out.splitlines()]
-    assert (told.code, len(found)) == (0, rows), told.err
-    for row in found:
+    done = run(*words(file, endpoint, symbol, "--json"))
+    parsed = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, len(parsed)) == (0, rows), done.err
+    for row in parsed:
         assert list(row) == list(TABLES[endpoint].columns)
         assert symbol in (None, row["symbol"])
         for name, column in TABLES[endpoint].columns.items():
@@ -191,11 +191,11 @@ def test_a_recorded_answer_is_printed_as_rows_of_its_table(run, file, endpoint, 
 
 @pytest.mark.parametrize("case", NO_ANSWERS, ids=lambda c: f"{c[0]}-{c[1]}-{c[2]}")
 def test_what_is_no_answer_is_refused_with_nothing_on_stdout(run, case):
-    *asked, code, told = case
-    got = run(*words(*asked, "--json"))
-    assert (got.code, got.out) == (code, "")
-    assert told in got.err
-    assert "Traceback" not in got.err
+    *arguments, code, message = case
+    done = run(*words(*arguments, "--json"))
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
 
 
 def test_every_recorded_file_of_these_exchanges_is_named_above(shared):
@@ -225,7 +225,7 @@ def test_the_numbers_are_those_worked_on_the_pages(run):
     assert row["funding_rate"] == pytest.approx(-0.00007182)
     assert row["interval_hours"] is None
     assert row["observed_at"] == "2024-04-07T05:32:00Z"
-    assert "newest instant it tells of itself" in gecko.err
+    assert "time of the response: 2024-04-07T05:32:00Z" in gecko.err
 
 
 def test_at_is_the_instant_of_receipt(run):
@@ -241,8 +241,8 @@ def test_at_is_the_instant_of_receipt(run):
 
 
 def test_for_people_it_is_a_table(run):
-    told = run("hyperliquid", "current", "hyperliquid/metaAndAssetCtxs.json")
-    lines = [line for line in told.out.splitlines() if line.strip()]
+    done = run("hyperliquid", "current", "hyperliquid/metaAndAssetCtxs.json")
+    lines = [line for line in done.out.splitlines() if line.strip()]
     assert lines[0].split()[:3] == ["symbol", "base", "quote"]
     assert len(lines) == 4  # heads, a rule, two rows
     assert "8.3651e-06" in lines[2]
@@ -255,12 +255,12 @@ def test_positional_frames_are_named_by_a_saved_list_of_markets(run, tmp_path):
     (tmp_path / "meta.json").write_text(
         json.dumps({"universe": [{"name": "kBONK", "maxLeverage": 10}], "collateralToken": 0})
     )
-    told = run(
+    done = run(
         *("hyperliquid", "current", str(tmp_path / "frame.jsonl"), "--json"),
         *("--markets", str(tmp_path / "meta.json")),
     )
-    assert json.loads(told.out)["symbol"] == "kBONK"
-    assert json.loads(told.out)["base"] == "BONK"
+    assert json.loads(done.out)["symbol"] == "kBONK"
+    assert json.loads(done.out)["base"] == "BONK"
 
 
 CONTEXT = {
@@ -274,7 +274,7 @@ CONTEXT = {
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (("hyperliqud", "history", "x"), "did you mean hyperliquid?"),
         (("hyperliquid", "histroy", "x"), "did you mean history?"),
@@ -286,18 +286,18 @@ CONTEXT = {
         (("extended", "history", "extended/funding_BTC-USD.json", "--symbol", "BTC"), "BTC-USD"),
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_why(run, given, told):
-    got = run(*given)
-    assert (got.code, got.out) == (2, "")
-    assert told in got.err
+def test_wrong_usage_exits_with_2_and_says_why(run, given, message):
+    done = run(*given)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b'[{"coin":"BTC"', b"\xff\xfe", b"null"])
 def test_a_dash_reads_stdin_and_a_broken_body_exits_with_1(run, monkeypatch, body):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(body)))
-    got = run("hyperliquid", "history", "-")
-    assert (got.code, got.out) == (1, "")
-    assert "hyperliquid fundingHistory" in got.err
+    done = run("hyperliquid", "history", "-")
+    assert (done.code, done.out) == (1, "")
+    assert "hyperliquid fundingHistory" in done.err
 
 
 def test_rows_that_contradict_each_other_are_a_bad_answer(run, monkeypatch):
@@ -306,9 +306,9 @@ def test_rows_that_contradict_each_other_are_a_bad_answer(run, monkeypatch):
         for r in ("0.00001", "0.00002")
     ]
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(json.dumps(rows).encode())))
-    got = run("hyperliquid", "history", "-")
-    assert (got.code, got.out) == (1, "")
-    assert "repeated with different values" in got.err
+    done = run("hyperliquid", "history", "-")
+    assert (done.code, done.out) == (1, "")
+    assert "repeated with different values" in done.err
 
 
 def test_the_verb_stands_alone_on_its_arguments(shared, capsys):

@@ -34,15 +34,15 @@ def judge():
         ((0.001, 0.001, 0, 0.004), "no", "costs of 0.100% eat the 0.100% earned"),
         ((-0.001, 0.001, 0, None), "no", "paid instead of earning"),
         ((0.0, 0.0, 0, None), "no", "paid instead of earning"),
-        ((0.006, None, 0, 0.004), "cannot be told", "a fee is unknown"),
-        ((None, 0.001, 0, None), "cannot be told", "no payment"),
-        ((0.006, 0.001, 19, 0.004), "cannot be told", "19 of 360 hours"),
+        ((0.006, None, 0, 0.004), "unknown", "a fee is unknown"),
+        ((None, 0.001, 0, None), "unknown", "no payment"),
+        ((0.006, 0.001, 19, 0.004), "unknown", "19 of 360 hours"),
     ],
 )
 def test_a_pair_is_judged_by_what_is_left(judge, figures, verdict, because):
     gross, costs, missing, rule_net = figures
-    told, reasons = judge(gross, costs, 360, missing, rule_net)
-    assert told == verdict
+    outcome, reasons = judge(gross, costs, 360, missing, rule_net)
+    assert outcome == verdict
     assert because in "; ".join(reasons)
 
 
@@ -78,12 +78,12 @@ def test_it_runs_as_a_script_and_prints_the_judgement(tmp_path):
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.splitlines()
     assert first.endswith("simulated data")
-    told = {line[:11].strip(): line[12:] for line in lines}
-    assert list(told) == [
-        "gross", "costs", "net", "net a year", "break-even", "rule, net", "size", "holes", "verdict", "because",
+    printed = {line[:11].strip(): line[12:] for line in lines}
+    assert list(printed) == [
+        "gross", "costs", "net", "net a year", "break-even", "rule, net", "size", "missing", "verdict", "because",
     ]  # fmt: skip
-    assert told["verdict"] in {"no", "worth a closer look", "cannot be told"}
-    gross, costs, net = (float(told[name].split("%")[0]) for name in ("gross", "costs", "net"))
+    assert printed["verdict"] in {"no", "worth a closer look", "unknown"}
+    gross, costs, net = (float(printed[name].split("%")[0]) for name in ("gross", "costs", "net"))
     assert net == pytest.approx(gross + costs, abs=0.0011)
     assert not list(tmp_path.glob("fundingdb-notebook-*"))  # the demo lake is gone
 

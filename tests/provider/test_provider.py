@@ -285,7 +285,7 @@ def test_a_spread_takes_two_exchanges(year):
 def test_an_empty_lake_knows_no_names(tmp_path):
     provider = FundingRateBacktestDataProvider(tmp_path)
     assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
-    with pytest.raises(UnknownName, match="unknown exchange 'binance': none is known yet"):
+    with pytest.raises(UnknownName, match="unknown exchange 'binance': there is none yet"):
         provider.get_funding_rate(at(2025, 10, 1), "binance", "BTC")
 
 

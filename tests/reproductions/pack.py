@@ -38,8 +38,8 @@ SETTLED = ("binance", "bybit", "dydx", "kraken", "lighter", "okx")
 class Reproduced:
     """One table with what must be known to judge it.
 
-    `data`, `found` and `stated` are cells of the README's last table; `stated` says how far the figures are from what
-    somebody wrote before: the README of ../shared/data, the page of an exchange.
+    `data`, `found` and `stated` are cells of the page reproductions.md; `stated` says how far the figures are from those
+    published before: the README of ../shared/data, the page of an exchange.
     """
 
     title: str

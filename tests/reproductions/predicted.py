@@ -66,15 +66,17 @@ def against(written: pl.DataFrame, settled: pl.DataFrame, name: str) -> pl.DataF
     """Correlation and share of equal figures at each lag, of all rows and of those settled off the base rate."""
     rows = []
     for lag in LAGS:
-        moved = written.select("symbol", pl.col("funding_time").dt.offset_by(f"{lag}h"), said="funding_rate")
+        moved = written.select(
+            "symbol", pl.col("funding_time").dt.offset_by(f"{lag}h"), column="funding_rate"
+        )
         both = moved.join(
             settled.select("symbol", "funding_time", "funding_rate"), on=["symbol", "funding_time"]
         )
-        equal = (pl.col("said") - pl.col("funding_rate")).abs() <= EQUAL
+        equal = (pl.col("column") - pl.col("funding_rate")).abs() <= EQUAL
         off = (pl.col("funding_rate") - BASE).abs() > EQUAL
         got = both.select(
             hours=pl.len(),
-            correlation=pl.corr("said", "funding_rate"),
+            correlation=pl.corr("column", "funding_rate"),
             equal=equal.mean(),
             equal_off_base=equal.filter(off).mean(),
         )

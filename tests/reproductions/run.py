@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None, data: Path = DATA) -> int:
     """Tables to stdout, and as CSV files to --out; 0 done, 1 no data, 2 wrong usage."""
     parser = argparse.ArgumentParser(
         prog="python tests/reproductions",
-        description="Recompute the figures of the README's last table from the real series in ../shared/data.",
+        description="Recompute the figures of `fundingdb help reproductions` from the real series in ../shared/data.",
     )
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(NAMES)}; default: all")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write each table as FOLDER/NAME.csv too")
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None, data: Path = DATA) -> int:
     if unknown := [name for name in args.name if name not in NAMES]:
         parser.error(f"no reproduction is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
     if not data.is_dir():
-        sys.stderr.write(f"{data} is absent: the reproductions read the real series that stand there\n")
+        sys.stderr.write(f"{data} is absent: the reproductions read the real series in it\n")
         return 1
     with TemporaryDirectory() as folder:
         lakes = Lakes(data, Path(folder))

@@ -1,4 +1,4 @@
-"""The command prints what the README's last table says; its figures are those worked out here from the bare files."""
+"""The command prints the table of the manual's page; its figures are those worked out here from the bare files."""
 
 import re
 import shlex
@@ -13,14 +13,14 @@ from pack import ALL_COINS, BINANCE, BTC_2023, BTC_2024, BTC_BINANCE, HISTORY, S
 from run import NAMES, main
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "fundingdb/manual/reproductions.md").read_text()
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def made(shared, tmp_path_factory):
-    """What the README's command prints, and the folder of its CSV files."""
-    (line,) = re.findall(r"^python (tests/reproductions.*)$", README, re.MULTILINE)
+    """What the page's command prints, and the folder of its CSV files."""
+    (line,) = re.findall(r"^python (tests/reproductions.*)$", PAGE, re.MULTILINE)
     out = tmp_path_factory.mktemp("tables")
     done = subprocess.run(
         [sys.executable, *shlex.split(line), "--out", str(out)],
@@ -40,17 +40,17 @@ def table(made, name):
     return pl.read_csv(made[1] / f"{name}.csv", try_parse_dates=True)
 
 
-def said(made, name, what):
-    printed = made[0].split(f"\n{name}: ")[-1] if f"\n{name}: " in made[0] else made[0]
-    return re.search(rf"^{what} +(.*)$", printed, re.MULTILINE)[1]
+def printed(made, name, what):
+    text = made[0].split(f"\n{name}: ")[-1] if f"\n{name}: " in made[0] else made[0]
+    return re.search(rf"^{what} +(.*)$", text, re.MULTILINE)[1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_the_readme_says_what_is_computed(made, name):
+def test_the_page_has_what_is_computed(made, name):
     title = re.search(rf"^{name}: (.*)$", made[0], re.MULTILINE)[1]
-    cells = [said(made, name, what) for what in ("data", "found", "stated")]
-    assert f"| {' | '.join([title, *cells])} |" in README
+    cells = [printed(made, name, what) for what in ("data", "found", "stated")]
+    assert f"| {' | '.join([title, *cells])} |" in PAGE
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_the_column_fits_the_settled_series_an_hour_later(made, seven, shared):
     five = dict(got.filter(coins="5 coins").select("lag_hours", "correlation").iter_rows())
     assert max(five, key=five.__getitem__) == 1
     assert [round(five[lag], 2) for lag in range(-2, 3)] == [0.42, 0.47, 0.74, 0.94, 0.57]
-    written = seven.filter(venue="hyperliquid", coin="BTC").select(hour="hour", said="funding_rate")
+    written = seven.filter(venue="hyperliquid", coin="BTC").select(hour="hour", column="funding_rate")
     answers = pl.read_json(shared / "data" / BTC_2024).select(
         hour=pl.from_epoch(pl.col("time") // 3_600_000 * 3600)
         .dt.cast_time_unit("us")
@@ -169,9 +169,9 @@ def test_the_column_fits_the_settled_series_an_hour_later(made, seven, shared):
     for lag in (0, 1):
         both = written.with_columns(pl.col("hour").dt.offset_by(f"{lag}h")).join(answers, on="hour")
         row = got.filter(coins="BTC, fundingHistory", lag_hours=lag).row(0, named=True)
-        assert row["correlation"] == pytest.approx(both.select(pl.corr("said", "settled")).item(), rel=1e-9)
-    assert "5 of 5 coins `shifted`" in said(made, "predicted", "found")
-    assert "5 of 5 `agree`. `import` refuses it" in said(made, "predicted", "found")
+        assert row["correlation"] == pytest.approx(both.select(pl.corr("column", "settled")).item(), rel=1e-9)
+    assert "5 of 5 coins `shifted`" in printed(made, "predicted", "found")
+    assert "5 of 5 `agree`. `import` refuses it" in printed(made, "predicted", "found")
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def reproduce(lakes: Lakes) -> Reproduced:
 
 
 def btc(table: pl.DataFrame) -> dict[str, float]:
-    """The row of the pair that the README names."""
+    """The row of the pair that the page names."""
     return table.filter(base="BTC", long="binance", short="hyperliquid").row(0, named=True)
 
 

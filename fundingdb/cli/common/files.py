@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def whole(text: str, option: str) -> Iterator[Callable[[str | bytes], None]]:
-    """A function that puts a text or bytes into the file named `text`, in place of what it held.
+    """A function that replaces the content of the file named `text` with a string or bytes.
 
-    The place is tried on entry, so that a long run does not end at a place that can't be written; until the function is
-    called, and when it fails, the file stays as it was. Raises BadCall naming `option`, file and reason.
+    Whether the file can be written is tried on entry, before a long run; until the function is called, and when it fails,
+    the file stays as it was. Raises BadCall naming `option`, file and reason.
     """
-    asked = f"{option} {text!r}"
+    where = f"{option} {text!r}"
     path = Path(os.path.realpath(text))  # a link stays a link
     part = path.parent / f".fundingdb-{os.getpid()}{option}.part"
 
@@ -32,14 +32,14 @@ def whole(text: str, option: str) -> Iterator[Callable[[str | bytes], None]]:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            raise BadCall(f"{asked}: can't be written: {error.strerror}") from None
+            raise BadCall(f"{where}: can't be written: {error.strerror}") from None
 
     try:
         if problem := _problem(text, path):
-            raise BadCall(f"{asked}: {problem}")
+            raise BadCall(f"{where}: {problem}")
         part.touch(exist_ok=True)
     except OSError as error:
-        raise BadCall(f"{asked}: can't be written: {error.strerror}") from None
+        raise BadCall(f"{where}: can't be written: {error.strerror}") from None
     try:
         yield put
     finally:

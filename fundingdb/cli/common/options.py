@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def words(text: str | None) -> list[str] | None:
-    """The parts of a comma-separated list without repeats; None where nothing was given."""
+    """The parts of a comma-separated list without repeats; None for None."""
     if text is None:
         return None
     parts = [p.strip() for p in text.split(",")]
@@ -26,44 +26,44 @@ def words(text: str | None) -> list[str] | None:
 
 
 def fetchers(names: list[str], *, history: bool = False) -> list[Fetcher]:
-    """The fetchers of these ids (none given: all that are usable, the others told on stderr); with `history`, those that have
-    one.
+    """The fetchers of these ids, or of all sources; broken plugins are named on stderr. `history`: only those with settled
+    history.
 
     Raises UnknownName; BadCall for a source named without history.
     """
     from fundingdb.fetchers.registry import fetcher, usable
 
     if names:
-        found = [fetcher(n) for n in dict.fromkeys(names)]
+        chosen = [fetcher(n) for n in dict.fromkeys(names)]
     else:
-        found, broken = usable()
+        chosen, broken = usable()
         for error in broken:
             sys.stderr.write(f"left out: {error}\n")
     if not history:
-        return found
-    for one in found:
+        return chosen
+    for one in chosen:
         if one.history is None and names:
             raise BadCall(
                 f"{one.exchange} has no funding history: use 'fundingdb collect --source {one.exchange}'"
             )
-    return [f for f in found if f.history is not None]
+    return [f for f in chosen if f.history is not None]
 
 
 def bridged(names: list[str] | None) -> list[Fetcher]:
     """The fetchers of these exchanges through ccxt.
 
-    Raises BadCall where none is named and for one that is not on the list, MissingExtra.
+    Raises BadCall where none is named and for an unsupported one, MissingExtra without ccxt.
     """
     from fundingdb.fetchers.ccxt.bridge import bridged as through
     from fundingdb.fetchers.ccxt.bridge import names as known
 
     if not names:
-        raise BadCall(f"--source ccxt: name the exchanges; on the list are {', '.join(known())}")
+        raise BadCall(f"--source ccxt: name the exchanges; supported are {', '.join(known())}")
     return [through(n) for n in dict.fromkeys(names)]
 
 
 def archives(names: list[str] | None) -> list[Fetcher]:
-    """The fetchers of these exchanges' archives of finished months (none given: all there are).
+    """The fetchers of these exchanges' archives of finished months (none given: all).
 
     Raises UnknownName for an exchange without one.
     """
@@ -73,12 +73,12 @@ def archives(names: list[str] | None) -> list[Fetcher]:
 
 
 def window(args: Namespace) -> Window:
-    """The window of --days, --since and --until; raises BadWindow for reversed, future or double-stated ones."""
+    """The window of --days, --since and --until; raises BadWindow for reversed or future ones and for two starts."""
     from fundingdb.window import HOUR, Window, floor_hour, instant
 
     now = datetime.now(UTC)
     if args.days is not None and args.since is not None:
-        raise BadWindow("--days and --since both say where to start: give one")
+        raise BadWindow("--days and --since both set the start: give one")
     stop = instant(args.until, "--until") if args.until else floor_hour(now) + HOUR
     if args.since is not None:
         start = instant(args.since, "--since")
@@ -88,9 +88,7 @@ def window(args: Namespace) -> Window:
             raise BadWindow(f"--days {days}: must be above 0 and below 10000")
         start = stop - timedelta(days=days)
     if start > now:
-        raise BadWindow(
-            f"--since {args.since}: lies in the future; funding is paid at {now:%Y-%m-%d %H:%M}Z at most"
-        )
+        raise BadWindow(f"--since {args.since}: lies in the future; it is {now:%Y-%m-%d %H:%M}Z now")
     return Window(floor_hour(start), stop)
 
 

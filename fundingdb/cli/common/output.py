@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-_WIDE = 4000  # columns; a pipe has no edge at which a table must be cut
+_WIDE = 4000  # columns; a pipe has no width at which a table must wrap
 
 
 def show(frame: pl.DataFrame, *, json: bool = False, csv: bool = False) -> None:
     """Print all rows in the frame's order.
 
     JSON and CSV: instants as ISO text with Z, null as null or an empty cell; NaN and infinity, which JSON does not have, as null.
-    Raises BrokenPipeError when the reader has gone.
+    Raises BrokenPipeError when the reader has closed the pipe.
     """
     if json:
         for row in frame.iter_rows(named=True):
@@ -35,7 +35,7 @@ def show(frame: pl.DataFrame, *, json: bool = False, csv: bool = False) -> None:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON knows it: instants as ISO text with Z, NaN and infinity as None."""
+    """The value as JSON can hold it: instants as ISO text with Z, NaN and infinity as None."""
     match value:
         case dict():
             simple: Any = {k: plain(v) for k, v in value.items()}

@@ -47,7 +47,7 @@ class ProgressBars:
             self._bars.stop()
 
     def on(self, step: Step) -> None:
-        """Take one step of one exchange."""
+        """Advance the bar of one exchange."""
         if step.exchange not in self._tasks:
             self._tasks[step.exchange] = self._bars.add_task(
                 step.exchange, total=step.total, rows=0, rate=0.0
@@ -94,14 +94,14 @@ def summary(report: CollectReport, *, json: bool) -> None:
         return
     sys.stderr.write(
         f"{report.inserted:,} rows new, {report.restated:,} restated, {report.unchanged:,} unchanged; "
-        f"{report.windows} windows asked in {report.pages} answers ({report.bytes / 1e6:.1f} MB), "
+        f"{report.windows} windows requested in {report.pages} responses ({report.bytes / 1e6:.1f} MB), "
         f"{report.covered} markets were already complete\n"
     )
-    tell_failures(report)
+    print_failures(report)
 
 
-def tell_failures(report: CollectReport) -> None:
-    """Say on stderr what failed and what a repeat will do."""
+def print_failures(report: CollectReport) -> None:
+    """Print on stderr what failed and what a repeat does."""
     for failure in report.failures[:_SHOWN]:
         where = (
             f" [{failure.window.start:%Y-%m-%d %H:%M}, {failure.window.stop:%Y-%m-%d %H:%M})"
@@ -110,8 +110,8 @@ def tell_failures(report: CollectReport) -> None:
         )
         sys.stderr.write(f"failed: {failure.exchange} {failure.symbol}{where}: {failure.error}\n")
     if len(report.failures) > _SHOWN:
-        sys.stderr.write(f"... and {len(report.failures) - _SHOWN} more failures; see the table fetches\n")
+        sys.stderr.write(f"... and {len(report.failures) - _SHOWN} more failures, all in the view fetches\n")
     for exchange, count in report.not_asked.items():
-        sys.stderr.write(f"{exchange} went silent: {count} windows were not asked\n")
+        sys.stderr.write(f"{exchange} stopped answering: {count} windows were not requested\n")
     if report.failures:
-        sys.stderr.write("the same command asks again for what is missing, and only for that\n")
+        sys.stderr.write("run the same command again: it requests only what is missing\n")

@@ -1,4 +1,4 @@
-"""What the reading verbs share: names checked against the lake, and rows of it."""
+"""Selections of the reading verbs: names of tokens and exchanges, checked against the lake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def name_arguments(parser: ArgumentParser) -> None:
 
 
 def exchanges(con: Connection, text: str | None) -> list[str]:
-    """The exchanges asked for, or all of the lake in order; raises UnknownName with near matches."""
+    """The selected exchanges, or all of the lake in alphabetical order; raises UnknownName with near matches."""
     known = [
         r[0]
         for r in con.sql(
@@ -38,13 +38,13 @@ def exchanges(con: Connection, text: str | None) -> list[str]:
 
 
 def bases(con: Connection, text: str | None) -> list[str] | None:
-    """The canonical tokens asked for, by token or symbol; None = all. Raises UnknownName with near matches."""
-    asked = words(text)
-    if asked is None:
+    """The selected canonical tokens, by token or symbol; None = all. Raises UnknownName with near matches."""
+    selection = words(text)
+    if selection is None:
         return None
     rows = con.sql("select base, symbol from funding union select base, symbol from markets").fetchall()
     known = {base.casefold(): base for base, _ in rows} | {symbol: base for base, symbol in rows}
-    return [known[_one("token", w, known, {base for base, _ in rows})] for w in asked]
+    return [known[_one("token", w, known, {base for base, _ in rows})] for w in selection]
 
 
 def _one(kind: str, word: str, known: Iterable[str], shown: Iterable[str]) -> str:
@@ -54,7 +54,7 @@ def _one(kind: str, word: str, known: Iterable[str], shown: Iterable[str]) -> st
     raise UnknownName(kind, word, shown)
 
 
-def _picked(kind: str, asked: Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    if asked is None:
+def _picked(kind: str, selection: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    if selection is None:
         return list(known)
-    return [_one(kind, w, known, known) for w in asked]
+    return [_one(kind, w, known, known) for w in selection]

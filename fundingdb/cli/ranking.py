@@ -1,4 +1,4 @@
-"""What `spreads --rank` prints: the best pair of each asset by net yield, by dollars a day, or by steadiness."""
+"""The ranks of `spreads --rank`: the best pair of each asset by net yield, by dollars a day, or by stability."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ _TIES = ("base", "long_exchange", "long_symbol", "short_exchange", "short_symbol
 
 
 class Names(NamedTuple):
-    """What was asked for: exchanges, and canonical tokens (None = all)."""
+    """The selection: exchanges, and canonical tokens (None = all)."""
 
     exchanges: Sequence[str]
     bases: Sequence[str] | None
 
 
 def net(con: Connection, names: Names, at: datetime, hours: float, fill: str) -> pl.DataFrame:
-    """The pair of each asset that leaves most a year when held for `hours` from `at`, best first.
+    """The pair of each asset with the highest annual net yield when held for `hours` from `at`, best first.
 
-    Pairs of unknown costs come last, and stderr tells how many and whose fees are missing.
+    Pairs with unknown costs come last; a line on stderr has their number and the exchanges without a fee.
     """
-    asked = {"at": at, "hours": hours, "fill": fill}
+    values = {"at": at, "hours": hours, "fill": fill}
     query = "from carry_net_with(at_time := $at, horizon_hours := $hours, fill := $fill)"
-    rows = _picked(con.sql(query, params=asked).pl(), names)
+    rows = _picked(con.sql(query, params=values).pl(), names)
     unknown = rows.filter(pl.col("net_apr").is_null())
     if unknown.height:
         missing = {
@@ -61,7 +61,7 @@ def net(con: Connection, names: Names, at: datetime, hours: float, fill: str) ->
         }
         sys.stderr.write(
             f"{unknown.height} of {rows.height} pairs have unknown costs and come last: no base {fill} fee known at "
-            f"{at:%Y-%m-%d} for {', '.join(sorted(missing))}; write it into fees.csv in the warehouse, or use --fees FILE\n"
+            f"{at:%Y-%m-%d} for {', '.join(sorted(missing))}; add it to fees.csv in the warehouse, or use --fees FILE\n"
         )
     return _best(rows, "net_apr", "spread_apr").select(_NET)
 
@@ -69,16 +69,16 @@ def net(con: Connection, names: Names, at: datetime, hours: float, fill: str) ->
 def settled(con: Connection, names: Names, stop: datetime, rank: str) -> pl.DataFrame:
     """The best pair of each asset over the DAYS before `stop` by `capacity` or `stability`, best first.
 
-    Pairs without a figure, and those that miss more than half of the hours, come last, and stderr tells how many.
+    Pairs without a figure, and those that miss more than half of the hours, come last; a line on stderr has their number.
     """
     bases = names.bases
-    asked = {
+    values = {
         "start": stop - timedelta(days=DAYS),
         "stop": stop,
         "token": bases[0] if bases is not None and len(bases) == 1 else None,
     }
     query = "from pair_stats_over(start := $start, stop := $stop, token := $token)"
-    rows = _picked(con.sql(query, params=asked).pl(), names)
+    rows = _picked(con.sql(query, params=values).pl(), names)
     by = "usd_per_day" if rank == "capacity" else "stability"
     rows = rows.with_columns(_thin=pl.col("hours") < pl.col("missing_hours"))
     thin = rows["_thin"].sum()
@@ -90,8 +90,8 @@ def settled(con: Connection, names: Names, stop: datetime, rank: str) -> pl.Data
         )
     if bare and rank == "capacity":
         sys.stderr.write(
-            f"{bare} of {rows.height} pairs have a leg whose open interest no snapshot of the last 7 days tells, and come last: "
-            "`fundingdb collect` shows it\n"
+            f"{bare} of {rows.height} pairs have a leg whose open interest no snapshot of the last 7 days has, and come last: "
+            "`fundingdb collect` stores it\n"
         )
     return _best(rows, by, "mean_apr", last="_thin").select(_CAPACITY if rank == "capacity" else _STABILITY)
 
@@ -108,8 +108,8 @@ def _best(rows: pl.DataFrame, by: str, then: str, *, last: str | None = None) ->
     return placed.unique(["asset_class", "base"], keep="first", maintain_order=True)
 
 
-def tell_strange_names(con: Connection, among: Sequence[str], file: str | None) -> None:
-    """Say on stderr which exchanges the user's own fees name that nobody knows: a misspelt one would leave the shipped fee."""
+def warn_unknown_names(con: Connection, among: Sequence[str], file: str | None) -> None:
+    """Name on stderr the unknown exchanges in the user's own fees: for a misspelt one the shipped fee would count."""
     from fundingdb.fetchers.registry import names
 
     query = "select distinct split_part(exchange, ':', 1) as exchange from fees where evidence = 'own' or source = $file"
