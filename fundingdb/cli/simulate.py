@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-HELP = "serve simulated exchanges on this machine until Ctrl-C, for bots and tests"
+HELP = "serve simulated exchanges on this machine, for bots and tests"
 EXAMPLE = "fundingdb simulate --port 8765 --faults"
 
 

@@ -33,18 +33,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
-from fundingdb.fetchers.contract import (
-    Budget,
-    Fetcher,
-    Market,
-    Reader,
-    Request,
-    ResponseContext,
-    Sweep,
-    decode,
-    shaped,
-)
+from fundingdb.fetchers.contract import Budget, Fetcher, Market, Request, ResponseContext, Sweep
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, decode, shaped
 from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.window import from_ms
 

@@ -37,21 +37,18 @@ from urllib.parse import quote
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, hundredth, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Days,
     Fetcher,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, hundredth, refused, shaped
 from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,

@@ -26,16 +26,8 @@ from urllib.parse import quote
 from fundingdb.errors import BadCall
 from fundingdb.fetchers import drift
 from fundingdb.fetchers.archived import NO_LIST, NOTHING_NOW, refusal
-from fundingdb.fetchers.contract import (
-    Budget,
-    Days,
-    Fetcher,
-    History,
-    Market,
-    Reader,
-    Request,
-    ResponseContext,
-)
+from fundingdb.fetchers.contract import Budget, Days, Fetcher, History, Market, Request, ResponseContext
+from fundingdb.fetchers.payload import Reader
 from fundingdb.fetchers.rows import funding_rows
 
 if TYPE_CHECKING:

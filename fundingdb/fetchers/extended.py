@@ -36,17 +36,13 @@ from fundingdb.fetchers.contract import (
     History,
     Live,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    decode_lines,
-    shaped,
 )
 from fundingdb.fetchers.identity import Identity, identify
+from fundingdb.fetchers.payload import Reader, decimals, decode, decode_lines, shaped
 from fundingdb.fetchers.rows import (
-    decimals,
     funding_rows,
     market_row,
     market_rows,

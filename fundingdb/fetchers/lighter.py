@@ -40,23 +40,13 @@ from fundingdb.fetchers.contract import (
     History,
     Live,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    decode_lines,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.rows import (
-    decimals,
-    funding_rows,
-    market_row,
-    market_rows,
-    snapshot_row,
-    snapshot_rows,
-)
+from fundingdb.fetchers.payload import Reader, decimals, decode, decode_lines, shaped
+from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.window import HOUR, floor_hour, from_ms, next_hour, to_ms
 
 if TYPE_CHECKING:

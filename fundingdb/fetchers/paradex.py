@@ -40,21 +40,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import HOUR_MS, bounded, counted, refused
 from fundingdb.fetchers.contract import (
     Budget,
     Fetcher,
     Fixed,
     History,
     Market,
-    Reader,
     Request,
     ResponseContext,
     Sweep,
-    decode,
-    shaped,
 )
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, refused, shaped
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 
 if TYPE_CHECKING:

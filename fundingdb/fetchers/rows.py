@@ -122,7 +122,7 @@ def the_market(
     name, symbols = named
     market = context.market or named_market(reader, name, symbols[0], by_symbol)
     if others := set(symbols) - {market.symbol}:
-        raise reader.bad(name, f"is {min(others)!r}, asked was {market.symbol!r}")
+        raise reader.bad(name, f"is {min(others)!r}, requested was {market.symbol!r}")
     return market
 
 

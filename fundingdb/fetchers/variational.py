@@ -32,19 +32,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fundingdb.errors import BadCall
-from fundingdb.fetchers.clocks import bounded, counted, refused
-from fundingdb.fetchers.contract import (
-    Budget,
-    Fetcher,
-    Market,
-    Reader,
-    Request,
-    ResponseContext,
-    Sweep,
-    decode,
-    shaped,
-)
+from fundingdb.fetchers.contract import Budget, Fetcher, Market, Request, ResponseContext, Sweep
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, bounded, counted, decode, refused, shaped
 from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
 
 if TYPE_CHECKING:

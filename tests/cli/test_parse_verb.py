@@ -136,7 +136,7 @@ NO_ANSWERS = [
     ("hyperliquid/ws_control.jsonl", "current", None, 1, "funding"),  # placeholders for figures
     ("hyperliquid/ws_allDexsAssetCtxs.jsonl", "current", None, 2, "allPerpMetas"),  # names no coin
     ("coingecko/derivatives_exchanges_list.json", "current", None, 1, "market"),
-    ("extended/funding_BTC-USD.json", "history", "ETH-USD", 1, "asked was"),
+    ("extended/funding_BTC-USD.json", "history", "ETH-USD", 1, "requested was"),
     ("hyperliquid/metaAndAssetCtxs.json", "current", "BTCC", 2, "did you mean BTC?"),
     ("coingecko/derivatives.json", "history", None, 2, "no funding history"),
     ("variational/metadata_stats.json", "history", "BTC", 2, "no funding history"),

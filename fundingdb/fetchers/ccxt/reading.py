@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fundingdb.errors import BadPayload
-from fundingdb.fetchers.contract import Market, Reader, decode
+from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.identity import identify
+from fundingdb.fetchers.payload import Reader, decode
 from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from fundingdb.window import from_ms, to_ms

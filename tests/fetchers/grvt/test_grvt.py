@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload
-from fundingdb.fetchers.clocks import hundredth
-from fundingdb.fetchers.contract import Reader, ResponseContext
+from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.grvt import FETCHER, symbol_market
+from fundingdb.fetchers.payload import Reader, hundredth
 from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window
