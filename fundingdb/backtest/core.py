@@ -1,4 +1,4 @@
-"""The strategy hour by hour, in compiled code: arrays in, arrays out. What it does is told in `fundingdb.backtest`."""
+"""The strategy hour by hour, in compiled code: arrays in, arrays out. The strategy itself: `fundingdb.backtest`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class DecisionLog(NamedTuple):
     """Decisions (columns D_*, names and spreads apart)."""
 
     decisions: Ints
-    told: Floats
+    spreads: Floats
 
 
 class Walked(NamedTuple):
@@ -83,7 +83,7 @@ class Walked(NamedTuple):
     trades: Ints
     money: Floats
     decisions: Ints
-    told: Floats
+    spreads: Floats
     funding: Floats  # an hour
     fees: Floats  # an hour
     daily: Floats  # day, exchange, leg (0 long, 1 short), 0 funding 1 fees
@@ -107,13 +107,13 @@ def best_pairs(
     total, count = np.zeros(known.shape[0]), np.zeros(known.shape[0], np.int64)
     for a in range(assets):
         low, high = np.full(hours, np.inf), np.full(hours, -np.inf)
-        seen = np.full(hours, -1, np.int64)
+        counted = np.full(hours, -1, np.int64)
         for m in range(asset_start[a], asset_start[a + 1]):
             for h in range(min(hours, delisted[m])):
                 rate = known[m, h]
-                if np.isnan(rate) or seen[h] == exchange[m]:
+                if np.isnan(rate) or counted[h] == exchange[m]:
                     continue
-                seen[h] = exchange[m]
+                counted[h] = exchange[m]
                 if h < hours - 1:
                     total[m] += rate
                     count[m] += 1
@@ -219,11 +219,11 @@ def _note(
 ) -> DecisionLog:
     """The log with decision `n` (the columns D_*) written."""
     if n == log.decisions.shape[0]:
-        log = DecisionLog(_longer(log.decisions), _longer(log.told))
+        log = DecisionLog(_longer(log.decisions), _longer(log.spreads))
     hour, action, asset, long, short, reason = which
     log.decisions[n, D_HOUR], log.decisions[n, D_ACTION], log.decisions[n, D_ASSET] = hour, action, asset
     log.decisions[n, D_LONG], log.decisions[n, D_SHORT], log.decisions[n, D_REASON] = long, short, reason
-    log.told[n, D_SPREAD], log.told[n, D_BEFORE] = spread, before
+    log.spreads[n, D_SPREAD], log.spreads[n, D_BEFORE] = spread, before
     return log
 
 
@@ -315,7 +315,7 @@ def walk(sight: Sight, rules: Rules, exchanges: int, record: bool) -> tuple[obje
         book.trades[:n_trades],
         book.money[:n_trades],
         log.decisions[:n_decisions],
-        log.told[:n_decisions],
+        log.spreads[:n_decisions],
         book.funding,
         book.fees,
         book.daily,

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Fees:
-    """The base-tier fees that a run asks for: `asked` is taker, maker, or the path of a table whose taker fees count.
+    """The base-tier fees that a run uses: `chosen` is taker, maker, or the path of a table whose taker fees count.
 
     Raises BadCall where the file can't be read, BadData where a table is not as described.
     """
 
-    def __init__(self, asked: str, warehouse: Path | str | None) -> None:
-        self.kind = asked if asked in ("taker", "maker") else "taker"
-        table = fees(None if asked == self.kind else asked, warehouse)
+    def __init__(self, chosen: str, warehouse: Path | str | None) -> None:
+        self.kind = chosen if chosen in ("taker", "maker") else "taker"
+        table = fees(None if chosen == self.kind else chosen, warehouse)
         self._table = table.filter(pl.col("tier") == BASE_TIER, pl.col(self.kind).is_not_null())
 
     def priced(self, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-        """The markets with their `place`, without those of a dex (xyz:GOLD) that has no fee of its own, which is told."""
+        """The markets with their `place`, without those of a dex (xyz:GOLD) that has no fee of its own: a warning."""
         listed = listed.with_columns(place=place())
         dex = pl.col("place").str.contains(":", literal=True)
         unknown = dex & ~pl.col("place").is_in(self._table["exchange"].implode())
@@ -46,7 +46,7 @@ class Fees:
     ) -> tuple[NDArray[np.float64], str]:
         """The fee of a fill, a fraction of notional (place x hour), and the rows used.
 
-        Each row counts from its effective_at on; hours before the oldest take that one, which is told. Raises BadCall
+        Each row counts from its effective_at on; hours before the oldest have that one, with a warning. Raises BadCall
         naming the places without a fee.
         """
         table = self._table.filter(pl.col("exchange").is_in(places)).sort("exchange", "effective_at")
