@@ -139,8 +139,8 @@ def _exposure(arrays: MarketArrays, walked: Walked, notional: float) -> pl.DataF
     return pl.DataFrame(
         {
             "exchange": arrays.exchanges,
-            "mean_usd": walked.standing[:, 0] * notional / hours,
-            "most_usd": walked.standing[:, 1] * notional,
+            "mean_usd": walked.open_legs[:, 0] * notional / hours,
+            "most_usd": walked.open_legs[:, 1] * notional,
         }
     )
 

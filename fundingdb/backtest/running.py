@@ -10,7 +10,7 @@ import numpy as np
 
 from fundingdb.backtest import core, fills, frames, world
 from fundingdb.catalog import catalog
-from fundingdb.catalog.fees import place
+from fundingdb.catalog.fees import fee_venue
 from fundingdb.errors import BadCall, BadWindow
 from fundingdb.window import floor_hour, instant
 
@@ -47,8 +47,8 @@ def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -
     listed = fees.priced(listed, notes)
     arrays = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
     hours = arrays.known.shape[1]
-    places = arrays.markets.select(place()).to_series()
-    names = places.unique().sort().to_list()
+    venues = arrays.markets.select(fee_venue()).to_series()
+    names = venues.unique().sort().to_list()
     cost, used = fees.by_hour(names, arrays.start, hours, notes)
     long, short, total, count = core.best_pairs(
         arrays.known, arrays.asset_start, arrays.exchange, arrays.delisted
@@ -60,7 +60,7 @@ def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -
         best_short=short,
         heat=(total, count),
         fee=cost,
-        place=np.searchsorted(np.array(names), places.to_numpy()).astype(np.int64),
+        fee_venue=np.searchsorted(np.array(names), venues.to_numpy()).astype(np.int64),
         day=(np.arange(hours) + first) // 24 - first // 24,
         notes=(*notes, *arrays.notes),
         fingerprint=sha256(f"{arrays.fingerprint} {used}".encode()).hexdigest(),
@@ -70,7 +70,7 @@ def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -
 def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked:
     """One walk over the hours."""
     arrays, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
-    sight = core.Sight(
+    data = core.Inputs(
         known=arrays.known,
         settled=arrays.settled,
         paid=arrays.paid,
@@ -79,7 +79,7 @@ def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked
         best_long=ready.best_long,
         best_short=ready.best_short,
         cost=ready.fee + settings.slippage_bps / 1e4,
-        place=ready.place,
+        fee_venue=ready.fee_venue,
         day=ready.day,
     )
     rules = core.Rules(
@@ -89,7 +89,7 @@ def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked
         most=arrays.assets.height if most is None else int(most),
         band=float("nan") if band is None else band - core.EDGE,
     )
-    walked: Any = core.walk(sight, rules, len(arrays.exchanges), record)
+    walked: Any = core.walk(data, rules, len(arrays.exchanges), record)
     return core.Walked(*walked)
 
 

@@ -83,8 +83,8 @@ class Ready(NamedTuple):
     best_long: NDArray[np.int32]
     best_short: NDArray[np.int32]
     heat: tuple[Floats, Ints]
-    fee: Floats  # place x hour
-    place: Ints  # of a market: where its fee holds
+    fee: Floats  # fee venue x hour
+    fee_venue: Ints  # of a market: its row of `fee`
     day: Ints
     notes: tuple[str, ...]
     fingerprint: str

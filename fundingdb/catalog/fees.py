@@ -57,7 +57,7 @@ _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
-def place(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
+def fee_venue(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
     """Where the fee of a market holds: its exchange, or the dex of it for a symbol with a dex prefix (hyperliquid:xyz)."""
     dex = pl.col(symbol).str.extract(_PREFIX)
     return pl.concat_str(exchange, pl.when(dex.is_not_null()).then(pl.lit(":") + dex).otherwise(pl.lit("")))
