@@ -102,7 +102,8 @@ class UnknownName(BadCall):
         elif not existing:
             rest = "there is none yet."
         else:
-            rest = f"choose from {', '.join(existing[:12])}{', ...' if len(existing) > 12 else ''}."
+            others = f" and {len(existing) - 12} more" if len(existing) > 12 else ""
+            rest = f"choose from {', '.join(existing[:12])}{others}."
         super().__init__(f"unknown {kind} {name!r}: {rest}{' ' + hint if hint else ''}")
         self.kind, self.name, self.near = kind, name, tuple(near)
 

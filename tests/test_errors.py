@@ -48,7 +48,7 @@ def test_wrong_calls_end_with_2_and_the_rest_with_1():
         ("KPEPE", ["kPEPE", "BTC"], "did you mean kPEPE?"),
         ("zzz", ["extended", "lighter"], "choose from extended, lighter."),
         ("zzz", [], "there is none yet."),
-        ("zzz", [f"n{i:02}" for i in range(20)], "n11, ..."),
+        ("zzz", [f"n{i:02}" for i in range(20)], "n11 and 8 more"),
     ],
 )
 def test_an_unknown_name_comes_with_near_or_existing_ones(name, names, text):

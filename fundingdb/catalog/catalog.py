@@ -3,7 +3,7 @@
 `connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
 DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downloads an extension. Base relations,
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
-`restatements`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
+`restatements`, `held`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
 `lake_funding_rest` (its other sources; usually empty, so that the view `funding` costs nothing); `source_preference`
 (exchange, source, preference), the order of each exchange's sources; and `fees`, whose rows are in the view itself: the
 shipped table and the warehouse's own `fees.csv` (module fees). The files of sql/ are read by module headers.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from operator import itemgetter
@@ -25,7 +26,7 @@ import polars as pl
 
 from fundingdb.catalog import fees as costs
 from fundingdb.catalog.headers import View, views
-from fundingdb.errors import BadCall, BadData, LakeError
+from fundingdb.errors import BadCall, BadData, LakeError, NoRowsWarning
 from fundingdb.schema import TABLES, Table
 from fundingdb.settings import default_warehouse
 
@@ -65,14 +66,26 @@ def connect(
 
     `only` these views, and those that they read, are made in a third of the time. It keeps seeing that version while others
     write. Nothing is downloaded. `fees` is a table of the user's own, in place of the warehouse's `fees.csv`. Raises
-    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
+    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read. Warns (NoRowsWarning) of a folder without a lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
+    has_lake(folder)
     listed, as_of = pinned(folder, version)
     known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = session()
     build(con, listed, as_of, known, only=only)
     return con
+
+
+def has_lake(folder: Path) -> bool:
+    """Whether there is a lake; warns (NoRowsWarning), at the caller of the caller, where not: its tables read as empty."""
+    if (folder / "lake").exists():
+        return True
+    what = "has no lake" if folder.exists() else "does not exist"
+    warnings.warn(
+        f"{folder} {what}: all tables read as empty; is the path right?", NoRowsWarning, stacklevel=3
+    )
+    return False
 
 
 def session() -> duckdb.DuckDBPyConnection:
@@ -374,5 +387,5 @@ def _literal(value: object) -> str:
 
 
 def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
-    said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
-    return [f"COMMENT ON VIEW {view} IS {text(note)}", *said]
+    columns_notes = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
+    return [f"COMMENT ON VIEW {view} IS {text(note)}", *columns_notes]

@@ -80,6 +80,17 @@ select
 from identity_checks
 order by alarm desc, exchange, symbol
 """
+_HELD = """
+select
+    exchange, reason as subject, true as alarm,
+    count(distinct symbol) || ' markets, ' || count(*) || ' payments of source ' || source || ' are held since '
+        || strftime(min(funding_time), '%Y-%m-%d %H:%M') || ', ' || min(symbol) || ': ' || min_by(evidence, symbol)
+        || '; see: fundingdb release ' || exchange as detail
+from held
+where state = 'held'
+group by exchange, source, reason
+order by exchange, source, reason
+"""
 _SECTIONS = {
     "freshness": (_FRESHNESS, ("stale",)),
     "failures": (_FAILURES, ()),
@@ -87,6 +98,7 @@ _SECTIONS = {
     "restatements": (_RESTATEMENTS, ("days",)),
     "reconciliation": (_RECONCILIATION, ()),
     "identity": (_IDENTITY, ()),
+    "held": (_HELD, ()),
 }
 SECTIONS = ("lake", *_SECTIONS, "quarantine")
 
@@ -110,8 +122,8 @@ def examine(
     Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a source
     whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a request
     failed or none was sent for the time between; settled values changed within `restated_days`; a named fault of
-    reconciliation_summary; mismatch or scale of identity_checks; a response in quarantine. Files of tables in quarantine are
-    a note. Raises LakeError, also where there is no lake.
+    reconciliation_summary; mismatch or scale of identity_checks; held payments; a response in quarantine. Files of tables in
+    quarantine are a note. Raises LakeError, also where there is no lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     must_exist(folder)

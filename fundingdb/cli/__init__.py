@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fundingdb.errors import FundingdbError
+from fundingdb.errors import FundingdbError, NoRowsWarning
 from fundingdb.settings import default_warehouse, version
 
 if TYPE_CHECKING:
@@ -25,11 +26,22 @@ GROUPS = {
     "get data": ("markets", "backfill", "collect", "stream", "import"),
     "look at it": ("exchanges", "spreads", "coverage", "gaps", "sql", "shell"),
     "judge it": ("backtest", "reconcile"),
-    "keep it in order": ("doctor", "check", "compact"),
+    "keep it in order": ("doctor", "release", "check", "compact"),
     "try and learn": ("demo", "simulate", "parse", "help"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
-_READERS = {"spreads", "backtest", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
+_READERS = {
+    "spreads",
+    "backtest",
+    "coverage",
+    "gaps",
+    "reconcile",
+    "doctor",
+    "sql",
+    "release",
+    "check",
+    "compact",
+}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep
 them as Parquet, query them with SQL or Python. Rates are fractions of notional,
@@ -107,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(
                 f"note: {args.warehouse} does not exist yet, so the lake is empty; --warehouse names another folder\n"
             )
-        return _module(args.verb).run(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoRowsWarning)  # verbs print it in their own words
+            return _module(args.verb).run(args)
     except FundingdbError as error:
         sys.stderr.write(f"fundingdb {args.verb}: {error}\n")
         return error.exit_code

@@ -9,7 +9,7 @@ import polars as pl
 
 from fundingdb.errors import LakeError, SchemaError
 from fundingdb.lake import accounts, files, merge
-from fundingdb.schema import FETCHES, FUNDING
+from fundingdb.schema import FETCHES, FUNDING, HELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,7 +164,9 @@ def _ledger(report: AuditReport, logs: Mapping[str, Log], pinned: Mapping[str, P
         return files.scan(logs[t.name].home, t, listed)
 
     history = usable(FETCHES).filter(pl.col("endpoint") == "history", pl.col("outcome") != "failed").collect()
-    funding = usable(FUNDING).filter(pl.col("source") != "import")
+    keys = ["exchange", "source", "symbol", "funding_time", "rate_type"]
+    both = [usable(t).select(keys) for t in (FUNDING, HELD)]  # rows kept apart are not lost
+    funding = pl.concat(both).filter(pl.col("source") != "import").unique()
     report.windows = history.filter(pl.col("outcome") == "rows").height
     pairs = funding.select("exchange", "source").unique().collect()
     for exchange, source in sorted({*pairs.rows(), *history.select("exchange", "source").rows()}):
