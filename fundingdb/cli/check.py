@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fundingdb.lake import Lake, RepairReport
     from fundingdb.lake.audit import Finding
 
-HELP = "read the whole lake back: files, checksums, types, keys, order, ledger"
+HELP = "read the lake back: files, checksums, types, keys, order, ledger"
 EXAMPLE = "fundingdb check --repair"
 _SHOWN = 20  # tokens of a command, for people
 
