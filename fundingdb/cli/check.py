@@ -78,6 +78,11 @@ def _repaired(done: RepairReport) -> None:
     """Print on stderr what was taken out and back, and the commands that fetch it again."""
     import polars as pl
 
+    for table, version in done.logs.items():
+        sys.stderr.write(
+            f"cut back: table {table} is at version {version}, the newest before the damage of its log; later entries are kept "
+            "under quarantine/lake, and their rows come back by backfill and import\n"
+        )
     for file in done.files:
         span = (
             f"{file.first:%Y-%m-%d %H:%M}Z to {file.last:%Y-%m-%d %H:%M}Z" if file.first and file.last else ""
@@ -98,7 +103,7 @@ def _repaired(done: RepairReport) -> None:
             f"  fundingdb backfill {exchange} {_source(exchange, source)}{tokens} "
             f"--since {start:%Y-%m-%dT%H:%MZ} --until {stop:%Y-%m-%dT%H:%MZ}\n"
         )
-    if not done.files and not done.windows.height:
+    if not done.logs and not done.files and not done.windows.height:
         sys.stderr.write("nothing to repair: no file and no row of the ledger is lost\n")
 
 

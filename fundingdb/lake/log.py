@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 LOG_KEPT = "interval 30 days"
 _CHECKPOINT_EVERY = "20"
+_DAMAGED = "a file is missing or damaged; 'fundingdb check' names it, 'fundingdb check --repair' takes it out"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,7 +82,18 @@ def _why(error: Exception) -> str:
         return "no permission to write or read there"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
-    return "a file is missing or damaged; 'fundingdb check' names it, 'fundingdb check --repair' takes it out"
+    return _DAMAGED
+
+
+def damaged(error: LakeError) -> bool:
+    """Whether files of the lake itself are missing or damaged: not a full disk, a permission, or another layout."""
+    cause = error.__cause__
+    system = re.search(r"os error (\d+)", str(cause))
+    return (
+        isinstance(cause, DeltaError)
+        and _why(cause) == _DAMAGED
+        and (system is None or int(system[1]) == errno.ENOENT)
+    )
 
 
 class Log:
@@ -199,6 +213,24 @@ class Log:
             _sync(self._json(number))
             _sync(self.home / "_delta_log")
         return number
+
+    def readable_until(self) -> int | None:
+        """The newest version that can be opened, where entries after it are lost or damaged; None where none can be."""
+        for number in reversed(self._numbers()):
+            with contextlib.suppress(LakeError):
+                self.open(number)
+                self._actions(number)
+                return number
+        return None
+
+    def after(self, version: int) -> list[Path]:
+        """The files of the log that say anything of later versions, newest first."""
+        folder = self.home / "_delta_log"
+        later = [p for p in folder.iterdir() if p.name[:20].isdigit() and int(p.name[:20]) > version]
+        last = folder / "_last_checkpoint"
+        if last.exists() and any("checkpoint" in p.name for p in later):
+            later.append(last)
+        return sorted(later, key=lambda p: p.name, reverse=True)
 
     def commits(self) -> list[Version]:
         """Every commit that the log still has, oldest first; `at` never decreases, whatever the clocks did."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fundingdb.errors import LakeError
 from fundingdb.lake.audit import AuditReport, audit
-from fundingdb.lake.log import translated_errors
+from fundingdb.lake.log import damaged, translated_errors
 from fundingdb.schema import FETCHES
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ class WithdrawnFile:
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """The result of a repair: the report before it, the files taken out, the rows of `fetches` taken back (as they were)."""
+    """The result of a repair: the report before it, logs cut back, files taken out, rows of `fetches` taken back."""
 
     before: AuditReport
+    logs: dict[str, int] = field(
+        default_factory=dict
+    )  # table -> version that its damaged log was cut back to
     files: list[WithdrawnFile] = field(default_factory=list)
     windows: pl.DataFrame = field(default_factory=FETCHES.empty)
 
@@ -54,6 +58,9 @@ def repair(warehouse: Path, home: Path, logs: Mapping[str, Log], writer: Writer)
     LakeError (a copy can't be written: nothing of that table is changed) and LakeConflict.
     """
     before = audit(home, logs)
+    cut = _cut_back(warehouse / "quarantine" / "lake", logs)
+    if cut:
+        before = audit(home, logs)
     withdrawn: list[WithdrawnFile] = []
     for name, log in logs.items():
         lost = before.lost(name)
@@ -65,7 +72,30 @@ def repair(warehouse: Path, home: Path, logs: Mapping[str, Log], writer: Writer)
         error = f"its rows are no longer in the lake: taken back by 'check --repair' at {now:%Y-%m-%d %H:%M}Z"
         failed = taken.with_columns(outcome=pl.lit("failed"), error=pl.lit(error))
         writer.upsert(FETCHES, FETCHES.check(failed))
-    return RepairReport(before, withdrawn, taken)
+    return RepairReport(before, cut, withdrawn, taken)
+
+
+def _cut_back(home: Path, logs: Mapping[str, Log]) -> dict[str, int]:
+    """Move the entries after the newest readable version of each damaged log into quarantine; return these versions.
+
+    The newest entry goes first: killed in between, the log is as damaged as before or a shorter sound one.
+    """
+    versions: dict[str, int] = {}
+    for name, log in logs.items():
+        try:
+            if log.exists():
+                log.open()
+        except LakeError as error:
+            version = log.readable_until() if damaged(error) else None
+            if version is None or not log.after(version):
+                continue  # nothing of it can be read, or for a reason outside of it: check reports it
+            folder = home / name / "_delta_log"
+            with translated_errors(f"moving damaged entries of the log of {name} into quarantine"):
+                folder.mkdir(parents=True, exist_ok=True)
+                for path in log.after(version):
+                    path.replace(folder / path.name)
+            versions[name] = version
+    return versions
 
 
 def _withdraw(home: Path, log: Log, lost: Mapping[str, str], writer: Writer) -> list[WithdrawnFile]:

@@ -191,3 +191,44 @@ def test_each_flipped_bit_of_a_file_is_found(lake):
         assert [f.lost for f in lake.check().findings if f.table == "funding"] == [True]
         path.write_bytes(content)
     assert lake.check().clean
+
+
+def entry(lake, number):
+    return lake.home / "funding" / "_delta_log" / f"{number:020d}.json"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:200])])
+def test_a_log_with_a_lost_or_cut_entry_is_cut_back_to_the_version_before_it(lake, damage):
+    for hours in (10, 20, 30):
+        start = START + hours * HOUR
+        lake.upsert("funding", funding(symbols=["BTC"], hours=2, start=start))
+        lake.upsert("fetches", ledger(2, window_start=start, window_stop=start + 2 * HOUR))
+    damage(entry(lake, 3))
+    damaged = Lake(lake.warehouse)
+    assert [f.table for f in damaged.check().findings] == ["funding"]
+    done = damaged.repair()
+    assert done.logs == {"funding": 2}
+    assert damaged.check().clean
+    assert complete(damaged)["BTC"] == [Window(START, STOP), Window(START + 10 * HOUR, START + 12 * HOUR)]
+    kept = lake.warehouse / "quarantine" / "lake" / "funding" / "_delta_log"
+    assert (kept / entry(lake, 4).name).exists()
+    assert damaged.upsert("funding", funding(symbols=["BTC"], hours=2, start=START + 20 * HOUR)).inserted == 2
+
+
+def test_a_log_of_which_nothing_can_be_read_stays_a_finding(lake):
+    entry(lake, 0).unlink()
+    damaged = Lake(lake.warehouse)
+    before = sorted(entry(lake, 0).parent.iterdir())
+    assert damaged.repair().logs == {}
+    assert sorted(entry(lake, 0).parent.iterdir()) == before
+    assert not damaged.check().clean
+
+
+def test_a_log_that_another_program_changed_is_not_cut_back(lake):
+    text = entry(lake, 1).read_text()
+    later = '{"protocol":{"minReaderVersion":2,"minWriterVersion":5}}'
+    entry(lake, 2).write_text(text.split("\n")[-1] + "\n" + later + "\n")
+    damaged = Lake(lake.warehouse)
+    assert "another program" in damaged.check().findings[0].problem
+    assert damaged.repair().logs == {}
+    assert entry(lake, 2).exists()
