@@ -66,13 +66,13 @@ def repair(warehouse: Path, home: Path, logs: Mapping[str, Log], writer: Writer)
         lost = before.lost(name)
         if lost:
             withdrawn += _withdraw(warehouse / "quarantine" / "lake", log, lost, writer)
-    taken = before.promised
-    if taken.height:
+    promised = before.promised
+    if promised.height:
         now = datetime.now(UTC)
         error = f"its rows are no longer in the lake: taken back by 'check --repair' at {now:%Y-%m-%d %H:%M}Z"
-        failed = taken.with_columns(outcome=pl.lit("failed"), error=pl.lit(error))
+        failed = promised.with_columns(outcome=pl.lit("failed"), error=pl.lit(error))
         writer.upsert(FETCHES, FETCHES.check(failed))
-    return RepairReport(before, cut, withdrawn, taken)
+    return RepairReport(before, cut, withdrawn, promised)
 
 
 def _cut_back(home: Path, logs: Mapping[str, Log]) -> dict[str, int]:
