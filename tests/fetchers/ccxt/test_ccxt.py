@@ -152,20 +152,23 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("key", EXPECTED, ids=lambda k: f"{k[0]}-{k[1]}")
-def test_a_recorded_pair_is_right_rows_or_a_refusal_with_its_reason(shared, key):
-    (entry,) = [e for name, n, e in pairs(shared) if (name, n) == key]
-    expected = EXPECTED[key]
+def test_recorded_pairs_are_right_rows_or_refusals_with_their_reason(shared, subtests):
+    for name, number, entry in pairs(shared):
+        with subtests.test(venue=name, pair=number):
+            right_rows_or_refused(name, entry, EXPECTED[name, number])
+
+
+def right_rows_or_refused(name, entry, expected):
     if isinstance(expected, tuple):
         kind, words = expected
         with pytest.raises(kind, match=re.escape(words)):
-            read(key[0], entry)
+            read(name, entry)
         return
-    rows = read(key[0], entry)
+    rows = read(name, entry)
     assert rows.height == len(expected)
     for row, known in zip(rows.iter_rows(named=True), expected, strict=True):
         assert {k: row[k] for k in known} == known
-        assert (row["exchange"], row["source"]) == (key[0], "ccxt")
+        assert (row["exchange"], row["source"]) == (name, "ccxt")
 
 
 def test_every_recorded_pair_has_its_expectation(shared):
