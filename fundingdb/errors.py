@@ -43,6 +43,11 @@ def escaped(text: str) -> str:
     return "".join(repr(c)[1:-1] if category(c) in INVISIBLE else c for c in text)
 
 
+def escaped_lines(text: str) -> str:
+    """As `escaped`, but with the line breaks of the text."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 class NoRowsWarning(UserWarning):
     """A read has no rows: the warehouse does not exist, or nothing is stored in the span."""
 
@@ -55,7 +60,7 @@ class FundingdbError(Exception):
     # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
     def __str__(self) -> str:
         """The message, safe for a terminal, a log and a page: names of others in it are escaped."""
-        return "\n".join(map(escaped, super().__str__().split("\n")))
+        return escaped_lines(super().__str__())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles every error, though the constructors take other arguments than the message."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from operator import itemgetter
@@ -25,7 +26,7 @@ import polars as pl
 
 from fundingdb.catalog import fees as costs
 from fundingdb.catalog.headers import View, views
-from fundingdb.errors import BadCall, BadData, LakeError
+from fundingdb.errors import BadCall, BadData, LakeError, NoRowsWarning
 from fundingdb.schema import TABLES, Table
 from fundingdb.settings import default_warehouse
 
@@ -65,14 +66,26 @@ def connect(
 
     `only` these views, and those that they read, are made in a third of the time. It keeps seeing that version while others
     write. Nothing is downloaded. `fees` is a table of the user's own, in place of the warehouse's `fees.csv`. Raises
-    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
+    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read. Warns (NoRowsWarning) of a folder without a lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
+    has_lake(folder)
     listed, as_of = pinned(folder, version)
     known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = session()
     build(con, listed, as_of, known, only=only)
     return con
+
+
+def has_lake(folder: Path) -> bool:
+    """Whether there is a lake; warns (NoRowsWarning), at the caller of the caller, where not: its tables read as empty."""
+    if (folder / "lake").exists():
+        return True
+    what = "has no lake" if folder.exists() else "does not exist"
+    warnings.warn(
+        f"{folder} {what}: all tables read as empty; is the path right?", NoRowsWarning, stacklevel=3
+    )
+    return False
 
 
 def session() -> duckdb.DuckDBPyConnection:

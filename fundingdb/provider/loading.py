@@ -266,6 +266,18 @@ class Loaded:
                 column.append(value)
         return pl.DataFrame([pl.Series(name, columns[name], dtype) for name, dtype in _SUMMARY.items()])
 
+    def without_rows(self, summary: pl.DataFrame) -> list[str]:
+        """The chosen exchanges and tokens without a payment in the span, by the `summary`; `any market` where there is none."""
+        paid = summary.filter(pl.col("payments") > 0)
+        if not paid.height:
+            return [str(self.chosen) if self.chosen.exchanges or self.chosen.tokens else "any market"]
+        absent = [e for e in self.chosen.exchanges or () if self.exchange(e) not in paid["exchange"]]
+        for token in self.chosen.tokens or ():
+            markets = [self.market(exchange, token).who for exchange in self.listing(token)]
+            if not paid.join(pl.DataFrame(markets, schema=WHO, orient="row"), on=WHO, how="semi").height:
+                absent.append(token)
+        return absent
+
     def _counted(
         self, market: LoadedMarket
     ) -> tuple[int, datetime | None, datetime | None, list[float], int, float]:

@@ -15,6 +15,7 @@ their symbols.
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ import numpy as np
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadCall, BadWindow, UnknownName, VersionGone
+from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName, VersionGone
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.provider import fingerprint, instants, money
 from fundingdb.provider.loading import Loaded
@@ -113,18 +114,30 @@ class FundingRateBacktestDataProvider:
         Replaces what was loaded before. A bare date is its 00:00 UTC. A payment before the start that is
         still known at it is loaded too. Raises BadWindow (reversed, naive, milliseconds), UnknownName (an
         exchange, token or asset class that the lake does not have, with near matches), VersionGone (the pinned
-        version does not exist or was vacuumed), LakeError.
+        version does not exist or was vacuumed), LakeError. Warns (NoRowsWarning) where the folder has no lake, and
+        where no settlement of the span is stored, of any market or of a chosen exchange or token.
         """
         span = Window(instant(start_date, "start_date"), instant(end_date, "end_date"))
         if asset_class is not None and asset_class not in ASSET_CLASSES:
             raise UnknownName("asset class", asset_class, ASSET_CLASSES)
         chosen = Chosen(_several("exchanges", exchanges), _several("tokens", tokens), asset_class)
         folder = default_warehouse() if self._warehouse is None else Path(self._warehouse)
+        filled = catalog.has_lake(folder)
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
             raise VersionGone(f"{folder}: nothing was committed by as_of {self._as_of.isoformat()}")
         self._rows = Loaded(LakeView(listed, committed, self._known_by), span, chosen)
-        return self.get_data_summary()
+        summary = self.get_data_summary()
+        absent = self._rows.without_rows(summary) if filled else []
+        if absent:
+            warnings.warn(
+                f"{folder}: no settlement from {span.start:%Y-%m-%d %H:%M}Z to {span.stop:%Y-%m-%d %H:%M}Z is stored "
+                f"{'for ' if summary['payments'].sum() else 'at all for '}{', '.join(absent)}: "
+                "'fundingdb coverage' lists what is, 'fundingdb backfill' fetches more",
+                NoRowsWarning,
+                stacklevel=2,
+            )
+        return summary
 
     # ---- one instant
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadWindow, UnknownName
+from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName
 from fundingdb.lake import Lake
 from fundingdb.provider.provider import BestSpread, FundingRateBacktestDataProvider, Known
 from tests.paid_rows import T0, at, over, payment, rows
@@ -257,13 +257,25 @@ def test_what_the_lake_does_not_have_cannot_be_loaded(year):
 
 def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
     some = FundingRateBacktestDataProvider(year._warehouse)
-    loaded = some.load_data("2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"])
+    with pytest.warns(NoRowsWarning, match=r"2025-10-02 00:00Z is stored for okx: 'fundingdb coverage'"):
+        loaded = some.load_data(
+            "2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"]
+        )
     assert set(loaded["exchange"]) == {"binance"}
     assert some.get_funding_rate(at(2025, 10, 1, 9), "okx", "BTC") is None  # in the lake from 2025-12 on
     with pytest.raises(BadCall, match="exchange bybit was not loaded: load_data was limited to binance, okx"):
         some.get_funding_rate(at(2025, 10, 1, 9), "bybit", "BTC")
     with pytest.raises(BadCall, match="'SOL' was not loaded: the lake has it as crypto SOL on binance"):
         some.get_funding_rate(at(2025, 10, 1, 9), "binance", "SOL")
+
+
+def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, tmp_path):
+    provider = FundingRateBacktestDataProvider(year._warehouse)
+    with pytest.warns(NoRowsWarning, match=r"no settlement from 2020-01-01 00:00Z .* at all for any market"):
+        assert provider.load_data("2020-01-01", "2020-01-02")["payments"].sum() == 0
+    typo = FundingRateBacktestDataProvider(tmp_path / "typo")
+    with pytest.warns(NoRowsWarning, match="typo does not exist: all tables read as empty"):
+        typo.load_data("2025-10-01", "2025-10-02")
 
 
 def test_a_spread_takes_two_exchanges(year):
@@ -276,7 +288,8 @@ def test_a_spread_takes_two_exchanges(year):
 
 def test_an_empty_lake_knows_no_names(tmp_path):
     provider = FundingRateBacktestDataProvider(tmp_path)
-    assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
+    with pytest.warns(NoRowsWarning, match="has no lake"):
+        assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
     with pytest.raises(UnknownName, match="unknown exchange 'binance': there is none yet"):
         provider.get_funding_rate(at(2025, 10, 1), "binance", "BTC")
 
