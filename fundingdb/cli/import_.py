@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
-    from fundingdb.importing import fresh, prepare, refuse_another, together
+    from fundingdb.importing import fresh, prepare_all, refuse_another, together
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
@@ -85,7 +85,7 @@ def run(args: Namespace) -> int:
         mine = (pl.col("exchange") == exchange) & (pl.col("rate_type") == "regular")
         return lake.scan("funding").filter(mine).select(columns).collect()
 
-    ready = [one for file in args.file for one in prepare(Path(file), wanted, stored, now=now)]
+    ready = prepare_all([Path(file) for file in args.file], wanted, stored, now=now)
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
