@@ -143,9 +143,9 @@ def by_premium(rows: pl.DataFrame, exchange: str) -> tuple[pl.DataFrame, pl.Expr
         expected = pl.when(_dex() == dex).then(rate).otherwise(expected)
     if exchange != "hyperliquid" or rows["premium"].null_count() == rows.height:
         return rows.clear(), expected
-    return rows.filter(
-        premium.is_not_null(), pl.col("hour") >= _BY_PREMIUM_SINCE, expected.is_not_null()
-    ), expected
+    listed = (pl.col("value") != 0) | (premium != 0)  # a delisted market has zeros in both
+    since = pl.col("hour") >= _BY_PREMIUM_SINCE
+    return rows.filter(premium.is_not_null(), listed, since, expected.is_not_null()), expected
 
 
 def refuse_against_premium(rows: pl.DataFrame, path: Path, exchange: str) -> str | None:
