@@ -3,7 +3,7 @@
 `connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
 DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downloads an extension. Base relations,
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
-`restatements`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
+`restatements`, `held`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
 `lake_funding_rest` (its other sources; usually empty, so that the view `funding` costs nothing); `source_preference`
 (exchange, source, preference), the order of each exchange's sources; and `fees`, whose rows are in the view itself: the
 shipped table and the warehouse's own `fees.csv` (module fees). The files of sql/ are read by module headers.
@@ -374,5 +374,5 @@ def _literal(value: object) -> str:
 
 
 def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
-    said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
-    return [f"COMMENT ON VIEW {view} IS {text(note)}", *said]
+    columns_notes = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
+    return [f"COMMENT ON VIEW {view} IS {text(note)}", *columns_notes]

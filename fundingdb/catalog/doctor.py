@@ -78,6 +78,17 @@ select
 from identity_checks
 order by alarm desc, exchange, symbol
 """
+_HELD = """
+select
+    exchange, reason as subject, true as alarm,
+    count(distinct symbol) || ' markets, ' || count(*) || ' payments of source ' || source || ' are held since '
+        || strftime(min(funding_time), '%Y-%m-%d %H:%M') || ', ' || min(symbol) || ': ' || min_by(evidence, symbol)
+        || '; see: fundingdb release ' || exchange as detail
+from held
+where state = 'held'
+group by exchange, source, reason
+order by exchange, source, reason
+"""
 _SECTIONS = {
     "freshness": (_FRESHNESS, ("stale",)),
     "failures": (_FAILURES, ()),
@@ -85,6 +96,7 @@ _SECTIONS = {
     "restatements": (_RESTATEMENTS, ("days",)),
     "reconciliation": (_RECONCILIATION, ()),
     "identity": (_IDENTITY, ()),
+    "held": (_HELD, ()),
 }
 SECTIONS = (*_SECTIONS, "quarantine")
 
@@ -107,7 +119,7 @@ def examine(
 
     Alarms: a source whose newest row is older than `stale_hours`; a market that failed when last asked; settlements missing
     because asking failed or nobody asked in between; settled values changed within `restated_days`; a named fault of
-    reconciliation_summary; mismatch or scale of identity_checks; an answer in quarantine. Raises LakeError.
+    reconciliation_summary; mismatch or scale of identity_checks; held payments; an answer in quarantine. Raises LakeError.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     limits = {"stale": stale_hours, "days": restated_days}

@@ -25,11 +25,22 @@ GROUPS = {
     "get data": ("markets", "backfill", "collect", "stream", "import"),
     "look at it": ("exchanges", "spreads", "coverage", "gaps", "sql", "shell"),
     "judge it": ("backtest", "reconcile"),
-    "keep it in order": ("doctor", "check", "compact"),
+    "keep it in order": ("doctor", "release", "check", "compact"),
     "try and learn": ("demo", "simulate", "parse", "help"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
-_READERS = {"spreads", "backtest", "coverage", "gaps", "reconcile", "doctor", "sql", "check", "compact"}
+_READERS = {
+    "spreads",
+    "backtest",
+    "coverage",
+    "gaps",
+    "reconcile",
+    "doctor",
+    "sql",
+    "release",
+    "check",
+    "compact",
+}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep
 them as Parquet, query them with SQL or Python. Rates are fractions of notional,

@@ -10,7 +10,7 @@ import polars as pl
 
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadPayload
-from fundingdb.ingest import ledger
+from fundingdb.ingest import guard, held, ledger
 from fundingdb.ingest.healing import Healer
 from fundingdb.ingest.quarantine import keep
 
@@ -44,7 +44,8 @@ class CollectReport:
     """The result of a backfill or a round of collecting.
 
     inserted, restated, unchanged: rows of `funding`; snapshots: rows of `snapshots`. windows: those requested with
-    success; covered: markets of which nothing was missing; succeeded: windows and sweeps.
+    success; covered: markets of which nothing was missing; succeeded: windows and sweeps. verdicts: of the gate, a frame a write
+    (continuity.VERDICTS); unbounded: predicted rates beyond the bound of their exchange, stored as null.
     """
 
     inserted: int = 0
@@ -58,12 +59,14 @@ class CollectReport:
     failures: list[Failure] = field(default_factory=list)
     not_asked: dict[str, int] = field(default_factory=dict)  # exchange -> windows left when it went silent
     succeeded: int = 0
+    verdicts: list[pl.DataFrame] = field(default_factory=list)
+    unbounded: int = 0
 
     @property
     def exit_code(self) -> int:
-        """0: all done; 3: partly; 1: nothing could be fetched."""
+        """0: all done; 3: partly, or rows are held; 1: nothing could be fetched."""
         if not self.failures:
-            return 0
+            return 3 if any(held.holds(v) for v in self.verdicts) else 0
         return 3 if self.succeeded or self.covered else 1
 
 
@@ -151,6 +154,8 @@ class Batch:
         ledger_rows = pl.concat(row for _, row in part)
         if frames:
             rows, hours = self.healer.healed(pl.concat(frames), ledger_rows)
+            rows, verdicts = held.examined(self._lake, rows, self._now())
+            self.report.verdicts.append(verdicts)
             if rows.height:
                 done = self._lake.upsert("funding", rows)
                 self.report.inserted += done.inserted
@@ -164,6 +169,8 @@ class Batch:
 
     def _write_snapshots(self, rows: pl.DataFrame, ledger_row: pl.DataFrame) -> None:
         if rows.height:
-            self._lake.upsert("snapshots", rows)
+            shown = guard.bounded(rows)
+            self.report.unbounded += shown["funding_rate"].null_count() - rows["funding_rate"].null_count()
+            self._lake.upsert("snapshots", shown)
         self._lake.upsert("fetches", ledger_row)
         self._stale = True

@@ -32,6 +32,7 @@ _DUE = 6  # base rates that the stored share lets expect among the rows since
 _COMMON = 3  # overlapping rows of different rates
 _MOVED = 0.8
 _SAME_FACTOR = 0.8
+_ROUNDED = 0.02  # of the stored rate: the same rate with other digits
 _JUMP = 4.0  # factor of all quartiles
 _LIKE = 6.0  # how far the sizes may be from a factor that the grid shows
 _FLIP = 0.95
@@ -138,6 +139,7 @@ def _overlapping(new: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
         (pl.col("alike") >= _SAME_FACTOR * pl.col("common"))
         & (pl.col("equal") <= 0.1 * pl.col("common"))
         & (pl.col("different") >= _COMMON)
+        & ((factor - 1).abs() > _ROUNDED)
     )
     moved = pl.max_horizontal("before", "after")
     shifted = (

@@ -166,7 +166,10 @@ class Recorder:
             snapshots.append(rows)
             ledger_rows += self._ledger(feed, frames, rows, at)
             why = None if feed.failure is None else str(feed.failure)
-            part = Part(rows.height, frames.frames, frames.bad, frames.reconnects, why)
+            shown = guard.bounded(rows)
+            beyond = shown["funding_rate"].null_count() - rows["funding_rate"].null_count()
+            snapshots[-1] = shown
+            part = Part(rows.height, frames.frames, frames.bad + beyond, frames.reconnects, why)
             written.parts[feed.fetcher.exchange] = part
         lake = self.collector.lake
         if written.rows:

@@ -9,7 +9,7 @@ import polars as pl
 
 from fundingdb.errors import LakeError, SchemaError
 from fundingdb.lake import files, merge
-from fundingdb.schema import FETCHES, FUNDING
+from fundingdb.schema import FETCHES, FUNDING, HELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +130,11 @@ def _ledger(report: AuditReport, logs: Mapping[str, Log], pinned: Mapping[str, P
         funding = files.scan(logs[FUNDING.name].home, FUNDING, pinned[FUNDING.name].files)
     else:
         funding = FUNDING.empty().lazy()
+    keys = ["exchange", "source", "symbol", "funding_time", "rate_type"]
+    funding = funding.select(keys)
+    if HELD.name in pinned:  # rows kept apart are not lost
+        apart = files.scan(logs[HELD.name].home, HELD, pinned[HELD.name].files).select(keys)
+        funding = pl.concat([funding, apart]).unique()
     windows = (
         history.select("exchange", "source", "symbol", "window_start", "window_stop", "rows")
         .collect()

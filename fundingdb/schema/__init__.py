@@ -21,6 +21,8 @@ __all__ = [
     "ASSET_CLASSES",
     "FETCHES",
     "FUNDING",
+    "HELD",
+    "HELD_STATES",
     "INTERVAL_FROM",
     "MARKETS",
     "OUTCOMES",
@@ -40,6 +42,7 @@ INTERVAL_FROM = ("row", "declared", "observed", "unknown")
 RATE_TYPES = ("regular", "special")
 STATUSES = ("active", "reduce_only", "prelisted", "delisted", "inactive")
 OUTCOMES = ("rows", "empty", "failed")
+HELD_STATES = ("held", "released", "dropped")
 
 _TEXT, _FLOAT, _INT = pl.String(), pl.Float64(), pl.Int64()
 _WHO = {
@@ -165,7 +168,7 @@ FETCHES = Table(
         "pages": Column(_INT, "responses received", counted=True),
         "bytes": Column(_INT, "bytes received", counted=True),
         "seconds": Column(_FLOAT, "wall time", counted=True),
-        "error": Column(_TEXT, "why it failed", null=True),
+        "error": Column(_TEXT, "why it failed", null=True, prose=True),
         "asked_at": Column(TIME, "when the first request was sent, UTC"),
         "fetcher_version": Column(_TEXT, "version of fundingdb and of the fetcher"),
     },
@@ -196,7 +199,25 @@ RESTATEMENTS = Table(
     time="funding_time",
 )
 
-TABLES: Mapping[str, Table] = {t.name: t for t in (FUNDING, SNAPSHOTS, MARKETS, FETCHES, RESTATEMENTS)}
+HELD = Table(
+    name="held",
+    note="payments kept apart from `funding` until `fundingdb release` lets them in or drops them",
+    columns={
+        **FUNDING.columns,
+        "reason": Column(_TEXT, "factor xN, sign, shifted, size, interval, finer or beyond"),
+        "evidence": Column(_TEXT, "the figures behind the reason"),
+        "state": Column(_TEXT, "held, released into `funding`, or dropped", among=HELD_STATES),
+        "state_at": Column(TIME, "when it came into this state, UTC"),
+    },
+    key=FUNDING.key,
+    partitions=FUNDING.partitions,
+    sort=FUNDING.sort,
+    time=FUNDING.time,
+    stamp=(*FUNDING.stamp, "state_at"),
+    rules=FUNDING.rules,
+)
+
+TABLES: Mapping[str, Table] = {t.name: t for t in (FUNDING, SNAPSHOTS, MARKETS, FETCHES, RESTATEMENTS, HELD)}
 
 
 def table(name: str) -> Table:

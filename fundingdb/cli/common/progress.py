@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fundingdb.ingest import held
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -74,6 +76,8 @@ def facts(report: CollectReport) -> dict[str, object]:
         "pages": report.pages,
         "bytes": report.bytes,
         "not_asked": report.not_asked,
+        "gate": held.lines(report.verdicts),
+        "predicted_beyond_bound": report.unbounded,
         "failures": [
             {
                 "exchange": f.exchange,
@@ -101,7 +105,14 @@ def summary(report: CollectReport, *, json: bool) -> None:
 
 
 def print_failures(report: CollectReport) -> None:
-    """Print on stderr what failed and what a repeat does."""
+    """Print on stderr what the gate held or noted, what failed, and what a repeat does."""
+    for line in held.lines(report.verdicts):
+        sys.stderr.write(f"{line}\n")
+    if report.unbounded:
+        sys.stderr.write(
+            f"{report.unbounded} predicted rates are beyond the bound of their exchange: stored as unknown, "
+            "native_rate has the figure\n"
+        )
     for failure in report.failures[:_SHOWN]:
         where = (
             f" [{failure.window.start:%Y-%m-%d %H:%M}, {failure.window.stop:%Y-%m-%d %H:%M})"
