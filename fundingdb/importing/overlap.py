@@ -10,6 +10,7 @@ import polars as pl
 from fundingdb.errors import BadData
 from fundingdb.importing.files import ROW
 from fundingdb.importing.units import UNITS, Unit
+from fundingdb.schema import TIME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +127,7 @@ def _differing(
     )
     moving = wrong.filter(pl.col("rate") != 0)
     middle, constant = _constant(moving["rate"] / moving["theirs"], 0.02)
-    if constant >= 0.8 and abs(middle - 1) > 0.02:
+    if constant >= 0.8 and abs(middle - 1) > 0.3:
         return BadData(
             f"{where}{moving.height:,} of {both.height:,} common payments differ by the factor {middle:.6g}: "
             "another unit or sign than in the lake; give --unit, or --replace if an earlier import was wrong"
@@ -195,6 +196,19 @@ def refuse_another(path: Path, exchange: str, rows: pl.DataFrame, others: pl.Dat
             f"those of {match['market']} on {match['who']}, which the lake has: is it a file of "
             f"{match['who']}, rather than {exchange}? Give --exchange"
         )
+
+
+def spans(rows: pl.DataFrame) -> pl.DataFrame:
+    """The spans of FUNDING rows that an import with them replaces: exchange, source, symbol, first, last.
+
+    Each reaches an interval less an hour beyond its rows on both sides: an earlier import whose clock was off lies there, and
+    no other payment does.
+    """
+    around = pl.duration(hours=pl.col("interval_hours").max().fill_null(1.0) - 1)
+    return rows.group_by("exchange", "source", "symbol").agg(
+        first=(pl.col("funding_time").min() - around).cast(TIME),
+        last=(pl.col("funding_time").max() + around).cast(TIME),
+    )
 
 
 def fresh(rows: pl.DataFrame, lake: pl.DataFrame) -> pl.DataFrame:
