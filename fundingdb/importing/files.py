@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -126,7 +127,7 @@ def _without_counter(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _csv(path: Path, body: bytes) -> pl.DataFrame:
-    body = body.removeprefix(b"\xef\xbb\xbf")
+    body = _header_first(_utf8(body))
     header = body.split(b"\n", 1)[0].decode("utf-8", "replace")
     separator = max(_SEPARATORS, key=header.count)  # the comma where none is there
     try:
@@ -136,6 +137,19 @@ def _csv(path: Path, body: bytes) -> pl.DataFrame:
     rows.columns = [name.strip() for name in rows.columns]
     # Spreadsheets of many countries write 0,0001 and therefore part the cells by another sign.
     return rows if separator == "," else rows.with_columns(map(_decimal_point, rows.get_columns()))
+
+
+def _utf8(body: bytes) -> bytes:
+    """The text as UTF-8 without its mark; spreadsheets also save UTF-16, with one."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode()
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
+def _header_first(body: bytes) -> bytes:
+    """The text without a first line that is the address of a website, as some put above the header."""
+    first, _, rest = body.partition(b"\n")
+    return rest if first.strip(b'"\r ').lower().startswith((b"http://", b"https://")) else body
 
 
 def _decimal_point(cells: pl.Series) -> pl.Series:
@@ -179,7 +193,7 @@ def _objects(path: Path, value: Any) -> pl.DataFrame:
     lists = _lists(value)
     if len(lists) != 1:
         raise BadData(f"{path}: has {len(lists)} lists of objects, must have one: a list of rows")
-    rows = lists[0]
+    rows = _unnested(lists[0])
     columns = []
     for name in dict.fromkeys(name for row in rows for name in row):
         cells = [row.get(name) for row in rows]
@@ -206,6 +220,16 @@ def _float(path: Path, name: str, row: int, cell: float) -> float:
         return float(cell)
     except OverflowError:
         raise BadData(f"{path}: row {row}: {name} has {len(str(cell))} digits; correct the row") from None
+
+
+def _unnested(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows inside of rows, each with the single values of the row around it: a history for each market (Coinalyze)."""
+    inner = {name for row in rows for name, cell in row.items() if _lists(cell)}
+    if len(inner) != 1 or not all(_lists(row.get(name)) for name in inner for row in rows):
+        return rows
+    (name,) = inner
+    outer = [{k: v for k, v in row.items() if not isinstance(v, (dict, list))} for row in rows]
+    return [{**around, **cell} for around, row in zip(outer, rows, strict=True) for cell in row[name]]
 
 
 def _lists(value: Any) -> list[list[dict[str, Any]]]:

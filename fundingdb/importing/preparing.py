@@ -135,7 +135,7 @@ class _Preparation:
         self._check_exchange()
         self._refuse_means(raw)
         columns = reading.roles(raw, self.path, self.options.columns)
-        stated.refuse_predicted(self.path, columns)
+        stated.refuse_predicted(raw, self.path, columns)
         raw, left_out = stated.settled(raw, self.path)
         self.evidence.extend(left_out)
         rows = self._signed(self._figures(raw, columns), raw, columns)

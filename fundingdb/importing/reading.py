@@ -19,11 +19,14 @@ ROLES = ("funding_time", "funding_rate", "symbol", "price", "direction", "interv
 # Names without case and signs, the surest first. Of ccxt, of the exchanges' responses and exports (fundingRateTimestamp: Bybit,
 # calc_time: Binance's archive, effectiveAt: dYdX, created_at: Pacifica), of aggregators (t: Coinalyze).
 _TIMES = (
-    "fundingtime", "fundingratetimestamp", "effectiveat", "calctime", "settlementtime", "settletime", "fundingtimestamp",
-    "timestamp", "timestampms", "time", "ts", "t", "hourtimestamp", "datetime", "date", "capturedutc", "createdat",
+    "fundingtime", "fundingratetimestamp", "effectiveat", "calctime", "settlementtime", "settletime", "timestamp",
+    "fundingtimestamp", "timestampms", "time", "ts", "t", "hourtimestamp", "datetime", "date", "capturedutc", "createdat",
 )  # fmt: skip
 # OKX: realizedRate is what was paid, fundingRate what had been predicted.
-_RATES = ("realizedrate", "realizedfundingrate", "fundingrate", "rate", "r", "f", "avgfundingrate")
+_RATES = (
+    "realizedrate", "realizedfundingrate", "realfundingrate", "settledfundingrate", "actualfundingrate", "fundingrate", "rate",
+    "r", "f", "avgfundingrate",
+)  # fmt: skip
 _SYMBOLS = (
     "symbol", "instid", "ticker", "market", "m", "coin", "contract", "contracts", "instrument", "instrumentname", "pair",
 )  # fmt: skip

@@ -28,6 +28,7 @@ _SETTLED_FLAGS = (
     "isactualfundingrate", "isactual", "actual", "issettled", "settled", "issettlement", "isrealized", "isrealised", "realized",
     "realised", "isfinal", "final", "isconfirmed", "confirmed", "ispaid", "paid",
 )  # fmt: skip
+_NEXT_TIMES = ("nextfundingtime", "nextfundingtimestamp", "nextfundingdatetime", "nextsettletime")
 _KINDS = (
     "kind",
     "type",
@@ -56,13 +57,20 @@ _SPAN = re.compile(
 _PER_HOUR = {"h": 1, "m": 60, "s": 3600}
 
 
-def refuse_predicted(path: Path, columns: Mapping[str, str]) -> None:
-    """Raise BadData where the column of rates or of times is that of the next payment by its own name."""
+def refuse_predicted(rows: pl.DataFrame, path: Path, columns: Mapping[str, str]) -> None:
+    """Raise BadData where columns state that the rate is the next payment's: by their names, or by a time of it in each row."""
     for role in ("funding_rate", "funding_time"):
         if _PREDICTED_NAME.search(plain(columns[role])):
             raise BadData(
                 f"{path}: column {columns[role]} is that of the next payment by its name: a predicted rate, no settlement; "
                 f"give --map {role}=COLUMN for the settled one"
+            )
+    for name in named(rows, _NEXT_TIMES):
+        dated = rows.filter(pl.col(name).is_not_null())
+        if dated.height:
+            raise BadData(
+                f"{path}: row {dated[ROW][0]}: column {name} dates the next payment, whose running rate such rows show: no "
+                f"settlements; if {columns['funding_rate']} is what was paid, save the file without {name}"
             )
 
 
@@ -72,7 +80,7 @@ def settled(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
     Raises BadData where none is left.
     """
     lines = []
-    for name, predicted in _marks(rows):
+    for name, predicted in _marks(rows, path):
         kept = rows.filter(~predicted)
         if kept.height < rows.height:
             lines.append(f"{rows.height - kept.height:,} rows are predicted by column {name} and left out")
@@ -84,14 +92,23 @@ def settled(rows: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, list[str]]:
     return rows, lines
 
 
-def _marks(rows: pl.DataFrame) -> list[tuple[str, pl.Expr]]:
+def _marks(rows: pl.DataFrame, path: Path) -> list[tuple[str, pl.Expr]]:
     """The columns that part settled from predicted rows, each with the filter for its predicted rows."""
     marks: list[tuple[str, pl.Expr]] = []
     for names, flagged in ((_PREDICTED_FLAGS, _TRUE), (_SETTLED_FLAGS, _FALSE)):
         for name in named(rows, names):
-            cell = pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase()
-            if not rows[name].dtype.is_nested() and rows.select(cell.is_in([*_TRUE, *_FALSE]).all()).item():
+            cells = reading.text(rows, path, name).str.strip_chars().str.to_lowercase()
+            odd = rows.filter(~cells.is_in([*_TRUE, *_FALSE]))
+            if odd.is_empty():
+                cell = pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase()
                 marks.append((name, cell.is_in(flagged).fill_null(value=False)))
+            elif not cells.str.contains(
+                r"^[-+]?[\d.]+(e[-+]?\d+)?%?$"
+            ).all():  # figures are another rate, no flag
+                raise BadData(
+                    f"{path}: row {odd[ROW][0]}: {name} = {odd[name][0]!r} is neither true nor false: which rows are "
+                    "predicted? Choose those that were paid with --where"
+                )
     marks.extend(
         (name, pl.col(name).str.contains(_PREDICTED_KIND.pattern).fill_null(value=False))
         for name in named(rows, _KINDS)
@@ -115,7 +132,7 @@ def hours(rows: pl.DataFrame, path: Path, name: str | None) -> pl.Series:
             row = rows.filter(cells == cell)
             raise BadData(
                 f"{path}: row {row[ROW][0]}: {name} = {cell!r} is no interval of 1 to 24 hours; correct the row, "
-                "or give --interval"
+                "or give --interval infer to leave the column out"
             )
     return cells.replace_strict(spans, default=None, return_dtype=pl.Float64)
 

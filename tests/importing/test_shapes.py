@@ -348,3 +348,39 @@ def test_rates_that_do_not_follow_from_the_premium_beside_them_are_refused(
     turned = rows.with_columns(pl.col("funding_rate") * factor)
     with pytest.raises(BadData, match="but its premium|contradict --unit fraction"):
         one(saved(turned, tmp_path / "g.csv"), exchange="hyperliquid", unit="fraction")
+
+
+def test_text_of_a_spreadsheet_and_a_line_above_the_header_are_read(tmp_path):
+    text = lines("symbol\tts\trate", lambda t, r: f"SOLUSDT\t{t.timestamp():.0f}\t{r}")
+    assert payments(imported(tmp_path, text.encode("utf-16"), "f.txt")) == RIGHT
+    assert payments(imported(tmp_path, "https://www.example.org\n" + text, "f.tsv")) == RIGHT
+
+
+def test_samples_that_date_the_next_payment_are_no_settlements(tmp_path):
+    text = lines(
+        "time,symbol,fundingRate,nextFundingTime",
+        lambda t, r: f"{t.timestamp():.0f},SOLUSDT,{r},{t.timestamp() + 28800:.0f}",
+    )
+    with pytest.raises(BadData, match="row 1: column nextFundingTime dates the next payment"):
+        imported(tmp_path, text)
+    ticker = (
+        "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate\n"
+        + "".join(
+            f"binance,SOLUSDT,{1740787200000000 + n * 1_000_000},{n},1740816000000000,0.0001,\n"
+            for n in range(90)
+        )
+    )
+    with pytest.raises(BadData, match="a row every 0:00:01: samples of the predicted rate"):
+        imported(tmp_path, ticker, exchange=None)
+
+
+def test_histories_inside_of_markets_are_one_list_of_rows(tmp_path):
+    history = ",".join(f'{{"t":{t.timestamp():.0f},"r":{r}}}' for t, r in zip(TIMES, RATES, strict=True))
+    text = f'[{{"symbol":"SOLUSDT","history":[{history}]}},{{"symbol":"ETHUSDT","history":[{history}]}}]'
+    got = payments(imported(tmp_path, text, "f.json"))
+    assert sorted(got) == [*(("ETHUSDT", *row[1:]) for row in RIGHT), *RIGHT]
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_refused(tmp_path):
+    with pytest.raises(BadData, match="row 40: is_predicted = 'X' is neither true nor false"):
+        flagged(tmp_path, "is_predicted", "X", "")
