@@ -74,6 +74,7 @@ def run(args: Namespace) -> int:
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
     from fundingdb.importing import fresh, prepare, refuse_another, together
+    from fundingdb.ingest import held
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
@@ -101,8 +102,9 @@ def run(args: Namespace) -> int:
         )
     every, done = together(ready), None
     rows = fresh(every, pl.concat(stored(exchange) for exchange in every["exchange"].unique()))
+    passed = held.examined(lake, rows, now, write=not args.dry_run)
     if not args.dry_run:
-        done = lake.upsert("funding", rows)
+        done = lake.upsert("funding", passed.rows)
         catalog.rebuild(args.warehouse)
     facts = pl.DataFrame([_facts(one) for one in ready])
     show(facts if args.json else facts.drop("evidence"), json=args.json)
@@ -117,7 +119,8 @@ def run(args: Namespace) -> int:
             f"{done.inserted:,} rows new, {done.restated:,} restated, {done.amended:,} amended, "
             f"{done.unchanged:,} unchanged\n"
         )
-    return 0
+    sys.stderr.writelines(f"{line}\n" for line in held.lines([passed.verdicts]))
+    return 3 if held.holds(passed.verdicts) else 0
 
 
 def _facts(one: Prepared) -> dict[str, object]:
