@@ -23,8 +23,8 @@ def save(lake: Lake, fetcher: Fetcher, frame: pl.DataFrame, *, append: bool = Tr
     `append=True` adds new rows, replaces those that differ, and leaves equal ones alone; `append=False` refuses a frame when
     the lake has rows of one of its markets inside its span. Settled rates that the gate holds go to table `held` and do not count
     in the result; predicted rates beyond the bound of their exchange become null. The ledger is not written: `coverage` and
-    `backfill` treat the span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table, SchemaError
-    for rows that do not fit their table or are of another source, LakeError.
+    `backfill` treat the span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table,
+    SchemaError for rows that do not fit their table or are of another source, LakeError.
     """
     table = _table_of(frame)
     rows = guard.checked(fetcher, table, frame)
