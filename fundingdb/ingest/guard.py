@@ -119,6 +119,8 @@ def bounded(snapshots: pl.DataFrame) -> pl.DataFrame:
 def _continued(fresh: pl.DataFrame, stored: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Lines of VERDICTS of the markets of `fresh` that have stored rows."""
     seen = fresh.join(stored.select(MARKET).unique(), on=MARKET, how="semi", maintain_order="left")
+    if seen.is_empty():
+        return continuity.VERDICTS.to_frame()
     waiting = held.filter(pl.col("state") == "held", ~pl.col("reason").is_in([*BY_ROW, "interval"]))
     columns = [*MARKET, "funding_time", "interval_hours", "funding_rate", "rate_type"]
     both = pl.concat([seen.select(columns), joining(waiting, seen).select(columns)])
