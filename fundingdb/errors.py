@@ -18,21 +18,44 @@ FundingdbError
     |-- BadPayload      a response is not as described; nothing of it was stored
     |-- Refused         the exchange refuses the request (401, 403, 4xx)
     `-- WalkNotProven   the pages of a window may be incomplete
+
+One warning: NoRowsWarning, where a read has no rows because the warehouse does not exist or nothing is stored in the span.
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
+"""Unicode categories of characters that no name may have: control (C0, C1), format (bidi controls, zero-width), line and
+paragraph separators. They forge lines and cells, or make two names look alike."""
+
+
+def escaped(text: str) -> str:
+    """The text with its INVISIBLE characters written as escapes, as a name is safe to print."""
+    if text.isprintable():
+        return text
+    return "".join(repr(c)[1:-1] if category(c) in INVISIBLE else c for c in text)
+
+
+class NoRowsWarning(UserWarning):
+    """A read has no rows: the warehouse does not exist, or nothing is stored in the span."""
+
 
 class FundingdbError(Exception):
-    """The root of the tree; `exit_code` is that of the command line."""
+    """The root of the tree; `exit_code` is that of the command line. Its text has no INVISIBLE character but line breaks."""
 
     exit_code = 1
+
+    # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
+    def __str__(self) -> str:
+        """The message, safe for a terminal, a log and a page: names of others in it are escaped."""
+        return "\n".join(map(escaped, super().__str__().split("\n")))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles every error, though the constructors take other arguments than the message."""
@@ -79,7 +102,8 @@ class UnknownName(BadCall):
         elif not existing:
             rest = "there is none yet."
         else:
-            rest = f"choose from {', '.join(existing[:12])}{', ...' if len(existing) > 12 else ''}."
+            others = f" and {len(existing) - 12} more" if len(existing) > 12 else ""
+            rest = f"choose from {', '.join(existing[:12])}{others}."
         super().__init__(f"unknown {kind} {name!r}: {rest}{' ' + hint if hint else ''}")
         self.kind, self.name, self.near = kind, name, tuple(near)
 

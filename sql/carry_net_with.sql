@@ -22,12 +22,12 @@ with settings as (
             when slippage_bps >= 0 then cast(slippage_bps as double) / 10000
             else error('carry_net: slippage_bps must not be negative')
         end as slip,
-        cast(epoch(cast(at_time as timestamp with time zone)) as double) as asked
+        cast(epoch(cast(at_time as timestamp with time zone)) as double) as at_seconds_given
 ),
 bounds as (
     select
-        (coalesce(settings.asked, newest.seconds) - 192 * 3600) as since,
-        coalesce(settings.asked, newest.seconds + 1) as until
+        (coalesce(settings.at_seconds_given, newest.seconds) - 192 * 3600) as since,
+        coalesce(settings.at_seconds_given, newest.seconds + 1) as until
     from settings
     cross join (select epoch(max(f.funding_time)) as seconds from funding as f) as newest
 ),
@@ -65,10 +65,10 @@ newest as (
 ),
 known as (
     select
-        hourly.asset_class, hourly.base, hourly.exchange, hourly.symbol, hourly.rate_1h, settings.asked as at_seconds
+        hourly.asset_class, hourly.base, hourly.exchange, hourly.symbol, hourly.rate_1h, settings.at_seconds_given as at_seconds
     from hourly
     cross join settings
-    where hourly.began <= settings.asked and settings.asked < hourly.ended
+    where hourly.began <= settings.at_seconds_given and settings.at_seconds_given < hourly.ended
     union all
     select
         hourly.asset_class, hourly.base, hourly.exchange, hourly.symbol, hourly.rate_1h,
@@ -78,7 +78,7 @@ known as (
     from hourly
     cross join newest
     cross join settings
-    where settings.asked is null and hourly.last_hour >= newest.hour - 24
+    where settings.at_seconds_given is null and hourly.last_hour >= newest.hour - 24
 ),
 paired as (
     select

@@ -57,7 +57,7 @@ counted as (
         ) as known
     from spans
 ),
-told as (
+stated as (
     select exchange, symbol, interval_hours, known
     from counted
     where interval_hours is not null
@@ -65,16 +65,16 @@ told as (
 select
     counted.exchange, counted.symbol, counted.base, counted.asset_class, counted.interval_hours,
     counted.first_time, counted.last_time, counted.payments,
-    told.interval_hours as previous_interval_hours,
+    stated.interval_hours as previous_interval_hours,
     case
         when counted.interval_hours is null then 'unknown'
-        when told.interval_hours is null then 'first'
-        when counted.interval_hours < told.interval_hours then 'shorter'
-        when counted.interval_hours > told.interval_hours then 'longer'
+        when stated.interval_hours is null then 'first'
+        when counted.interval_hours < stated.interval_hours then 'shorter'
+        when counted.interval_hours > stated.interval_hours then 'longer'
         else 'none'
     end as change
 from counted
-left join told
-    on told.exchange = counted.exchange
-   and told.symbol = counted.symbol
-   and told.known = case when counted.interval_hours is null then counted.known else counted.known - 1 end
+left join stated
+    on stated.exchange = counted.exchange
+   and stated.symbol = counted.symbol
+   and stated.known = case when counted.interval_hours is null then counted.known else counted.known - 1 end

@@ -118,7 +118,7 @@ needed as (
     from ends
     group by exchange, source, symbol, kind
 ),
-told as (
+figures as (
     select
         f.exchange, f.source, f.symbol, 'settled' as kind, cast(epoch(f.funding_time) as bigint) as due,
         f.funding_rate, f.interval_hours, cast(null as double) as rate_step,
@@ -155,21 +155,21 @@ grids as (
             when max(abs(funding_rate * 1e7 - round(funding_rate * 1e7))) < 1e-6 then 1e-7
             else 1e-8
         end as grid
-    from told
+    from figures
     group by exchange, source, symbol, kind
 ),
 series as (
     select
-        told.exchange, told.source, told.symbol, told.kind, due, funding_rate, interval_hours,
+        figures.exchange, figures.source, figures.symbol, figures.kind, due, funding_rate, interval_hours,
         coalesce(rate_step, grid) as rate_step, next_at, price,
-        lag(due) over (partition by told.exchange, told.source, told.symbol, told.kind order by due) as before_at,
-        lag(funding_rate) over (partition by told.exchange, told.source, told.symbol, told.kind order by due) as before_rate,
-        lead(due) over (partition by told.exchange, told.source, told.symbol, told.kind order by due) as after_at,
-        lead(funding_rate) over (partition by told.exchange, told.source, told.symbol, told.kind order by due) as after_rate
-    from told
+        lag(due) over (partition by figures.exchange, figures.source, figures.symbol, figures.kind order by due) as before_at,
+        lag(funding_rate) over (partition by figures.exchange, figures.source, figures.symbol, figures.kind order by due) as before_rate,
+        lead(due) over (partition by figures.exchange, figures.source, figures.symbol, figures.kind order by due) as after_at,
+        lead(funding_rate) over (partition by figures.exchange, figures.source, figures.symbol, figures.kind order by due) as after_rate
+    from figures
     inner join grids
-        on grids.exchange = told.exchange and grids.source = told.source
-        and grids.symbol = told.symbol and grids.kind = told.kind
+        on grids.exchange = figures.exchange and grids.source = figures.source
+        and grids.symbol = figures.symbol and grids.kind = figures.kind
 ),
 prices as (
     select

@@ -7,10 +7,20 @@ import re
 import pytest
 
 from fundingdb import errors
-from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, SchemaError, UnknownName
+from fundingdb.errors import (
+    BadCall,
+    BadPayload,
+    FundingdbError,
+    RateLimited,
+    SchemaError,
+    UnknownName,
+    escaped,
+)
 
 KINDS = [
-    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if kind.__module__ == errors.__name__ and issubclass(kind, FundingdbError)
 ]
 
 
@@ -38,7 +48,7 @@ def test_wrong_calls_end_with_2_and_the_rest_with_1():
         ("KPEPE", ["kPEPE", "BTC"], "did you mean kPEPE?"),
         ("zzz", ["extended", "lighter"], "choose from extended, lighter."),
         ("zzz", [], "there is none yet."),
-        ("zzz", [f"n{i:02}" for i in range(20)], "n11, ..."),
+        ("zzz", [f"n{i:02}" for i in range(20)], "n11 and 8 more"),
     ],
 )
 def test_an_unknown_name_comes_with_near_or_existing_ones(name, names, text):
@@ -73,3 +83,25 @@ def test_an_error_crosses_processes_whole(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("A\u2028USDT", "A\\u2028USDT"),
+        ("\u202eTDSU", "\\u202eTDSU"),
+        ("BTC\u200b", "BTC\\u200b"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("A\nB\x85", "A\\nB\\x85"),
+        ("币安人生USDT", "币安人生USDT"),
+        ("a b", "a b"),
+    ],
+)
+def test_invisible_characters_of_a_name_are_printed_as_escapes(name, printed):
+    assert escaped(name) == printed
+
+
+def test_a_message_keeps_its_lines_but_no_control_of_the_terminal():
+    assert str(SchemaError("funding", ["a\x1b[2J", "b\u202ec"])) == (
+        "the frame does not fit table funding:\n  a\\x1b[2J\n  b\\u202ec"
+    )

@@ -1,4 +1,4 @@
-"""The programs of the first plan run word for word against the simulator, taken from the pages that show them."""
+"""The four whole programs of the manual run word for word against the simulator, taken from the pages that show them."""
 
 import ast
 import asyncio

@@ -115,6 +115,41 @@ def test_each_reason_is_named_not_only_the_first():
     assert found == [("funding_rate", ["0"]), ("rate_type", ["5"]), ("mark_price", ["3"])]
 
 
+@pytest.mark.parametrize("column", ["exchange", "symbol", "base", "quote"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "\x00",
+        "\n",
+        "\x1f",
+        "\x7f",
+        "\x85",
+        "\u200b",
+        "\u200e",
+        "\u202e",
+        "\u2066",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+    ],
+)
+def test_a_name_with_an_invisible_character_is_refused_and_shown_escaped(column, bad):
+    text = refusal(put(funding(), 4, column, f"A{bad}USDT"))
+    assert f"column {column} has control or invisible characters: row 4" in text
+    assert f"{column} = {f'A{bad}USDT'!r}" in text
+    assert bad == "\n" or bad not in text
+
+
+def test_a_name_is_refused_where_all_rows_have_it():
+    frame = funding().with_columns(symbol=pl.lit("A\u2028"), reported_time=pl.col("funding_time"))
+    assert "column symbol has control" in refusal(frame.gather_every(2))
+
+
+def test_names_in_any_script_are_accepted():
+    for name in ("币安人生USDT", "é", "ПУТИН", "a b", "x\u00a0y", "🦍"):
+        assert FUNDING.check(put(funding(), 4, "symbol", name))["symbol"][4] == name
+
+
 def test_many_bad_rows_are_counted_and_the_first_three_shown():
     message = refusal(funding().with_columns(funding_rate=pl.lit(float("nan"))))
     assert re.findall(r"row (\d)", message) == ["0", "1", "2"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fundingdb.catalog.fees import BASE_TIER, fees, place
+from fundingdb.catalog.fees import BASE_TIER, fee_venue, fees
 from fundingdb.errors import BadCall
 from fundingdb.window import HOUR
 
@@ -20,45 +20,45 @@ if TYPE_CHECKING:
 
 
 class Fees:
-    """The base-tier fees that a run asks for: `asked` is taker, maker, or the path of a table whose taker fees count.
+    """The base-tier fees that a run uses: `chosen` is taker, maker, or the path of a table whose taker fees count.
 
     Raises BadCall where the file can't be read, BadData where a table is not as described.
     """
 
-    def __init__(self, asked: str, warehouse: Path | str | None) -> None:
-        self.kind = asked if asked in ("taker", "maker") else "taker"
-        table = fees(None if asked == self.kind else asked, warehouse)
+    def __init__(self, chosen: str, warehouse: Path | str | None) -> None:
+        self.kind = chosen if chosen in ("taker", "maker") else "taker"
+        table = fees(None if chosen == self.kind else chosen, warehouse)
         self._table = table.filter(pl.col("tier") == BASE_TIER, pl.col(self.kind).is_not_null())
 
     def priced(self, listed: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-        """The markets with their `place`, without those of a dex (xyz:GOLD) that has no fee of its own, which is told."""
-        listed = listed.with_columns(place=place())
-        dex = pl.col("place").str.contains(":", literal=True)
-        unknown = dex & ~pl.col("place").is_in(self._table["exchange"].implode())
-        for dex_of, count in listed.filter(unknown).group_by("place").len().sort("place").iter_rows():
+        """The markets with their `fee_venue`, without those of a dex (xyz:GOLD) that has no fee of its own: a warning."""
+        listed = listed.with_columns(fee_venue=fee_venue())
+        dex = pl.col("fee_venue").str.contains(":", literal=True)
+        unknown = dex & ~pl.col("fee_venue").is_in(self._table["exchange"].implode())
+        for dex_of, count in listed.filter(unknown).group_by("fee_venue").len().sort("fee_venue").iter_rows():
             notes.append(
                 f"left out: {count} markets of {dex_of}, whose {self.kind} fee is not known (fees.csv may tell it)"
             )
         return listed.filter(~unknown)
 
     def by_hour(
-        self, places: Sequence[str], start: datetime, hours: int, notes: list[str]
+        self, venues: Sequence[str], start: datetime, hours: int, notes: list[str]
     ) -> tuple[NDArray[np.float64], str]:
-        """The fee of a fill, a fraction of notional (place x hour), and the rows used.
+        """The fee of a fill, a fraction of notional (fee venue x hour), and the rows used.
 
-        Each row counts from its effective_at on; hours before the oldest take that one, which is told. Raises BadCall
-        naming the places without a fee.
+        Each row counts from its effective_at on; hours before the oldest have that one, with a warning. Raises BadCall
+        naming the venues without a fee.
         """
-        table = self._table.filter(pl.col("exchange").is_in(places)).sort("exchange", "effective_at")
-        missing = [e for e in places if e not in set(table["exchange"])]
+        table = self._table.filter(pl.col("exchange").is_in(venues)).sort("exchange", "effective_at")
+        missing = [e for e in venues if e not in set(table["exchange"])]
         if missing:
             raise BadCall(
                 f"no {self.kind} fee is known for {', '.join(missing)}: write them into fees.csv in the warehouse, or give a "
                 f"file by --fees FILE (exchange,tier,taker,maker,effective_at; tier {BASE_TIER}, fractions such as 0.0005), "
                 "or leave these exchanges out by --exchanges"
             )
-        cost, older = np.zeros((len(places), hours)), list[str]()
-        for n, name in enumerate(places):
+        cost, older = np.zeros((len(venues), hours)), list[str]()
+        for n, name in enumerate(venues):
             rows = table.filter(exchange=name).select(self.kind, "effective_at").rows()
             for i, (fee, at) in enumerate(rows):
                 cost[n, max(0, -((start - at) // HOUR)) if i else 0 :] = fee

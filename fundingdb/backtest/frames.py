@@ -23,18 +23,18 @@ _PAIR = ("asset_class", "base", "long_exchange", "short_exchange")
 
 def result(settings: Settings, ready: Ready, walked: Walked) -> Result:
     """All of one run."""
-    seen = ready.world
-    trades = _trades(seen, walked, settings.notional_usd)
+    arrays = ready.world
+    trades = _trades(arrays, walked, settings.notional_usd)
     summary = figures(walked, settings.notional_usd)
     return Result(
         settings=settings,
         fingerprint=ready.fingerprint,
         summary=summary,
         trades=trades,
-        equity=_equity(seen, walked, settings.notional_usd),
-        daily=_daily(seen, walked, settings.notional_usd),
-        exposure=_exposure(seen, walked, settings.notional_usd),
-        decisions=_decisions(seen, walked, settings),
+        equity=_equity(arrays, walked, settings.notional_usd),
+        daily=_daily(arrays, walked, settings.notional_usd),
+        exposure=_exposure(arrays, walked, settings.notional_usd),
+        decisions=_decisions(arrays, walked, settings),
         spreads=_spreads(ready, walked),
         heat=_heat(ready),
         warnings=(*ready.notes, *_endings(trades, summary)),
@@ -54,7 +54,7 @@ def figures(walked: Walked, notional: float) -> dict[str, float | int | None]:
     most = int(walked.open_pairs.max()) * notional
     years = (walked.funding.size - 1) / YEAR_HOURS
     spread = float(days.std(ddof=1)) if days.size > 1 else 0.0
-    told = {
+    values = {
         "trades": count,
         "funding_usd": float(funding.sum()),
         "fees_usd": float(fees.sum()),
@@ -70,22 +70,22 @@ def figures(walked: Walked, notional: float) -> dict[str, float | int | None]:
         "unknown_hours": int(trades[:, core.T_UNKNOWN].sum()),
         "payments": int(trades[:, core.T_PAYMENTS].sum()),
     }
-    return {name: told[name] for name in FIGURES}
+    return {name: values[name] for name in FIGURES}
 
 
-def _trades(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
+def _trades(arrays: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     t, money = walked.trades, walked.money
     usd = money[:, 2:] * notional
     funding = usd[:, 0] + usd[:, 1]
-    long, short = seen.markets[t[:, core.T_LONG]], seen.markets[t[:, core.T_SHORT]]
+    long, short = arrays.markets[t[:, core.T_LONG]], arrays.markets[t[:, core.T_SHORT]]
     reason = pl.Series(core.REASONS, dtype=pl.String)
-    return seen.assets[t[:, core.T_ASSET]].with_columns(
+    return arrays.assets[t[:, core.T_ASSET]].with_columns(
         long_exchange=long["exchange"],
         long_symbol=long["symbol"],
         short_exchange=short["exchange"],
         short_symbol=short["symbol"],
-        entered_at=_hour(seen, t[:, core.T_ENTERED]),
-        exited_at=_hour(seen, t[:, core.T_EXITED]),
+        entered_at=_hour(arrays, t[:, core.T_ENTERED]),
+        exited_at=_hour(arrays, t[:, core.T_EXITED]),
         held_hours=pl.Series(t[:, core.T_EXITED] - t[:, core.T_ENTERED]),
         entry_spread_apr=pl.Series(money[:, core.T_ENTRY_SPREAD]),
         exit_spread_apr=pl.Series(money[:, core.T_EXIT_SPREAD]).fill_nan(None),
@@ -100,11 +100,11 @@ def _trades(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame
     )
 
 
-def _equity(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
+def _equity(arrays: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     funding, fees = walked.funding * notional, walked.fees * notional
     frame = pl.DataFrame(
         {
-            "hour_at": _hour(seen, np.arange(funding.size)),
+            "hour_at": _hour(arrays, np.arange(funding.size)),
             "funding_usd": funding,
             "fees_usd": fees,
             "net_usd": funding + fees,
@@ -116,14 +116,14 @@ def _equity(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame
     return frame.insert_column(5, frame.select(drawdown_usd=pl.col("equity_usd") - peak).to_series())
 
 
-def _daily(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
+def _daily(arrays: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     days, exchanges = walked.daily.shape[:2]
     flat = walked.daily.reshape(-1, 2) * notional
-    day = seen.start.date()
+    day = arrays.start.date()
     frame = pl.DataFrame(
         {
             "day": np.repeat(np.arange(days), exchanges * 2),
-            "exchange": pl.Series(seen.exchanges)[np.tile(np.repeat(np.arange(exchanges), 2), days)],
+            "exchange": pl.Series(arrays.exchanges)[np.tile(np.repeat(np.arange(exchanges), 2), days)],
             "leg": pl.Series(["long", "short"])[np.tile([0, 1], days * exchanges)],
             "funding_usd": flat[:, 0],
             "fees_usd": flat[:, 1],
@@ -134,26 +134,26 @@ def _daily(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     return frame.filter(moved).with_columns(day=pl.lit(day) + pl.col("day") * timedelta(days=1))
 
 
-def _exposure(seen: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
+def _exposure(arrays: MarketArrays, walked: Walked, notional: float) -> pl.DataFrame:
     hours = walked.funding.size - 1
     return pl.DataFrame(
         {
-            "exchange": seen.exchanges,
-            "mean_usd": walked.standing[:, 0] * notional / hours,
-            "most_usd": walked.standing[:, 1] * notional,
+            "exchange": arrays.exchanges,
+            "mean_usd": walked.open_legs[:, 0] * notional / hours,
+            "most_usd": walked.open_legs[:, 1] * notional,
         }
     )
 
 
-def _decisions(seen: MarketArrays, walked: Walked, settings: Settings) -> pl.DataFrame:
-    d, told = walked.decisions, walked.told
-    frame = seen.assets[d[:, core.D_ASSET]].with_columns(
-        hour_at=_hour(seen, d[:, core.D_HOUR]),
+def _decisions(arrays: MarketArrays, walked: Walked, settings: Settings) -> pl.DataFrame:
+    d, spreads = walked.decisions, walked.spreads
+    frame = arrays.assets[d[:, core.D_ASSET]].with_columns(
+        hour_at=_hour(arrays, d[:, core.D_HOUR]),
         action=pl.Series(core.ACTIONS, dtype=pl.String)[d[:, core.D_ACTION]],
-        long_exchange=seen.markets[d[:, core.D_LONG]]["exchange"],
-        short_exchange=seen.markets[d[:, core.D_SHORT]]["exchange"],
-        spread_apr=pl.Series(told[:, core.D_SPREAD]).fill_nan(None),
-        before=pl.Series(told[:, core.D_BEFORE]),
+        long_exchange=arrays.markets[d[:, core.D_LONG]]["exchange"],
+        short_exchange=arrays.markets[d[:, core.D_SHORT]]["exchange"],
+        spread_apr=pl.Series(spreads[:, core.D_SPREAD]).fill_nan(None),
+        before=pl.Series(spreads[:, core.D_BEFORE]),
         why=pl.Series(d[:, core.D_REASON]),
     )
     action, why, at = pl.col("action"), pl.col("why"), pl.col("spread_apr").round(4)
@@ -172,21 +172,21 @@ def _decisions(seen: MarketArrays, walked: Walked, settings: Settings) -> pl.Dat
 
 
 def _spreads(ready: Ready, walked: Walked) -> pl.DataFrame:
-    seen = ready.world
+    arrays = ready.world
     asset = np.unique(walked.trades[:, core.T_ASSET])
     long, short = ready.best_long[asset], ready.best_short[asset]
     row, hour = np.nonzero(long >= 0)
     low, high = long[row, hour], short[row, hour]
-    exchange = pl.Series(seen.exchanges, dtype=pl.String)
+    exchange = pl.Series(arrays.exchanges, dtype=pl.String)
     return (
-        seen.assets[asset[row]]
+        arrays.assets[asset[row]]
         .select(
             "asset_class",
             "base",
-            hour_at=_hour(seen, hour),
-            long_exchange=exchange[seen.exchange[low]],
-            short_exchange=exchange[seen.exchange[high]],
-            spread_apr=pl.Series((seen.known[high, hour] - seen.known[low, hour]) * YEAR_HOURS),
+            hour_at=_hour(arrays, hour),
+            long_exchange=exchange[arrays.exchange[low]],
+            short_exchange=exchange[arrays.exchange[high]],
+            spread_apr=pl.Series((arrays.known[high, hour] - arrays.known[low, hour]) * YEAR_HOURS),
         )
         .select("hour_at", *_PAIR, "spread_apr")
     )
@@ -222,6 +222,6 @@ def _endings(trades: pl.DataFrame, summary: dict[str, float | int | None]) -> li
     return notes
 
 
-def _hour(seen: MarketArrays, hours: np.ndarray) -> pl.Series:
-    start = int(seen.start.timestamp()) * 1_000_000
+def _hour(arrays: MarketArrays, hours: np.ndarray) -> pl.Series:
+    start = int(arrays.start.timestamp()) * 1_000_000
     return pl.Series("hour_at", start + hours.astype(np.int64) * 3_600_000_000).cast(TIME)

@@ -55,7 +55,7 @@ def grid(
 ) -> Grid:
     """A run for each combination of `axes` (field of Settings -> values), in their order, the last axis fastest.
 
-    Points whose entry lies below their exit are left out and told. Raises as `run`; UnknownName for an axis that can't
+    Points whose entry lies below their exit are left out, with a warning. Raises as `run`; UnknownName for an axis that can't
     vary, BadCall where no point is left or there are more than 10,000.
     """
     points(settings, axes)  # refused before anything is read
@@ -85,7 +85,7 @@ def points(settings: Settings, axes: Mapping[str, Sequence[float]]) -> tuple[lis
 def over_points(
     settings: Settings, axes: Mapping[str, Sequence[float]], ready: Ready
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The table of a Grid over what is read already, and what is to be told."""
+    """The table of a Grid over what is read already, and its warnings."""
     kept, left = points(settings, axes)
     notes = (
         [f"{left} of {left + len(kept)} points left out: their entry lies below their exit"] if left else []

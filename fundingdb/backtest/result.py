@@ -39,7 +39,7 @@ class Settings:
 class Result:
     """One run.
 
-    - `summary`: name -> figure, null where it can't be told; names, units and notes in `FIGURES`.
+    - `summary`: name -> figure, null where it is unknown; names, units and notes in `FIGURES`.
     - `trades`, by entry: asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol, entered_at,
       exited_at, held_hours, entry_spread_apr, exit_spread_apr (null: unknown then), long_funding_usd,
       short_funding_usd, funding_usd, fees_usd, net_usd, payments (settlements that moved money), unknown_hours

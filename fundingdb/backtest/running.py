@@ -10,7 +10,7 @@ import numpy as np
 
 from fundingdb.backtest import core, fills, frames, world
 from fundingdb.catalog import catalog
-from fundingdb.catalog.fees import place
+from fundingdb.catalog.fees import fee_venue
 from fundingdb.errors import BadCall, BadWindow
 from fundingdb.window import floor_hour, instant
 
@@ -41,53 +41,55 @@ def run(
 
 def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -> world.Ready:
     """Reads what the settings ask for: everything but the thresholds."""
-    told: list[str] = []
+    notes: list[str] = []
     fees = fills.Fees(settings.fees, warehouse)
     listed = world.chosen(world.markets(con), settings.exchanges, settings.tokens)
-    listed = fees.priced(listed, told)
-    seen = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
-    hours = seen.known.shape[1]
-    places = seen.markets.select(place()).to_series()
-    names = places.unique().sort().to_list()
-    cost, used = fees.by_hour(names, seen.start, hours, told)
-    long, short, total, count = core.best_pairs(seen.known, seen.asset_start, seen.exchange, seen.delisted)
-    first = int(seen.start.timestamp()) // 3600
+    listed = fees.priced(listed, notes)
+    arrays = world.load(con, listed, settings.start, settings.end, all_tokens=settings.tokens is None)
+    hours = arrays.known.shape[1]
+    venues = arrays.markets.select(fee_venue()).to_series()
+    names = venues.unique().sort().to_list()
+    cost, used = fees.by_hour(names, arrays.start, hours, notes)
+    long, short, total, count = core.best_pairs(
+        arrays.known, arrays.asset_start, arrays.exchange, arrays.delisted
+    )
+    first = int(arrays.start.timestamp()) // 3600
     return world.Ready(
-        world=seen,
+        world=arrays,
         best_long=long,
         best_short=short,
         heat=(total, count),
         fee=cost,
-        place=np.searchsorted(np.array(names), places.to_numpy()).astype(np.int64),
+        fee_venue=np.searchsorted(np.array(names), venues.to_numpy()).astype(np.int64),
         day=(np.arange(hours) + first) // 24 - first // 24,
-        notes=(*told, *seen.notes),
-        fingerprint=sha256(f"{seen.fingerprint} {used}".encode()).hexdigest(),
+        notes=(*notes, *arrays.notes),
+        fingerprint=sha256(f"{arrays.fingerprint} {used}".encode()).hexdigest(),
     )
 
 
 def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked:
     """One walk over the hours."""
-    seen, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
-    sight = core.Sight(
-        known=seen.known,
-        settled=seen.settled,
-        paid=seen.paid,
-        exchange=seen.exchange,
-        delisted=seen.delisted,
+    arrays, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
+    data = core.Inputs(
+        known=arrays.known,
+        settled=arrays.settled,
+        paid=arrays.paid,
+        exchange=arrays.exchange,
+        delisted=arrays.delisted,
         best_long=ready.best_long,
         best_short=ready.best_short,
         cost=ready.fee + settings.slippage_bps / 1e4,
-        place=ready.place,
+        fee_venue=ready.fee_venue,
         day=ready.day,
     )
     rules = core.Rules(
         entry=settings.entry_apr - core.EDGE,
         leave=settings.exit_apr - core.EDGE,
         hold=float(settings.hold_hours),
-        most=seen.assets.height if most is None else int(most),
+        most=arrays.assets.height if most is None else int(most),
         band=float("nan") if band is None else band - core.EDGE,
     )
-    walked: Any = core.walk(sight, rules, len(seen.exchanges), record)
+    walked: Any = core.walk(data, rules, len(arrays.exchanges), record)
     return core.Walked(*walked)
 
 
@@ -102,8 +104,8 @@ def checked(settings: Settings) -> None:
         if at != floor_hour(at):
             raise BadWindow(f"{name} {at.isoformat()}: decisions fall on full hours; give one")
     if settings.end <= settings.start:
-        told = f"span {settings.start.isoformat()} .. {settings.end.isoformat()}"
-        raise BadWindow(f"{told} is reversed or empty: start must be before end")
+        span = f"span {settings.start.isoformat()} .. {settings.end.isoformat()}"
+        raise BadWindow(f"{span} is reversed or empty: start must be before end")
     figures = {
         name: getattr(settings, name) for name in (*_FRACTIONS, *_COUNTED, "notional_usd", "max_pairs")
     }

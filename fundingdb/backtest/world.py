@@ -58,7 +58,7 @@ class MarketArrays:
     - `markets`: exchange, asset_class, base, symbol. `assets`: asset_class, base; rows `asset_start[a]` up to
       `asset_start[a + 1]` are theirs. `exchange`: number of a market's exchange in `exchanges`.
     - `delisted`: first hour at which the market is known to be delisted.
-    - `notes`: what is left out or missing, to be told first.
+    - `notes`: what is left out or missing, shown first.
     """
 
     start: datetime
@@ -83,8 +83,8 @@ class Ready(NamedTuple):
     best_long: NDArray[np.int32]
     best_short: NDArray[np.int32]
     heat: tuple[Floats, Ints]
-    fee: Floats  # place x hour
-    place: Ints  # of a market: where its fee holds
+    fee: Floats  # fee venue x hour
+    fee_venue: Ints  # of a market: its row of `fee`
     day: Ints
     notes: tuple[str, ...]
     fingerprint: str
@@ -112,8 +112,8 @@ def chosen(
     if tokens is not None:
         bases = set(listed["base"])
         by_symbol = dict(listed.select("symbol", "base").sort("symbol").iter_rows())
-        asked = [t if matching(t, bases) else by_symbol.get(matching(t, by_symbol) or t, t) for t in tokens]
-        found = [_named("token", t, bases) for t in asked]
+        words = [t if matching(t, bases) else by_symbol.get(matching(t, by_symbol) or t, t) for t in tokens]
+        found = [_named("token", t, bases) for t in words]
         listed = listed.filter(pl.col("base").is_in(_some("tokens", found)))
     return listed
 
@@ -153,7 +153,7 @@ def load(
         pad=pad,
         as_of=as_of,
     )
-    asked = {
+    parameters = {
         "start": start - pad * HOUR,
         "stop": end,
         "bases": None if all_tokens else counted["base"].unique().sort().to_list(),
@@ -161,7 +161,7 @@ def load(
     digest = sha256(f"{of_code()} {start.isoformat()} {end.isoformat()} {as_of}".encode())
     unknown = np.zeros(there.height, np.int64)
     for name in names:
-        checksum, nameless = _lay(con, there.filter(exchange=name), {**asked, "exchange": name}, board)
+        checksum, nameless = _lay(con, there.filter(exchange=name), {**parameters, "exchange": name}, board)
         digest.update(f"{name} {checksum}".encode())
         unknown += nameless
     delisted = _delisted(con, there, start, hours)
@@ -207,17 +207,17 @@ def _there(listed: pl.DataFrame, start: datetime, end: datetime) -> tuple[pl.Dat
 def _lay(
     con: Connection,
     mine: pl.DataFrame,
-    asked: dict[str, object],
+    parameters: dict[str, object],
     board: on_hours.Board,
 ) -> tuple[int, Ints]:
     """Reads one exchange into the board; gives the checksum of its rows and the payments of unknown interval by market."""
     mine = mine.sort("number")
-    rows = con.sql(_PAYMENTS, params=asked).pl()
+    rows = con.sql(_PAYMENTS, params=parameters).pl()
     met = rows["number"].unique()
     if not met.is_in(mine["number"].implode()).all():
         rows = rows.filter(pl.col("number").is_in(mine["number"].implode()))
     if mine["number"].is_duplicated().any():
-        raise LakeError(f"two markets of {asked['exchange']} share one hash: name the tokens wanted")
+        raise LakeError(f"two markets of {parameters['exchange']} share one hash: name the tokens wanted")
     places = mine["row"].to_numpy().astype(np.int64)
     seeds = np.array([_seed(*who) for who in mine.select(_WHO).iter_rows()], np.uint64)
     columns = ("number", "time", "interval_hours", "funding_rate", "special")
@@ -276,9 +276,9 @@ def _edges(there: pl.DataFrame, start: datetime, end: datetime, as_of: int) -> l
 
 
 def _delisted(con: Connection, there: pl.DataFrame, start: datetime, hours: int) -> Ints:
-    told = con.sql("select exchange, symbol, delisted_at from markets where delisted_at is not null").pl()
+    listed = con.sql("select exchange, symbol, delisted_at from markets where delisted_at is not null").pl()
     at = there.select("exchange", "symbol").join(
-        told, on=["exchange", "symbol"], how="left", maintain_order="left"
+        listed, on=["exchange", "symbol"], how="left", maintain_order="left"
     )
     hour = ((pl.col("delisted_at") - start).dt.total_microseconds() / on_hours.HOUR_US).ceil()
     known = hour.clip(0, None).fill_null(NEVER)
@@ -303,12 +303,12 @@ def _holes(there: pl.DataFrame, known: Floats, start: datetime, delisted: Ints) 
         return []
     who = there.row(worst, named=True)
     begins = _day(start + int(longest_at[worst]) * HOUR)
-    told = (
+    note = (
         f"{int((unknown > 0).sum())} of {there.height} markets have holes: {int(unknown.sum())} hours in which no rate is "
         f"known; the longest {who['exchange']} {who['symbol']}, {longest[worst]} hours from {begins} "
         "(`fundingdb gaps` tells why)"
     )
-    return [told]
+    return [note]
 
 
 def _seed(*who: str) -> int:

@@ -374,5 +374,5 @@ def _literal(value: object) -> str:
 
 
 def _comment(view: str, note: str, columns: Iterable[tuple[str, str]]) -> list[str]:
-    said = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
-    return [f"COMMENT ON VIEW {view} IS {text(note)}", *said]
+    columns_notes = [f"COMMENT ON COLUMN {view}.{column} IS {text(word)}" for column, word in columns]
+    return [f"COMMENT ON VIEW {view} IS {text(note)}", *columns_notes]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "fees.csv"
 BASE_TIER = "base"
 EVIDENCE = ("recorded", "documented", "inferred", "own")
-# real base fees lie below 0.2 %, and the same figures in percent above 0.01: between them the unit is told
+# real base fees lie below 0.2 %, and the same figures in percent above 0.01: between them lies the unit
 FEE_BOUND = 0.005
 FEES_COLUMNS: Mapping[str, pl.DataType] = {
     "exchange": pl.String(),
@@ -49,7 +49,7 @@ FEES_NOTES: Mapping[str, str] = {
     "maker": "fraction of notional per fill that makes; negative: a rebate; null = unknown",
     "effective_at": "it holds from this day on, 00:00 UTC, until the next row; before the first nothing is known",
     "source": "page or file that says so",
-    "read_at": "day on which that was read, UTC; null = not told",
+    "read_at": "day on which that was read, UTC; null = unknown",
     "evidence": "recorded (an answer of the exchange), documented (its page), inferred (others say so), own (the user's)",
 }
 _PREFIX = r"^([^:]+):"
@@ -57,7 +57,7 @@ _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
-def place(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
+def fee_venue(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
     """Where the fee of a market holds: its exchange, or the dex of it for a symbol with a dex prefix (hyperliquid:xyz)."""
     dex = pl.col(symbol).str.extract(_PREFIX)
     return pl.concat_str(exchange, pl.when(dex.is_not_null()).then(pl.lit(":") + dex).otherwise(pl.lit("")))
@@ -73,9 +73,9 @@ def fees(file: Path | str | None = None, warehouse: Path | str | None = None) ->
     own = _own(file, warehouse)
     if own is None:
         return shipped()
-    said = read(own)
-    kept = shipped().join(said, on=["exchange", "tier"], how="anti")
-    return pl.concat([kept, said]).sort("exchange", "tier", "effective_at")
+    own_rows = read(own)
+    kept = shipped().join(own_rows, on=["exchange", "tier"], how="anti")
+    return pl.concat([kept, own_rows]).sort("exchange", "tier", "effective_at")
 
 
 def shipped() -> pl.DataFrame:
@@ -104,17 +104,17 @@ def read(path: Path) -> pl.DataFrame:
     except (csv.Error, UnicodeDecodeError) as error:
         raise BadData(f"fees {path}: is no CSV in UTF-8: {error}") from None
     header = _header(path, table[0][1] if table else [])
-    seen: dict[tuple[object, ...], int] = {}
+    lines: dict[tuple[object, ...], int] = {}
     held: list[dict[str, object]] = []
     for line, cells in table[1:]:
         row = _Row(path, line, header, cells).values()
         key = (row["exchange"], row["tier"], row["effective_at"])
-        if key in seen:
+        if key in lines:
             raise BadData(
                 f"fees {path} line {line}: {cells[header.index('exchange')]}, the same tier and effective_at "
-                f"stand on line {seen[key]} already: keep one"
+                f"stand on line {lines[key]} already: keep one"
             )
-        seen[key] = line
+        lines[key] = line
         held.append(row)
     return pl.DataFrame(held, schema=dict(FEES_COLUMNS), orient="row").sort(
         "exchange", "tier", "effective_at"

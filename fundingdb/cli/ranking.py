@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from fundingdb.catalog.fees import place
+from fundingdb.catalog.fees import fee_venue
 from fundingdb.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def net(con: Connection, names: Names, at: datetime, hours: float, fill: str) ->
             name
             for leg in ("long", "short")
             for name in unknown.filter(pl.col(f"{leg}_fee").is_null())
-            .select(place(f"{leg}_symbol", f"{leg}_exchange"))
+            .select(fee_venue(f"{leg}_symbol", f"{leg}_exchange"))
             .to_series()
         }
         sys.stderr.write(

@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
         raise BadCall(f"--port {args.port}: must be between 0 (a free one) and 65535")
     world = World()
     faults = Faults.some(world.seed) if args.faults else Faults()
-    with ExitStack() as running:
+    with ExitStack() as running, suppress(KeyboardInterrupt):
         try:
             simulator = running.enter_context(
                 Simulator(world, faults, port=args.port, limits=args.limits, live=True)
@@ -52,6 +52,5 @@ def run(args: Namespace) -> int:
             sys.stdout.write(f"{row}\n")
         sys.stdout.flush()
         sys.stderr.write("serving until Ctrl-C; keep simulated rows in a warehouse of their own\n")
-        with suppress(KeyboardInterrupt):
-            signal.pause()  # Polars restarts waits on locks after Ctrl-C, this one returns
+        signal.pause()  # Polars restarts waits on locks after Ctrl-C, this one returns
     return 0

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from fundingdb.fetchers.limits import STEPS
 from fundingdb.ingest import evidence
 from fundingdb.ingest.evidence import ENOUGH, SIGNED
 from fundingdb.ingest.intervals import MARKET
-from fundingdb.ingest.steps import STEPS
 
 PASS, NOTE, HOLD = "pass", "note", "hold"
 _SPIKES = 3  # rows of one multiple of the base rate

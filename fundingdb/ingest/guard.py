@@ -3,7 +3,7 @@
 Rows pass in three steps. `admitted`, while the response is at hand, so that it can be quarantined with the reason: each row
 fits its table (`schema.Table.check`) and comes from the source that was requested. `compared`, before settled rates are
 committed: they continue the stored rows of their market (module continuity), and no row is finer than the exchange publishes,
-beyond its bound, or at odds with its own interval (module steps); a row that fails is held, never refused, so that the rest of
+beyond its bound, or at odds with its own interval (module limits); a row that fails is held, never refused, so that the rest of
 its response goes on. Then the door of the lake (`Lake.upsert`), which checks each frame as a whole: only there can a key that is
 repeated across responses be detected. Reading the stored rows and keeping the held ones is the work of module held.
 """
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from fundingdb.errors import BadPayload, SchemaError
-from fundingdb.ingest import continuity, steps
+from fundingdb.fetchers import limits
+from fundingdb.ingest import continuity
 from fundingdb.ingest.continuity import HOLD, PASS
 from fundingdb.ingest.intervals import MARKET
 from fundingdb.schema import FUNDING
@@ -111,7 +112,7 @@ def bounded(snapshots: pl.DataFrame) -> pl.DataFrame:
     native_rate keeps the figure as the source wrote it. A predicted rate has no published step and continues nothing.
     """
     predicted = snapshots.with_row_index("_row").with_columns(rate_type=pl.lit("regular"))
-    beyond = steps.misfits(predicted.drop_nulls("funding_rate")).filter(pl.col("reason") == "beyond")
+    beyond = limits.misfits(predicted.drop_nulls("funding_rate")).filter(pl.col("reason") == "beyond")
     rate = pl.when(~pl.int_range(pl.len()).is_in(beyond["_row"].implode())).then("funding_rate")
     return snapshots.with_columns(funding_rate=rate)
 
@@ -182,7 +183,7 @@ def _intervals(fresh: pl.DataFrame, stored: pl.DataFrame, held: pl.DataFrame) ->
     other = rows.filter(pl.col("_new"), (gap / pl.col("interval_hours") - 1).abs() > _GAP)
     let_in = held.filter(pl.col("state") == "released", pl.col("reason") == "interval")
     suspect = other.select(MARKET).unique().join(let_in, on=MARKET, how="anti")
-    lines = steps.contradictions(rows.join(suspect, on=MARKET, how="semi"))
+    lines = limits.contradictions(rows.join(suspect, on=MARKET, how="semi"))
     text = pl.format(
         "{} of {} payments with an interval of {} h are {} h apart",
         "count",
@@ -199,12 +200,12 @@ def _impossible(fresh: pl.DataFrame, stored: pl.DataFrame, listing: pl.DataFrame
     caps = fresh.select(*names, "funding_time").join(listing, on=names, how="left", maintain_order="left")
     current = (pl.col("funding_time") >= pl.col("last_seen") - _CAP_AGE).fill_null(value=False)
     today = fresh.filter(caps.select(current).to_series())
-    found = pl.concat([steps.misfits(fresh), steps.misfits(today, listing)]).unique(
+    found = pl.concat([limits.misfits(fresh), limits.misfits(today, listing)]).unique(
         FUNDING.key, keep="last", maintain_order=True
     )
     if found.is_empty():
         return fresh.clear().with_columns(pl.lit(None, t).alias(n) for n, t in _WHY.items())
-    within = steps.misfits(stored).group_by(*MARKET, "reason").agg(_most=pl.col("funding_rate").abs().max())
+    within = limits.misfits(stored).group_by(*MARKET, "reason").agg(_most=pl.col("funding_rate").abs().max())
     both = found.join(within, on=[*MARKET, "reason"], how="left", maintain_order="left")
     let_in = pl.col("_most").is_not_null() & (
         (pl.col("reason") == "finer") | (pl.col("funding_rate").abs() <= pl.col("_most") * _LET_IN)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from fundingdb.fetchers.limits import MARKET
 from fundingdb.schema import TIME
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 HOURS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 REACH = 6 * timedelta(hours=HOURS[-1])
 """Rows farther from a new row than this keep their interval: it changes three gaps, each evidence for two more."""
-MARKET = ("exchange", "source", "symbol")
 _SURE = 3  # equal gaps in a row
 _SHORTER = 2  # equal gaps in a row after a longer one
 

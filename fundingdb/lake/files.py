@@ -111,7 +111,7 @@ def _stats(table: Table, rows: pl.DataFrame) -> str:
         "maxValues": high,
         "nullCount": dict.fromkeys(names, 0),
     }
-    return json.dumps(stats, ensure_ascii=False)
+    return json.dumps(stats)
 
 
 def _plain(value: str | datetime) -> str:

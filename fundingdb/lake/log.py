@@ -277,7 +277,13 @@ class Log:
         return sorted(int(n[:20]) for n in names if n.endswith(".json") and len(n) == 25 and n[:20].isdigit())
 
     def _actions(self, number: int) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._json(number).read_text().splitlines() if line]
+        path = self._json(number)
+        # Lines end with \n alone: a name in an entry may have another separator, such as U+2028.
+        lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError:
+            raise LakeError(f"{path}: this entry of the log is damaged; restore it from a backup") from None
 
     def _mark(self, number: int) -> str | None:
         if not self._json(number).exists():

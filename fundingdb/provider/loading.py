@@ -39,7 +39,7 @@ class Loaded:
     def __init__(self, picture: LakeView, window: Window, chosen: Chosen) -> None:
         self.picture, self.window, self.chosen = picture, window, chosen
         self.start, self.stop = window.start.timestamp(), window.stop.timestamp()
-        self.spans: dict[tuple[str, str], tuple[int, int]] = {}  # (exchange, token) -> rows, as asked so far
+        self.spans: dict[tuple[str, str], tuple[int, int]] = {}  # (exchange, token) -> rows, as read so far
         self._read()
         self._classes = names.classes(self._markets)
         self._named = names.named(self._markets, self._classes)
@@ -149,7 +149,7 @@ class Loaded:
         return self._absent
 
     def _unknown(self, token: str, kind: str, exchange: str | None) -> BadCall:
-        """The error for a token that is not loaded, told apart: left out, of another class, or unknown."""
+        """The error for a token that is not loaded: left out, of another class, or unknown."""
         there = [m for m in self._all() if exchange in (None, m.exchange)]
         same = sorted(
             {
@@ -171,9 +171,9 @@ class Loaded:
     def outside(self, timestamp: Any) -> BadWindow:
         """The error for an instant that can't be answered: wrong unit, no time, outside the loaded span."""
         at = instant(instants.plain(timestamp), "timestamp")
-        told = f"timestamp {at.isoformat()}: lies outside the loaded span"
+        problem = f"timestamp {at.isoformat()}: lies outside the loaded span"
         window = f"{self.window.start.isoformat()} .. {self.window.stop.isoformat()}"
-        return BadWindow(f"{told} {window}; load_data a wider one")
+        return BadWindow(f"{problem} {window}; load_data a wider one")
 
     def held(self, start: Any, end: Any) -> tuple[datetime, datetime]:
         """Both instants as UTC datetimes; raises BadWindow when reversed or outside the loaded span."""
@@ -223,13 +223,13 @@ class Loaded:
 
         Columns rate_1h, funding_time (Unix seconds), fresh (known at that instant itself).
         """
-        asked = at.to_numpy()
+        seconds = at.to_numpy()
         if market.low == market.high:
-            return pl.DataFrame(schema=_KNOWN).clear(len(asked))
-        row = np.searchsorted(self._time[market.low : market.high], asked, side="right") - 1 + market.low
+            return pl.DataFrame(schema=_KNOWN).clear(len(seconds))
+        row = np.searchsorted(self._time[market.low : market.high], seconds, side="right") - 1 + market.low
         none = row < market.low
         row[none] = market.low
-        age, code = asked - self._time[row], self._code[row]
+        age, code = seconds - self._time[row], self._code[row]
         lost = none | ~(age < self._keep[code] + longer)  # a payment of unknown interval is never known
         found = {"rate_1h": self._rate[row] / self._hours[code], "funding_time": self._time[row]}
         return pl.DataFrame(
@@ -258,13 +258,13 @@ class Loaded:
     def summary(self) -> pl.DataFrame:
         """One row a market: see `get_data_summary`."""
         other = self.picture.mismatched()
-        told: dict[str, list[Any]] = {name: [] for name in _SUMMARY}
+        columns: dict[str, list[Any]] = {name: [] for name in _SUMMARY}
         for market in self._markets:
             main = self._named[market.base].get(market.exchange) is market
             row = (*market.who, main, market.who in other, *self._counted(market))
-            for column, value in zip(told.values(), row, strict=True):
+            for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
-        return pl.DataFrame([pl.Series(name, told[name], dtype) for name, dtype in _SUMMARY.items()])
+        return pl.DataFrame([pl.Series(name, columns[name], dtype) for name, dtype in _SUMMARY.items()])
 
     def _counted(
         self, market: LoadedMarket

@@ -75,20 +75,20 @@ def summary(
         [span for _, lost in legs.values() for span in lost.holes],
         [span for _, lost in legs.values() for span in lost.unknown],
     )
-    told: list[tuple[object, ...]] = [
-        (leg, m.exchange, m.symbol, *_told(paid.filter(leg=leg), lost, span_hours, notional))
+    rows: list[tuple[object, ...]] = [
+        (leg, m.exchange, m.symbol, *_summed(paid.filter(leg=leg), lost, span_hours, notional))
         for leg, (m, lost) in legs.items()
     ]
-    told.append(("both", None, None, *_told(paid, both, span_hours, notional)))
-    return pl.DataFrame(told, schema=_SUMMED, orient="row")
+    rows.append(("both", None, None, *_summed(paid, both, span_hours, notional)))
+    return pl.DataFrame(rows, schema=_SUMMED, orient="row")
 
 
-def _told(paid: pl.DataFrame, lost: Unpaid, span_hours: float, notional: float) -> tuple[object, ...]:
+def _summed(paid: pl.DataFrame, lost: Unpaid, span_hours: float, notional: float) -> tuple[object, ...]:
     specials = paid.filter(rate_type="special").height
     funding = float(paid["cash"].sum())
     a_year = funding / notional / span_hours * YEAR_HOURS
-    untold = hours(lost.holes), hours(lost.unknown)
-    return paid.height, specials, funding, a_year, span_hours, *untold, paid["mark_ratio"].count()
+    missing = hours(lost.holes), hours(lost.unknown)
+    return paid.height, specials, funding, a_year, span_hours, *missing, paid["mark_ratio"].count()
 
 
 def hours(spans: Iterable[Span]) -> float:

@@ -1,7 +1,7 @@
 """One version of the lake, as it was known at one instant: its files for fast reading, its views for all else.
 
 Where each exchange has one source and nothing is hidden by a knowledge time, the rows of the view `funding` are the rows
-of the files, and these are read as they are; else the view is asked. The tests hold the two to each other.
+of the files, and these are read as they are; else the view is read. Tests prove both equal.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class FundingRateBacktestDataProvider:
         earns.
 
         Positive: the pair earns. None: one of the two is unknown. Raises as `get_funding_rate`; BadCall for
-        an exchange against itself. Both are taken by name alone: `get_data_summary` tells a mismatch.
+        an exchange against itself. Both are matched by name alone: `get_data_summary` shows a mismatch.
         """
         _two(exchange1, exchange2)
         first = self.rate_1h(timestamp, exchange1, token)
@@ -349,7 +349,7 @@ class FundingRateBacktestDataProvider:
         Columns leg, exchange, symbol (null for both), payments, specials (of them), funding (sum of cash, in the unit of
         `notional`), earned_apr (funding / notional a year over the whole span, not compounded), span_hours, hole_hours
         (no payment accounts for them, as far as one could know at the end; for both: one leg or the other), unknown_hours
-        (before a payment of unknown interval: it can't be told), marks (payments whose mark_ratio is known). With
+        (before a payment of unknown interval: nobody can know), marks (payments whose mark_ratio is known). With
         hole_hours above 0 the sum is of what the lake has, not of what was paid. Raises as `carry`.
         """
         paid = self.carry(token, long, short, start, end, notional)

@@ -168,7 +168,7 @@ FETCHES = Table(
         "pages": Column(_INT, "responses received", counted=True),
         "bytes": Column(_INT, "bytes received", counted=True),
         "seconds": Column(_FLOAT, "wall time", counted=True),
-        "error": Column(_TEXT, "why it failed", null=True),
+        "error": Column(_TEXT, "why it failed", null=True, prose=True),
         "asked_at": Column(TIME, "when the first request was sent, UTC"),
         "fetcher_version": Column(_TEXT, "version of fundingdb and of the fetcher"),
     },

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from fundingdb.errors import SchemaError
+from fundingdb.errors import INVISIBLE, SchemaError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TIME = pl.Datetime("us", "UTC")
+_CONTROLS = "[" + "".join(rf"\p{{{c}}}" for c in INVISIBLE) + "]"
+_CONTROLS_OF_PROSE = f"[{_CONTROLS}--\\n]"
 _SHOWN = 3  # bad rows named per reason
 _EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -33,6 +35,7 @@ class Column:
     among: tuple[str, ...] = ()
     positive: bool = False  # > 0
     counted: bool = False  # >= 0
+    prose: bool = False  # a text, which may have several lines; any other text is a name
 
     def faults(self, name: str) -> Iterator[tuple[str, pl.Expr]]:
         """Each possible fault of the column, called `name`: its text and the filter for bad rows."""
@@ -50,20 +53,27 @@ class Column:
             yield f"column {name} lies outside 2010..2099", ~inside
         if self.among:
             yield f"column {name} is not one of {', '.join(self.among)}", ~value.is_in(self.among)
+        elif self.dtype == pl.String:
+            yield f"column {name} has control or invisible characters", value.str.contains(self._unfit)
+
+    @property
+    def _unfit(self) -> str:
+        return _CONTROLS_OF_PROSE if self.prose else _CONTROLS
 
     def surely_fits(self, values: pl.Series) -> bool:
         """True: no value is bad. False: some may be."""
         nulls = values.null_count()
-        if nulls and (not self.null or nulls == values.len()):
-            return self.null
-        if values.is_empty() or (self.dtype == pl.String and not self.among):
-            return True
+        if nulls == values.len() or (nulls and not self.null):
+            return self.null or not nulls
         low: Any = values.min()
         high: Any = values.max()
         if self.dtype == pl.Float64 and not isfinite(cast("float", values.sum())):
             return False
         if self.dtype == TIME:
             return low >= _EARLIEST and high < _LATEST
+        if self.dtype == pl.String and not self.among:
+            few = values.head(1) if low == high and not nulls else values.unique()
+            return not few.str.contains(self._unfit).any()
         if self.among:
             return (
                 low in self.among
@@ -112,8 +122,9 @@ class Table:
 
         Raises SchemaError with every reason, each naming column, row number (from 0) and value: a missing,
         surplus or wrongly typed column, a null, NaN, infinite or negative figure where none may be, a time
-        off UTC or out of range, a value outside its list, a repeated key with different values. Rows that
-        are equal but for their stamps are kept once, the first of them.
+        off UTC or out of range, a value outside its list, a name with control or invisible characters (shown
+        escaped), a repeated key with different values. Rows that are equal but for their stamps are kept once,
+        the first of them.
         """
         month_given = "month" in frame.columns
         frame = self._with_month(frame)
@@ -211,7 +222,7 @@ class Table:
             subjects = [c for c in self.values if hit[c].n_unique() > 1]
         shown = []
         for row in hit.head(_SHOWN).iter_rows(named=True):
-            who = ", ".join(str(row[k]) for k in self.key)
+            who = ", ".join(escaped(str(row[k])) for k in self.key)
             values = "".join(f" {c} = {_shown(row[c])}" for c in subjects)
             shown.append(f"row {row['_row']} ({who}){values}")
         more = f" and {hit.height - _SHOWN} more" if hit.height > _SHOWN else ""

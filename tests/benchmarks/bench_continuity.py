@@ -16,8 +16,8 @@ from pathlib import Path
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from fundingdb.fetchers.limits import LIMITS, contradictions, misfits
 from fundingdb.ingest.continuity import HOLD, verdicts
-from fundingdb.ingest.steps import LIMITS, contradictions, misfits
 from tests.real_data import binance_without_intervals, hyperliquid_all, seven_venues
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

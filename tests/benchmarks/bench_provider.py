@@ -1,5 +1,5 @@
 """Reading for backtests, on the big real file through the lake: one look-up beside a boolean mask on a pandas frame of
-the same rows (the reader of the first plan), loading and fingerprint beside a plain Parquet read, bytes a row held.
+the same rows (a plain pandas reader), loading and fingerprint beside a plain Parquet read, bytes a row held.
 
 The plain read decodes every column of the same files into a Polars frame. The second one decodes only the seven columns
 that loading reads too: it does no work on them, neither the list of files, nor the markets, nor the summary.

@@ -72,7 +72,7 @@ def test_a_file_of_few_rows_whose_unit_changes_is_refused_too(tmp_path, stated):
         one(path, exchange="hyperliquid", unit=stated)
 
 
-# --- a lake of the first plan's collector
+# --- a file of a plain collector
 
 
 def first_plan(exchange: str, rates: list[float], index: list[float | None]) -> pl.DataFrame:

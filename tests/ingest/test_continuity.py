@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from fundingdb.fetchers.limits import contradictions, misfits
 from fundingdb.ingest.continuity import FINDINGS, VERDICTS, findings, verdicts
-from fundingdb.ingest.steps import contradictions, misfits
 from fundingdb.schema import FUNDING
 from tests.real_data import binance_without_intervals, hyperliquid_all
 

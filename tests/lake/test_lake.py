@@ -569,6 +569,28 @@ def test_vacuum_takes_old_drafts_of_killed_writers_and_leaves_young_ones(lake):
     assert young.exists()
 
 
+# names of others
+
+
+def test_a_name_with_a_line_separator_is_refused_at_the_door(lake):
+    with pytest.raises(SchemaError, match=r"symbol = 'A\\u2028USDT'"):
+        lake.upsert("funding", funding(symbols=["A\u2028USDT"]))
+    assert not lake.home.exists()
+
+
+def test_a_log_with_line_separators_inside_its_entries_is_read(lake):
+    lake.upsert("funding", funding())
+    entry = lake.home / "funding" / "_delta_log" / f"{1:020d}.json"
+    text = entry.read_text(encoding="utf-8")
+    strange = text.replace('"fundingdb":{', '"fundingdb":{"note":"A\u2028B\u2029C\x85D",')
+    assert strange != text
+    entry.write_text(strange, encoding="utf-8")
+    again = Lake(lake.warehouse)
+    assert [v.inserted for v in again.versions()] == [0, 16]
+    assert again.upsert("funding", funding(hours=9)).inserted == 2
+    assert again.check().clean
+
+
 # check
 
 

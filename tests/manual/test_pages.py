@@ -32,9 +32,7 @@ def test_the_readme_names_every_page_of_the_manual():
 @pytest.mark.parametrize("page", sorted(TEXTS))
 def test_every_command_in_the_text_names_a_verb_and_options_that_exist(page):
     verbs = next(a for a in parser()._actions if a.dest == "verb").choices
-    for verb, rest in re.findall(
-        r"fundingdb (?!help)([a-z]+)\b([^`\n]*)", re.sub(r"`fundingdb simulate`", "", TEXTS[page])
-    ):
+    for verb, rest in re.findall(r"fundingdb (?!help)([a-z]+)\b([^`\n]*)", TEXTS[page]):
         if verb not in VERBS:
             continue  # prose such as "fundingdb keeps to"
         for option in re.findall(r" (--[a-z-]+)", rest):
@@ -44,10 +42,12 @@ def test_every_command_in_the_text_names_a_verb_and_options_that_exist(page):
 @pytest.mark.parametrize("page", sorted(TEXTS))
 def test_every_help_topic_in_the_text_is_a_page(page):
     named = set(re.findall(r"fundingdb help ([a-z][\w-]+)", TEXTS[page]))
-    assert named <= {*topics(), *VERBS, "adding-an-exchange"}
+    assert named <= {*topics(), *VERBS}
 
 
-@pytest.mark.parametrize("page", sorted(TEXTS))
+@pytest.mark.parametrize(
+    "page", sorted(set(TEXTS) - {"adding-an-exchange"})
+)  # whose paths are of the reader's package
 def test_every_path_of_the_repository_in_the_text_exists(page):
     for path in re.findall(r"`((?:fundingdb|tests|sql)/[\w./-]*)`", TEXTS[page]):
         assert (ROOT / path).exists(), path

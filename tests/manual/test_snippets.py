@@ -19,7 +19,7 @@ PAGES = {"README": (ROOT / "README.md").read_text()} | {
     != "adding-an-exchange"  # its blocks are the files of one package, which tests/fetchers build and run
 }
 # programs for an open event loop, which tests/test_plan.py runs
-PAGES["python"] = PAGES["python"].partition("\n## The first plan's calls\n")[0]
+PAGES["python"] = PAGES["python"].partition("\n## Four whole programs\n")[0]
 
 
 def blocks(language):

@@ -13,7 +13,7 @@ from typing import Literal
 
 import polars as pl
 
-from fundingdb.ingest.intervals import MARKET
+MARKET = ("exchange", "source", "symbol")  # what settles one series of payments
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ LIMITS = {
 }
 STEPS = {exchange: limit.step for exchange, limit in LIMITS.items() if limit.step is not None}
 """The step of settled rates by exchange, where there is a fixed one."""
+LONGEST_HOURS = dict.fromkeys(("aster", "binance", "binance-coinm", "bybit", "gate", "okx"), 8.0)
+"""The longest interval of an exchange whose markets pay every 1, 2, 4 or 8 hours: rows further apart leave payments out."""
+MIDNIGHT_GRID = frozenset({*LONGEST_HOURS, "mexc"})
+"""Exchanges that settle at multiples of the interval since 00:00 UTC, every 8 hours at 0, 8 and 16 o'clock: true of all
+recorded payments, of KuCoin (4, 12, 20) and BitMEX (4, 12, 20) not."""
 BOUND = 0.1  # of an exchange without an entry, per payment: no cap on record reaches it
 SPECIAL_BOUND = 0.5  # a dividend of half the price
 _OFF_GRID = 0.01  # of a step; a rate of 1 has the noise 2e-6 of a step of 1e-10
