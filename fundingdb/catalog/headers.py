@@ -1,4 +1,4 @@
-"""The files of sql/ as data: each states what it is, and tests and catalog read that.
+"""The headers of the files in sql/, parsed: name, grain, columns and checks, for catalog and tests.
 
 A file of sql/ is a header and a bare select, or a bare expression (`function`). Header keys: `view`, `macro` (a select with
 parameters) or `function` (an expression with parameters) with the file's name, `reads`, `grain` (columns that are unique

@@ -1,4 +1,4 @@
-"""Spreads between exchanges from a frame of rates, by the rule of the view `spreads`. Pure."""
+"""Spreads between exchanges from a frame of rates, by the rule of the view `spreads`. Pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binance USD-M as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Binance USD-M: its protocol, implemented independently of the fetcher.
 
 Rows of /fundingRate: "fundingTime" (ms, 0-9 after the hour), "fundingRate" (text, fraction per interval, 8 decimals),
 "markPrice"; both bounds inclusive, oldest first, the oldest `limit` (at most 1,000) of a range silently, the newest where no

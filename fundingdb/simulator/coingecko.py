@@ -1,4 +1,4 @@
-"""CoinGecko as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated CoinGecko: its protocol, implemented independently of the fetcher.
 
 Percent per the exchange's own interval, which no response states; six decimals in /derivatives, three in an
 exchange's tickers. Null rates, dated futures, stale rows, and exchanges that the world does not have.

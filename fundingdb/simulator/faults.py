@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: a fault hits some requests of some exchange, by their count or by a seed."""
+"""Faults that a test switches on: some requests of an exchange fail, chosen by their count or by a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passes between the server and the simulated exchanges."""
+"""Requests and responses as the simulated exchanges receive and return them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def joined(head: str, rows: Sequence[str], tail: str, weight: float = 0.0) -> Re
 
 
 def html(status: int, title: str) -> Reply:
-    """The response of an edge server in place of the exchange."""
+    """The response of an edge server instead of the exchange."""
     head = f"<head><title>{status} {title}</title></head>"
     page = f"<html>\r\n{head}\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n"
     return Reply(status, page.encode(), _HTML)

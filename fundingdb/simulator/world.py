@@ -1,4 +1,4 @@
-"""One known world: a rate for each exchange, symbol and hour, by hash; all answers come from here."""
+"""The deterministic world of the simulator: a rate for each exchange, symbol and hour, by hash."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_without_a_table_of_ones_own_the_shipped_one_counts(tmp_path, monkeypatc
         (",base,0.0005,0.0002,2024-01-01", "exchange ''"),
         ("binance,,0.0005,0.0002,2024-01-01", "tier ''"),
         ("binance,base,0.0005,0.0002", "4 cells where the first line names 5 columns"),
-        ("a,base,0.0005,0,2024-01-01\na,base,0.0004,0,2024-01-01", "line 3: .*stand on line 2 already"),
+        ("a,base,0.0005,0,2024-01-01\na,base,0.0004,0,2024-01-01", "line 3: .*are on line 2 already"),
     ],
 )
 def test_a_line_that_is_not_as_described_is_refused_with_file_and_line(tmp_path, line, says):
