@@ -3,8 +3,8 @@
 -- parameter: base | - | canonical token, e.g. 'BTC'
 -- parameter: long | - | exchange of the long leg, or exchange/symbol where it lists the token more than once
 -- parameter: short | - | exchange of the short leg, or exchange/symbol
--- parameter: start | - | entry; text or timestamp, UTC where it has no offset; a settlement at this instant is not ours
--- parameter: stop | - | exit, UTC likewise; a settlement at this instant is ours
+-- parameter: start | - | entry; text or timestamp, UTC where it has no offset; a settlement at this instant is excluded
+-- parameter: stop | - | exit, UTC likewise; a settlement at this instant is included
 -- parameter: class | 'crypto' | asset class of base
 -- parameter: notional | 1.0 | of each leg at entry; cash is in its unit
 -- grain:     leg, exchange, symbol, funding_time, rate_type
@@ -15,7 +15,7 @@
 -- column:    rate_type      | varchar                  | regular, or special: both move money
 -- column:    interval_hours | double                   | hours it accrued over; null = unknown, the money is the same
 -- column:    funding_rate   | double                   | fraction of notional paid; positive: longs pay shorts
--- column:    cash           | double                   | received by us, in units of notional; negative: we paid
+-- column:    cash           | double                   | received, in units of notional; negative: paid
 -- column:    mark_ratio     | double                   | mark price at the payment / at entry: what the position's worth moved by;
 --                                                        null = one of them is unknown, cash is on the notional at entry
 -- check:     abs(cash - case when leg = 'long' then -1 else 1 end * funding_rate * coalesce(mark_ratio, 1)) < 1e-15

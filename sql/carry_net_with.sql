@@ -9,7 +9,7 @@
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       What a spread leaves after entry and exit of both legs, at the table's fees; the columns are those of carry_net.
 --
--- What is known at an hour is as in funding_known_1h. Only payments of the last eight days before it are looked at: ranges
+-- What is known at an hour is as in funding_known_1h. Only payments of the eight days before it are read: ranges
 -- of the whole lake would cost a minute at 20 million payments.
 with settings as (
     select

@@ -8,7 +8,7 @@
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       How good each pair of exchanges was over a window, by what both legs earned; the columns are those of pair_stats.
 --
--- The hours are those of funding_earned_1h, which would spread back every payment of the lake before it looks at the window.
+-- The hours are those of funding_earned_1h, which would spread back every payment of the lake before the window is applied.
 with arguments as (
     select
         utc_instant(start) as start_at, utc_instant(stop) as stop_at,

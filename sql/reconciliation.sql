@@ -10,12 +10,12 @@
 -- column:    left_symbol   | varchar                  | the name it uses
 -- column:    right_source  | varchar                  | who it is compared with: the preferred of the two
 -- column:    right_kind    | varchar                  | settled or predicted
--- column:    funding_time  | timestamp with time zone | the settlement both speak of, UTC
+-- column:    funding_time  | timestamp with time zone | the settlement that is compared, UTC
 -- column:    basis         | varchar                  | hour: both have the interval; payment: one has not, figures as they are
 -- column:    left_rate     | double                   | fraction of notional per basis; positive: longs pay shorts
 -- column:    right_rate    | double                   | fraction of notional per basis; positive: longs pay shorts
--- column:    right_before  | double                   | the right's rate one settlement earlier, fraction per basis; null = not there
--- column:    right_after   | double                   | the right's rate one settlement later, fraction per basis; null = not there
+-- column:    right_before  | double                   | the right's rate one settlement earlier, fraction per basis; null = missing
+-- column:    right_after   | double                   | the right's rate one settlement later, fraction per basis; null = missing
 -- column:    price         | double                   | quote per ONE base token, of either row, else the day's mean of the
 --                                                       exchange's snapshots; null = unknown
 -- column:    ratio         | double                   | left_rate / right_rate; null where right_rate is 0

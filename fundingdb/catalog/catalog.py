@@ -257,7 +257,7 @@ def text(value: str) -> str:
 
 
 def partition(path: Path, name: str) -> str:
-    """What a file's folder says of a partition column; raises LakeError where it says nothing."""
+    """The value of a partition column, from a file's folder; raises LakeError where the folder names none."""
     parts = dict(p.split("=", 1) for p in path.parts if "=" in p)
     if name not in parts:
         raise LakeError(f"{path}: no partition folder {name}=...")

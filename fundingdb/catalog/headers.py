@@ -41,7 +41,7 @@ class View:
 
     @property
     def comment(self) -> str:
-        """What the catalog says about it."""
+        """The comment of the view in the catalog."""
         rows = f"One row per {', '.join(self.grain)}. " if self.grain else ""
         return rows + self.why + "".join(f" {name}: {note}." for name, _, note in self.parameters)
 

@@ -117,7 +117,7 @@ class Loaded:
         return names.get(matching(token, names) or token, {})
 
     def paired(self, token: str) -> list[str]:
-        """Those of `listing` whose market is no other thing of the same name."""
+        """Those of `listing` whose market is the same asset, not another one of the same name."""
         if token not in self._paired:
             other = self.lake_view.mismatched()
             self._paired[token] = [e for e in self.listing(token) if self.market(e, token).who not in other]

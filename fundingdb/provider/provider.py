@@ -311,7 +311,7 @@ class FundingRateBacktestDataProvider:
             [*market.who, *rows.held(start, end)],
         )
 
-    def carry(  # noqa: PLR0917 - what and where, when, how much: the order in which one says it
+    def carry(  # noqa: PLR0917 - what and where, when, how much: the order of the sentence
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
         """What long on one exchange and short on another was paid: settlements with start < funding_time <=
@@ -344,7 +344,7 @@ class FundingRateBacktestDataProvider:
     def carry_summary(  # noqa: PLR0917 - as `carry`
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
-        """What `carry` adds up to, and what it does not know: rows long, short and both.
+        """What `carry` adds up to, and what is missing from it: rows long, short and both.
 
         Columns leg, exchange, symbol (null for both), payments, specials (of them), funding (sum of cash, in the unit of
         `notional`), earned_apr (funding / notional a year over the whole span, not compounded), span_hours, hole_hours
@@ -422,7 +422,7 @@ def _none() -> Never:
 
 
 def _why_never(exchange: str) -> str | None:
-    """Why an exchange settles nothing that can be stored; None: it does, or nobody knows the exchange."""
+    """Why an exchange settles nothing that can be stored; None: it does, or the exchange is unknown."""
     try:
         source = fetcher(exchange)
     except UnknownName:

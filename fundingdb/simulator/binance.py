@@ -25,7 +25,7 @@ _DATED = "BTCUSDT_261225"
 
 
 def weight(call: Call) -> float:
-    """What counts against the small limit; the other one is never reached."""
+    """What a request costs of the small limit: 1, or 0 where only the large one counts, which is never reached."""
     return 1.0 if call.path in _METERED else 0.0
 
 

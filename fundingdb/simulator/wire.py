@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `weight` is what it cost beyond the request's own weight."""
+    """One response; `weight` is its cost beyond the request's own weight."""
 
     status: int
     body: bytes
@@ -76,7 +76,7 @@ def reply(
 
 
 def joined(head: str, rows: Sequence[str], tail: str, weight: float = 0.0) -> Reply:
-    """An answer whose rows are JSON text already."""
+    """A response whose rows are JSON text already."""
     return Reply(200, f"{head}{','.join(rows)}{tail}".encode(), weight=weight)
 
 

@@ -233,9 +233,17 @@ def test_an_instant_without_offset_is_utc_in_any_session(zone):
     con = in_memory([*hourly("a", 3e-5, 5e-5), *hourly("b", 1e-5, 1e-5)], fees="a 0.0005 0;b 0.0003 0")
     con.sql(f"set timezone = '{zone}'")
     written = f"{T0 + HOUR:%Y-%m-%d %H:%M}"
-    for given in (f"'{written}'", f"timestamp '{written}'", f"timestamptz '{written}+00'", f"'{written}Z'"):
-        (row,) = con.sql(f"from carry_net_with(at_time := {given})").pl().rows(named=True)
-        assert (row["known_at"], row["spread_1h"]) == (T0 + HOUR, pytest.approx(2e-5))  # the first hour, not the second
+    for argument in (
+        f"'{written}'",
+        f"timestamp '{written}'",
+        f"timestamptz '{written}+00'",
+        f"'{written}Z'",
+    ):
+        (row,) = con.sql(f"from carry_net_with(at_time := {argument})").pl().rows(named=True)
+        assert (row["known_at"], row["spread_1h"]) == (
+            T0 + HOUR,
+            pytest.approx(2e-5),
+        )  # the first hour, not the second
 
 
 def test_an_unknown_fee_leaves_the_net_figure_null_with_the_reason():
