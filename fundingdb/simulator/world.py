@@ -1,4 +1,4 @@
-"""One known world: a rate for each exchange, symbol and hour, by hash; all answers come from here."""
+"""The deterministic world of the simulator: a rate for each exchange, symbol and hour, by hash."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ class World:
     # the expected truth
 
     def settled(self, exchange: str, symbol: str, start: datetime, stop: datetime) -> pl.DataFrame:
-        """What a right reader gets for funding times in [start, stop), as of now.
+        """The settled rows that a correct fetcher returns for funding times in [start, stop), as of now.
 
         Columns symbol, funding_time (UTC, on the grid), interval_hours, funding_rate (fraction per
         interval, positive: longs pay shorts). Hours never paid or not published yet are absent; restated
@@ -277,7 +277,7 @@ class World:
         return frame.with_columns(funding_time=time)
 
     def current(self, exchange: str) -> pl.DataFrame:
-        """What a right reader of the current figures gets now: one row a market that trades.
+        """The snapshot rows that a correct fetcher returns now: one row a market that trades.
 
         Columns symbol, funding_rate (estimate of the coming payment, fraction per interval), interval_hours,
         next_funding_time, mark_price and index_price (per ONE base token), open_interest (base tokens).

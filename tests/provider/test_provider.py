@@ -150,7 +150,7 @@ def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
 def test_every_hour_of_the_year_is_what_the_view_says(year):
     hours = pl.datetime_range(at(2025, 3, 8), at(2026, 3, 8), "1h", time_unit="us", eager=True)
     for exchange in ("lighter", "kraken", "binance"):
-        known = year._rows.picture.ask(
+        known = year._rows.lake_view.query(
             "SELECT known_from, known_until, rate_1h FROM funding_ranges WHERE exchange = ? AND base = 'BTC'",
             [exchange],
         ).sort("known_from")
@@ -178,7 +178,7 @@ def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
         (float("nan"), "nan: not a time"),
         ("2025-10-10", "'2025-10-10': not a time"),
         (None, "None: not a time"),
-        (at(2025, 3, 7, 23, 59), "lies outside the loaded span 2025-03-08T00:00:00+00:00 .. 2026-03-08"),
+        (at(2025, 3, 7, 23, 59), "is outside the loaded span 2025-03-08T00:00:00+00:00 .. 2026-03-08"),
         (at(2026, 3, 8).timestamp() + 1, "load_data a wider one"),
     ]:
         with subtests.test(when=when, told=told):
@@ -402,7 +402,7 @@ def test_nothing_after_an_instant_changes_its_answer(some, when):
 @given(payments, instants)
 def test_answers_are_those_of_the_view_and_many_are_each_of_them(some, when):
     provider = over(rows(*START, *some))
-    ranges = provider._rows.picture.ask(
+    ranges = provider._rows.lake_view.query(
         "SELECT exchange, symbol, known_from, known_until, rate_1h FROM funding_ranges", []
     )
     for token in "XY":
