@@ -40,6 +40,19 @@ where outcome = 'failed'
 group by exchange, source, endpoint
 order by exchange, source, endpoint
 """
+# Rows of a list of markets or of current rates that the newest response had and fundingdb could not read in full.
+_LEFT_OUT = """
+with newest as (
+    select exchange, source, endpoint, max_by(outcome, asked_at) as outcome, max_by(coalesce(error, ''), asked_at) as error
+    from fetches
+    where symbol = '*'
+    group by exchange, source, endpoint
+)
+select exchange, source as subject, true as alarm, endpoint || ': ' || error as detail
+from newest
+where outcome <> 'failed' and error <> ''
+order by exchange, source, endpoint
+"""
 # What has merely come due since the last round is a matter of freshness.
 _HOLES = """
 select
@@ -81,6 +94,7 @@ order by alarm desc, exchange, symbol
 _SECTIONS = {
     "freshness": (_FRESHNESS, ("stale",)),
     "failures": (_FAILURES, ()),
+    "left out": (_LEFT_OUT, ()),
     "holes": (_HOLES, ()),
     "restatements": (_RESTATEMENTS, ("days",)),
     "reconciliation": (_RECONCILIATION, ()),
@@ -106,7 +120,8 @@ def examine(
     """Every finding, in the order of SECTIONS, alarms first; none = an empty lake.
 
     Alarms: a source whose newest row is older than `stale_hours`; a market that failed when last asked; settlements missing
-    because asking failed or nobody asked in between; settled values changed within `restated_days`; a named fault of
+    because asking failed or nobody asked in between; rows of a list that could not be read; settled values changed within
+    `restated_days`; a named fault of
     reconciliation_summary; mismatch or scale of identity_checks; an answer in quarantine. Raises LakeError.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)

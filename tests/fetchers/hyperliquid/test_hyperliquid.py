@@ -27,6 +27,7 @@ from tests.fetchers.hyperliquid.case import (
     text,
     universe,
 )
+from tests.fetchers.played import whole
 
 AT = datetime(2026, 9, 11, 17, 20, 5, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -38,13 +39,13 @@ def history(body, market=None):
 
 def current(body, markets=None, request=None):
     of = ResponseContext(AT, markets=markets or {}, request=request)
-    return {r["symbol"]: r for r in SNAPSHOTS.check(FETCHER.current.parse(text(body), of)).to_dicts()}
+    return {r["symbol"]: r for r in SNAPSHOTS.check(whole(FETCHER.current.parse, text(body), of)).to_dicts()}
 
 
 def markets(body):
     return {
         r["symbol"]: r
-        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+        for r in MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     }
 
 
@@ -199,7 +200,7 @@ def test_positional_frames_need_markets_whose_positions_are_known():
 
 
 def known(*metas):
-    rows = MARKETS.check(FETCHER.markets.parse(text(list(metas)), ResponseContext(AT)))
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(list(metas)), ResponseContext(AT)))
     return {r["symbol"]: market_of(r) for r in rows.sort("base", "symbol").iter_rows(named=True)}
 
 
