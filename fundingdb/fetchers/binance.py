@@ -74,7 +74,7 @@ _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
-_ABSURD_SPECIAL = 1000.0  # a split of nine new shares for one is -9
+_ABSURD_SPECIAL = 0.5  # a dividend of half the price, as in ingest/steps.py
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",
@@ -254,7 +254,7 @@ def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
 def refuse_absurd(
     reader: Reader, name: str, market: Market, rates: Sequence[float], types: Sequence[str]
 ) -> None:
-    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 1,000: another unit, or damage."""
+    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 0.5: another unit, or damage."""
     for rate, kind in zip(rates, types, strict=True):
         most = _ABSURD_SPECIAL if kind == "special" else _ABSURD
         if abs(rate) > most:

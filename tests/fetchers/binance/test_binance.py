@@ -136,11 +136,10 @@ def test_two_regular_payments_of_one_instant_contradict_each_other():
         history([payment(rateType="Regular"), payment("0.1", 1789200000005, rateType="Regular")])
 
 
-def test_a_special_payment_may_be_larger_than_any_rate_but_not_beyond_all_splits():
-    split = payment("-9.00000000", rateType="Special")  # nine new shares for one
-    (row,) = history([split]).to_dicts()
-    assert (row["funding_rate"], row["rate_type"]) == (-9.0, "special")
-    with pytest.raises(BadPayload, match="BTCUSDT: 1e[+]30 is beyond 1000"):
+def test_a_special_payment_may_be_larger_than_any_rate_but_not_beyond_half_the_price():
+    (row,) = history([payment("-0.45000000", rateType="Special")]).to_dicts()
+    assert (row["funding_rate"], row["rate_type"]) == (-0.45, "special")
+    with pytest.raises(BadPayload, match="BTCUSDT: 1e[+]30 is beyond 0.5"):
         history([payment("1e30", rateType="Special")])
 
 
