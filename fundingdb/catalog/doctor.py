@@ -133,11 +133,11 @@ def examine(
 ) -> list[HealthNote]:
     """Every finding, in the order of SECTIONS, alarms first.
 
-    Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a source
-    whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a request
-    failed or none was sent for the time between; rows of a list that could not be read; settled values changed within `restated_days`; a named fault of
-    reconciliation_summary; mismatch or scale of identity_checks; held payments; a response in quarantine. Files of tables in
-    quarantine are a note. Raises LakeError, also where there is no lake.
+    Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a
+    source whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a
+    request failed or none was sent for the time between; rows of a list that could not be read; settled values changed
+    within `restated_days`; a named fault of reconciliation_summary; mismatch or scale of identity_checks; held payments; a
+    response in quarantine. Files of tables in quarantine are a note. Raises LakeError, also where there is no lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     must_exist(folder)
