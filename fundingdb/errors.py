@@ -14,6 +14,7 @@ FundingdbError
 |   `-- LakeError       the warehouse can't be used
 |       |-- LakeConflict    other writers always committed first; repeat
 |       `-- VersionGone     the pinned version does not exist (any more)
+|-- InternalError       report it: fundingdb itself is wrong
 `-- ExchangeChanged     report it: the exchange is not what its datasheet says
     |-- BadPayload      a response is not as described; nothing of it was stored
     |-- Refused         the exchange refuses the request (401, 403, 4xx)
@@ -151,6 +152,10 @@ class LakeConflict(LakeError):
 
 class VersionGone(LakeError):
     """The pinned version does not exist, or was vacuumed."""
+
+
+class InternalError(FundingdbError):
+    """Report it: fundingdb itself is wrong; the market or source at work fails, others go on."""
 
 
 class ExchangeChanged(FundingdbError):

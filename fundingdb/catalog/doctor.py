@@ -42,6 +42,19 @@ where outcome = 'failed'
 group by exchange, source, endpoint
 order by exchange, source, endpoint
 """
+# Rows of a list of markets or of current rates that the newest response had and fundingdb could not read in full.
+_LEFT_OUT = """
+with newest as (
+    select exchange, source, endpoint, max_by(outcome, asked_at) as outcome, max_by(coalesce(error, ''), asked_at) as error
+    from fetches
+    where symbol = '*'
+    group by exchange, source, endpoint
+)
+select exchange, source as subject, true as alarm, endpoint || ': ' || error as detail
+from newest
+where outcome <> 'failed' and error <> ''
+order by exchange, source, endpoint
+"""
 # What has merely come due since the last round is a matter of freshness.
 _HOLES = """
 select
@@ -94,6 +107,7 @@ order by exchange, source, reason
 _SECTIONS = {
     "freshness": (_FRESHNESS, ("stale",)),
     "failures": (_FAILURES, ()),
+    "left out": (_LEFT_OUT, ()),
     "holes": (_HOLES, ()),
     "restatements": (_RESTATEMENTS, ("days",)),
     "reconciliation": (_RECONCILIATION, ()),
@@ -119,11 +133,11 @@ def examine(
 ) -> list[HealthNote]:
     """Every finding, in the order of SECTIONS, alarms first.
 
-    Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a source
-    whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a request
-    failed or none was sent for the time between; settled values changed within `restated_days`; a named fault of
-    reconciliation_summary; mismatch or scale of identity_checks; held payments; a response in quarantine. Files of tables in
-    quarantine are a note. Raises LakeError, also where there is no lake.
+    Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a
+    source whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a
+    request failed or none was sent for the time between; rows of a list that could not be read; settled values changed
+    within `restated_days`; a named fault of reconciliation_summary; mismatch or scale of identity_checks; held payments; a
+    response in quarantine. Files of tables in quarantine are a note. Raises LakeError, also where there is no lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
     must_exist(folder)

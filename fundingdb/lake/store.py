@@ -68,6 +68,14 @@ class Lake:
                     return Upserted(0, 0, frame.height, pinned.version)
         return self._writer.upsert(t, t.check(frame))
 
+    def replace(self, rows: pl.DataFrame, spans: pl.DataFrame) -> Upserted:
+        """Store rows of `funding` in place of the stored ones of the same source inside the spans, in one commit.
+
+        `spans`: exchange, source, symbol, first, last (both inclusive). What is stored inside and not among the rows is
+        gone from this version on; replaced rates and intervals go to `restatements` first. Raises as `upsert` does.
+        """
+        return self._writer.replace(FUNDING, FUNDING.check(rows), spans)
+
     def amend(self, hours: pl.DataFrame) -> Upserted:
         """Set the hours of stored rows of `funding`, in one commit, and change nothing else of them.
 

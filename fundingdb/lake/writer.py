@@ -11,7 +11,7 @@ import polars as pl
 from fundingdb.errors import LakeConflict, LakeError
 from fundingdb.lake import files, layout
 from fundingdb.lake.log import translated_errors
-from fundingdb.lake.plan import discard, merging, planned, touching
+from fundingdb.lake.plan import discard, merging, planned, replacing, touching
 from fundingdb.schema import RESTATEMENTS
 from fundingdb.transport.backoff import COMMIT
 
@@ -83,6 +83,29 @@ class Writer:
                 raise
             return Upserted(plan.inserted, plan.restated, plan.unchanged, version, plan.amended)
         discard(log, plan)
+        raise _conflict(t)
+
+    def replace(self, t: Table, rows: pl.DataFrame, spans: pl.DataFrame) -> Upserted:
+        """Store checked rows in place of those inside the spans, in one commit, as `Lake.replace`."""
+        log = self.log(t)
+        if not log.exists():
+            return self.upsert(t, rows)
+        owner = [p for p in t.partitions if p != "month"]
+        for _ in self._attempts():
+            pinned = log.open()
+            listed = pinned.files.join(
+                rows.select(owner).unique(), on=owner, how="semi", maintain_order="left"
+            )
+            with translated_errors(f"writing to table {t.name} in {log.home}"):
+                plan = replacing(log, files.by_partition(t, rows), listed, spans)
+            try:
+                version = self._commit(log, pinned, plan, "replace")
+            except LakeError as error:
+                discard(log, plan)
+                if not isinstance(error, LakeConflict):
+                    raise
+            else:
+                return Upserted(plan.inserted, plan.restated, plan.unchanged, version, plan.amended)
         raise _conflict(t)
 
     def compact(self, t: Table) -> Merged:

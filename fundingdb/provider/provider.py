@@ -29,10 +29,10 @@ from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName, VersionGone
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.provider import fingerprint, instants, money
+from fundingdb.provider.lake_view import LakeView
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen, LoadedMarket
 from fundingdb.provider.pairs import best_pair
-from fundingdb.provider.picture import LakeView
 from fundingdb.provider.rows import gathered
 from fundingdb.schema import ASSET_CLASSES
 from fundingdb.settings import default_warehouse
@@ -109,7 +109,7 @@ class FundingRateBacktestDataProvider:
         *,
         asset_class: str | None = None,
     ) -> pl.DataFrame:
-        """Load what answers for every instant from start to end, both included; gives `get_data_summary()`.
+        """Load the rows for every instant from start to end, both included; returns `get_data_summary()`.
 
         Replaces what was loaded before. A bare date is its 00:00 UTC. A payment before the start that is
         still known at it is loaded too. Raises BadWindow (reversed, naive, milliseconds), UnknownName (an
@@ -144,7 +144,7 @@ class FundingRateBacktestDataProvider:
     def rate_1h(self, timestamp: Instant, exchange: str, token: str) -> float | None:
         """The rate known at an instant, per hour: fraction of notional, positive when longs pay; None: unknown.
 
-        `rates_1h` answers many instants at once, `get_funding` gives the same payment per its own interval. Raises BadWindow
+        `rates_1h` answers many instants at once, `get_funding` returns the same payment per its own interval. Raises BadWindow
         for milliseconds, naive datetimes and instants outside the loaded span, UnknownName with near matches, BadCall before
         `load_data`.
         """
@@ -311,20 +311,20 @@ class FundingRateBacktestDataProvider:
 
         Columns funding_time, exchange, symbol, rate_type, funding_rate (fraction of notional per interval,
         positive: longs pay), interval_hours (null: unknown), mark_price (quote per base token; null: unknown).
-        Empty: nothing was settled, or the lake does not have it (`carry_summary` and view `coverage` tell). Raises as
+        Empty: nothing was settled, or the lake does not have it (see `carry_summary` and the view `coverage`). Raises as
         `get_funding_rate`; BadCall for an exchange that shows no history (Variational): the lake has no settlements
         of it, and what its published rates come to can't be proven.
         """
         rows = self._rows or _none()
         market = self._settling(exchange, token)
-        return rows.picture.ask(
+        return rows.lake_view.query(
             "SELECT funding_time, exchange, symbol, rate_type, funding_rate, interval_hours, mark_price FROM funding"
             " WHERE exchange = ? AND asset_class = ? AND base = ? AND symbol = ?"
             " AND funding_time > ? AND funding_time <= ? ORDER BY funding_time, rate_type",
             [*market.who, *rows.held(start, end)],
         )
 
-    def carry(  # noqa: PLR0917 - what and where, when, how much: the order in which one says it
+    def carry(  # noqa: PLR0917 - what and where, when, how much: the order of the sentence
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
         """What long on one exchange and short on another was paid: settlements with start < funding_time <=
@@ -347,17 +347,17 @@ class FundingRateBacktestDataProvider:
             or not 0 < notional < float("inf")
         ):
             raise BadCall(f"notional={notional!r}: give the worth of one leg at entry, a number above zero")
-        places = [f"{leg.exchange}/{leg.symbol}" for leg in legs]
+        names = [f"{leg.exchange}/{leg.symbol}" for leg in legs]
         span = [at.isoformat() for at in rows.held(start, end)]
-        return rows.picture.ask(
+        return rows.lake_view.query(
             "SELECT * FROM carry(?, ?, ?, ?, ?, class := ?, notional := ?) ORDER BY funding_time, leg, rate_type",
-            [legs[0].base, *places, *span, legs[0].asset_class, float(notional)],
+            [legs[0].base, *names, *span, legs[0].asset_class, float(notional)],
         )
 
     def carry_summary(  # noqa: PLR0917 - as `carry`
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
-        """What `carry` adds up to, and what it does not know: rows long, short and both.
+        """What `carry` adds up to, and what is missing from it: rows long, short and both.
 
         Columns leg, exchange, symbol (null for both), payments, specials (of them), funding (sum of cash, in the unit of
         `notional`), earned_apr (funding / notional a year over the whole span, not compounded), span_hours, hole_hours
@@ -408,8 +408,8 @@ class FundingRateBacktestDataProvider:
     def get_data_summary(self) -> pl.DataFrame:
         """What is loaded, one row a market.
 
-        Columns exchange, asset_class, base, symbol, main (the market its base stands for), payments, first,
-        last (funding times in the loaded span), interval_hours (the intervals met), holes and hole_hours
+        Columns exchange, asset_class, base, symbol, main (the market that its base names), payments, first,
+        last (funding times in the loaded span), interval_hours (the intervals that occur), holes and hole_hours
         (spans between two payments, and hours of them in the loaded span, in which nothing was known), mismatch (view
         `identity_checks` says it is another thing of the same name: left out of the best spreads, it answers to all
         else).
@@ -417,7 +417,7 @@ class FundingRateBacktestDataProvider:
         return (self._rows or _none()).summary()
 
     def fingerprint(self) -> str:
-        """A hash of the rows read and of the code, `rows-version-code`: the same again gives the same figures.
+        """A hash of the rows read and of the code, `rows-version-code`: equal fingerprints mean equal figures.
 
         Of every settlement in the loaded span, special ones included, and of those known at its start: exchange, asset
         class, base, symbol, kind, time, interval, rate and mark price. Neither files nor the order of writing count,
@@ -426,7 +426,7 @@ class FundingRateBacktestDataProvider:
         """
         rows = self._rows or _none()
         columns = ["interval_hours", "funding_rate", "mark_price"]
-        read = gathered(rows.picture.parts(rows.window, rows.chosen, columns), rows.window, columns)
+        read = gathered(rows.lake_view.parts(rows.window, rows.chosen, columns), rows.window, columns)
         return f"{fingerprint.of_rows(read)[:32]}-{fingerprint.of_code()}"
 
 
@@ -435,7 +435,7 @@ def _none() -> Never:
 
 
 def _why_never(exchange: str) -> str | None:
-    """Why an exchange settles nothing that can be stored; None: it does, or nobody knows the exchange."""
+    """Why an exchange settles nothing that can be stored; None: it does, or the exchange is unknown."""
     try:
         source = fetcher(exchange)
     except UnknownName:

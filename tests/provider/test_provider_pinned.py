@@ -221,7 +221,7 @@ def test_snapshots_seen_later_do_not_say_what_is_a_mismatch(tmp_path):
     assert whole.best_spreads([T0], "X")["exchanges"].to_list() == [2]
     assert whole.get_funding_rate(T0, "c", "X") == 0.9  # it answers for itself
     assert whole.get_spread(T0, "a", "c", "X") == pytest.approx(0.8)
-    with_view = whole._rows.picture.ask("SELECT count(*) FROM identity_checks WHERE verdict = 'mismatch'")
+    with_view = whole._rows.lake_view.query("SELECT count(*) FROM identity_checks WHERE verdict = 'mismatch'")
     assert with_view.item() == 1
     early = loaded(tmp_path, known_by=T0 + 3 * HOUR)
     assert early.get_best_spread(T0, "X").short_exchange == "c"
