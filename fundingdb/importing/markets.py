@@ -51,7 +51,7 @@ def symbol(
         form = _FORMS.get(exchange, "").replace("quote", "target")
         if not form:
             raise BadCall(
-                f"{path}: it is not known how {exchange} writes a market: give --symbol-form, such as '{{base}}-{{target}}'"
+                f"{path}: how {exchange} writes a market is not on record: give --symbol-form, such as '{{base}}-{{target}}'"
             )
     if form is not None and not re.fullmatch(r"([^{}]|\{\w*\})*\{\w*\}([^{}]|\{\w*\})*", form):
         raise BadCall(

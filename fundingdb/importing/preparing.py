@@ -49,18 +49,18 @@ class CheckedRows:
 
 
 def prepare(
-    path: Path, options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
+    path: Path, options: ImportOptions, stored: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[CheckedRows]:
     """As `prepare_all`, of one file."""
-    return prepare_all([path], options, known, now=now)
+    return prepare_all([path], options, stored, now=now)
 
 
 def prepare_all(
-    paths: Sequence[Path], options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
+    paths: Sequence[Path], options: ImportOptions, stored: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[CheckedRows]:
     """The rows of the files, by file and exchange; nothing is written.
 
-    `known(exchange)` returns the regular payments of it in the lake, at least (symbol, base, funding_time, funding_rate).
+    `stored(exchange)` returns the regular payments of it in the lake, at least (symbol, base, funding_time, funding_rate).
     What the rows of one file prove of intervals and unit counts for all files of the exchange. Raises BadCall for an option
     that is needed and missing, BadData for a file that can't be right; never part of a file.
     """
@@ -68,7 +68,7 @@ def prepare_all(
         (one, one.read(rows))
         for path in paths
         for exchange, rows in _by_exchange(path, options)
-        for one in [_Preparation(path, exchange, options, known(exchange), now)]
+        for one in [_Preparation(path, exchange, options, stored(exchange), now)]
     ]
     return [
         one.checked(rows, [other for o, other in ready if o.exchange == one.exchange]) for one, rows in ready
@@ -173,6 +173,7 @@ class _Preparation:
         self.evidence.extend([by_premium] if by_premium else [])
         units.refuse_finer(rows, self.path, self.exchange)
         funding = _funding(rows, self.exchange, self.now)
+        units.refuse_beyond(rows, funding, self.path)
         return CheckedRows(self.path, self.exchange, unit.shown, funding, tuple(self.evidence))
 
     def _check_exchange(self) -> None:
