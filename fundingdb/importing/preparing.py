@@ -310,7 +310,7 @@ class _Preparation:
         offset, why = overlap.zone(rows, self.lake)
         if offset is None:
             raise BadCall(
-                f"{self.path}: the times state no zone ({_zones_that_fit(rows)}; {why}): give --tz UTC or --tz UTC+3"
+                f"{self.path}: the times state no zone ({_zones_that_fit(rows)}; {why}): give --tz ZONE"
             )
         self.evidence.append(f"the clock of the file is {stamps.named_zone(offset)}: {why}")
         return (clock - timedelta(hours=offset)).cast(TIME)

@@ -329,8 +329,8 @@ def refuse_beyond(rows: pl.DataFrame, funding: pl.DataFrame, path: Path) -> None
         row = beyond.row(0, named=True)
         raise BadData(
             f"{path}: row {row['_line']}: {row['symbol']} {row['funding_time']:%Y-%m-%d %H:%M}: {row['funding_rate']:g} is "
-            f"beyond {row['limit']:g}, more than {row['exchange']} pays at once ({beyond.height:,} such rows): another unit or a slip; "
-            "correct the rows, or give --unit"
+            f"beyond {row['limit']:g}, more than {row['exchange']} pays at once ({beyond.height:,} such rows): another unit or "
+            "a slip; correct the rows, or give --unit"
         )
 
 
