@@ -79,6 +79,7 @@ def run(args: Namespace) -> int:
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
     from fundingdb.importing import fresh, prepare_all, refuse_another, spans, together
+    from fundingdb.ingest import held
     from fundingdb.lake import Lake
 
     lake, wanted, now = Lake(args.warehouse), _wanted(args), datetime.now(UTC)
@@ -108,8 +109,10 @@ def run(args: Namespace) -> int:
         )
     every, done = together(ready), None
     rows = fresh(every, pl.concat(stored(exchange) for exchange in every["exchange"].unique()))
+    passed = held.examined(lake, rows.clear() if args.replace else rows, now, write=not args.dry_run)
     if not args.dry_run:
-        done = lake.replace(every, spans(every)) if args.replace else lake.upsert("funding", rows)
+        # --replace is the user's word after a look: earlier rows of another unit are no evidence against it
+        done = lake.replace(every, spans(every)) if args.replace else lake.upsert("funding", passed.rows)
         catalog.rebuild(args.warehouse)
     facts = pl.DataFrame([_facts(one) for one in ready])
     show(facts if args.json else facts.drop("evidence"), json=args.json)
@@ -124,7 +127,8 @@ def run(args: Namespace) -> int:
             f"{done.inserted:,} rows new, {done.restated:,} restated, {done.amended:,} amended, "
             f"{done.unchanged:,} unchanged\n"
         )
-    return 0
+    sys.stderr.writelines(f"{line}\n" for line in held.lines([passed.verdicts]))
+    return 3 if held.holds(passed.verdicts) else 0
 
 
 def _facts(one: Prepared) -> dict[str, object]:

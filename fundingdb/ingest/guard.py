@@ -30,6 +30,8 @@ REACH = timedelta(days=21)
 """Stored rows this far from the new rows of their market are compared with them."""
 BY_ROW = ("finer", "beyond")
 """Reasons that hold a single row; all others hold all new rows of the market."""
+_TAIL = timedelta(days=5)  # twelve gaps of 8 hours are four days
+_GAP = 0.01  # of the interval
 _CAP_AGE = timedelta(days=3)  # a listing states the cap of its own day
 _LET_IN = 2.0  # a released payment beyond the bound lets in those up to twice its size
 
@@ -92,11 +94,11 @@ def compared(new: pl.DataFrame, stored: pl.DataFrame, held: pl.DataFrame, listin
     `held`: rows of HELD of these markets. Those that wait for a decision count as new rows too, as far as they join them: rows of
     another unit show it together. Released ones begin the history of their market anew: what is held against the whole history
     but not against the rows since passes. `listing`: exchange, symbol, rate_cap, last_seen of MARKETS. Rows that are stored
-    already pass. A reason that stored rows of the market show as well (they were let in) holds no row.
+    already pass. A row beyond or finer passes where stored rows of its market are so too (they were let in).
     """
     fresh = new.join(stored, on=[*FUNDING.key, "funding_rate"], how="anti", maintain_order="left")
     lines = _continued(fresh, stored, held)
-    whole = pl.concat([_of_market(lines.filter(pl.col("verdict") == HOLD)), _intervals(fresh, stored)])
+    whole = pl.concat([_of_market(lines.filter(pl.col("verdict") == HOLD)), _intervals(fresh, stored, held)])
     whole = whole.unique(MARKET, keep="first", maintain_order=True)
     single = _impossible(fresh, stored, listing).join(whole, on=MARKET, how="anti", maintain_order="left")
     apart = pl.concat([fresh.join(whole, on=MARKET, how="inner", maintain_order="left"), single])
@@ -118,6 +120,8 @@ def bounded(snapshots: pl.DataFrame) -> pl.DataFrame:
 def _continued(fresh: pl.DataFrame, stored: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Lines of VERDICTS of the markets of `fresh` that have stored rows."""
     seen = fresh.join(stored.select(MARKET).unique(), on=MARKET, how="semi", maintain_order="left")
+    if seen.is_empty():
+        return continuity.VERDICTS.to_frame()
     waiting = held.filter(pl.col("state") == "held", ~pl.col("reason").is_in([*BY_ROW, "interval"]))
     columns = [*MARKET, "funding_time", "interval_hours", "funding_rate", "rate_type"]
     both = pl.concat([seen.select(columns), joining(waiting, seen).select(columns)])
@@ -159,10 +163,27 @@ def _of_market(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.select(*MARKET, reason=reason, evidence="evidence")
 
 
-def _intervals(fresh: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """Markets whose interval contradicts the gaps of their rows, unless the stored rows do so in the same way."""
-    same = [*MARKET, "interval_hours", "gap_hours"]
-    lines = limits.contradictions(fresh, stored).join(limits.contradictions(stored), on=same, how="anti")
+def _intervals(fresh: pl.DataFrame, stored: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Markets whose interval contradicts the gaps of their newest rows, unless rows held for that reason were let in.
+
+    The stored and waiting rows of _TAIL count, so that a payment a round adds up.
+    """
+    columns = [*MARKET, "funding_time", "interval_hours", "rate_type"]
+    regular = pl.col("rate_type") == "regular"
+    span = fresh.group_by(MARKET).agg(
+        _first=pl.col("funding_time").min() - _TAIL, _last=pl.col("funding_time").max()
+    )
+    waiting = held.filter(pl.col("state") == "held")
+    beside = pl.concat([stored.select(columns), waiting.select(columns)])
+    near = beside.join(span, on=MARKET).filter(pl.col("funding_time").is_between("_first", "_last"))
+    near = near.join(fresh, on=FUNDING.key, how="anti").select(columns).with_columns(_new=pl.lit(value=False))
+    mine = fresh.select(columns).with_columns(_new=pl.lit(value=True))
+    rows = pl.concat([near, mine]).filter(regular).sort(*MARKET, "funding_time")
+    gap = pl.col("funding_time").diff().over(MARKET).dt.total_seconds() / 3600
+    other = rows.filter(pl.col("_new"), (gap / pl.col("interval_hours") - 1).abs() > _GAP)
+    let_in = held.filter(pl.col("state") == "released", pl.col("reason") == "interval")
+    suspect = other.select(MARKET).unique().join(let_in, on=MARKET, how="anti")
+    lines = limits.contradictions(rows.join(suspect, on=MARKET, how="semi"))
     text = pl.format(
         "{} of {} payments with an interval of {} h are {} h apart",
         "count",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from fundingdb.catalog import catalog
 from fundingdb.errors import BadCall
-from fundingdb.ingest import guard
+from fundingdb.ingest import guard, held
 from fundingdb.schema import FUNDING, SNAPSHOTS, Table
 
 if TYPE_CHECKING:
@@ -20,15 +21,18 @@ def save(lake: Lake, fetcher: Fetcher, frame: pl.DataFrame, *, append: bool = Tr
     """Write FUNDING or SNAPSHOTS rows of the source `fetcher` into their table, and bring the catalog up to date.
 
     `append=True` adds new rows, replaces those that differ, and leaves equal ones alone; `append=False` refuses a frame when
-    the lake has rows of one of its markets inside its span. The ledger is not written: `coverage` and `backfill` treat the
-    span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table, SchemaError for rows that
-    do not fit their table or are of another source, LakeError.
+    the lake has rows of one of its markets inside its span. Settled rates that the gate holds go to table `held` and do not count
+    in the result; predicted rates beyond the bound of their exchange become null. The ledger is not written: `coverage` and
+    `backfill` treat the span as not requested yet. Raises BadCall for such a refusal and for a frame of neither table,
+    SchemaError for rows that do not fit their table or are of another source, LakeError.
     """
     table = _table_of(frame)
     rows = guard.checked(fetcher, table, frame)
     if not append:
         _refuse_stored(lake, table, rows)
-    saved = lake.upsert(table.name, rows)
+    settled = table is FUNDING
+    passed = held.examined(lake, rows, datetime.now(UTC)).rows if settled else guard.bounded(rows)
+    saved = lake.upsert(table.name, passed)
     catalog.rebuild(lake.warehouse)
     return saved
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import VersionGone
-from fundingdb.lake import audit, files, layout
+from fundingdb.lake import audit, files, layout, repair
 from fundingdb.lake.log import Log, translated_errors
 from fundingdb.lake.plan import all_stored
 from fundingdb.lake.vacuum import KEEP, vacuum
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fundingdb.lake.log import Version
+    from fundingdb.lake.repair import RepairReport
 
 
 class Lake:
@@ -44,6 +45,10 @@ class Lake:
         self._logs: dict[str, Log] = {}
         self._writer = Writer(self.warehouse, self._log, sleep)
         layout.inspect(self.warehouse)
+
+    def exists(self) -> bool:
+        """Whether anything was ever written: False for a mistyped path."""
+        return layout.exists(self.warehouse)
 
     def upsert(self, name: str, frame: pl.DataFrame) -> Upserted:
         """Store the rows of `frame` in table `name`, in one commit, or in none when all are stored already.
@@ -148,6 +153,15 @@ class Lake:
         """Read everything back and report every fault; see `audit`."""
         layout.inspect(self.warehouse)
         return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
+
+    def repair(self) -> RepairReport:
+        """Take files whose rows are lost out of their tables and take back what the ledger promises of them; see `repair`.
+
+        The next backfill fetches the rows again. Raises LakeError, LakeConflict.
+        """
+        layout.inspect(self.warehouse)
+        logs = {n: self._log(t) for n, t in TABLES.items()}
+        return repair.repair(self.warehouse, self.home, logs, self._writer)
 
     def _log(self, t: Table) -> Log:
         if t.name not in self._logs:

@@ -16,7 +16,7 @@ from fundingdb.schema import RESTATEMENTS
 from fundingdb.transport.backoff import COMMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from fundingdb.lake.log import Log, Pinned
@@ -127,6 +127,20 @@ class Writer:
                     raise
             else:
                 return Merged(t.name, before, before - gone.height + len(plan.drafts))
+        raise _conflict(t)
+
+    def withdraw(self, t: Table, paths: Collection[str]) -> pl.DataFrame:
+        """Take the files of these paths out of an existing table, in one commit; return those that were still listed."""
+        log = self.log(t)
+        for _ in self._attempts():
+            pinned = log.open()
+            gone = pinned.files.filter(pl.col("path").is_in(list(paths)))
+            if gone.height:
+                try:
+                    log.commit(pinned, [], gone, {"operation": "withdraw"})
+                except LakeConflict:
+                    continue
+            return gone
         raise _conflict(t)
 
     def _commit(self, log: Log, pinned: Pinned, plan: Plan, operation: str) -> int:

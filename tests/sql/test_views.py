@@ -107,16 +107,16 @@ def one_connection():
 def in_memory(rows):
     """The views over rows in memory, one connection for all: writing lakes and views would cost all the time."""
     con = one_connection()
-    held = frame(FUNDING, rows)
-    con.register("given", held)
-    con.sql("create or replace table held as select * from given")
+    given_rows = frame(FUNDING, rows)
+    con.register("given", given_rows)
+    con.sql("create or replace table given_rows as select * from given")
     for name, kept in (
         ("lake_funding", "true"),
         ("lake_funding_first", "true"),
         ("lake_funding_rest", "false"),
     ):
         shown = ", ".join(f"h.{c}" for c in FUNDING.schema)
-        con.sql(f"create or replace view {name} as select {shown} from held as h where {kept}")
+        con.sql(f"create or replace view {name} as select {shown} from given_rows as h where {kept}")
     con.sql(catalog.preference_view((row["exchange"], row["source"]) for row in rows))
     return con
 
