@@ -78,6 +78,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
+    from fundingdb.errors import escaped
     from fundingdb.importing import fresh, prepare_all, refuse_another, spans, together
     from fundingdb.ingest import held
     from fundingdb.lake import Lake
@@ -96,7 +97,7 @@ def run(args: Namespace) -> int:
     ready = prepare_all([Path(file) for file in args.file], wanted, stored, now=now)
     for one in ready:
         for line in one.evidence:
-            sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
+            sys.stderr.write(escaped(f"{one.path.name} ({one.exchange}): {line}") + "\n")
     for one in ready:
         of_others = [
             pl.col("exchange") != one.exchange,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import BadCall, BadData
+from fundingdb.errors import INVISIBLE, BadCall, BadData
 from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.registry import fetcher
@@ -96,7 +96,7 @@ def spelled(path: Path, rows: pl.DataFrame, exchange: str) -> tuple[pl.DataFrame
 
 def _refuse_invisible(path: Path, rows: pl.DataFrame) -> None:
     for name in rows["symbol"].unique(maintain_order=True):
-        bad = next((c for c in name if unicodedata.category(c)[0] in "CZ" and c != " "), None)
+        bad = next((c for c in name if unicodedata.category(c) in INVISIBLE), None)
         if bad is not None:
             row = rows.filter(pl.col("symbol") == name)[ROW][0]
             raise BadData(

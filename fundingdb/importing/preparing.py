@@ -88,9 +88,7 @@ def _by_exchange(path: Path, options: ImportOptions) -> list[tuple[str, pl.DataF
     rows = rows.with_columns(_exchange=reading.text(rows, path, column).str.to_lowercase())
     listed = sorted(rows["_exchange"].drop_nulls().unique())
     if options.exchange is not None and options.exchange not in listed:
-        raise BadCall(
-            f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(map(_printable, listed[:12]))}"
-        )
+        raise BadCall(f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(listed[:12])}")
     chosen = listed if options.exchange is None else [options.exchange]
     return [(e, rows.filter(pl.col("_exchange") == e).drop("_exchange")) for e in chosen]
 
@@ -411,10 +409,6 @@ class _Preparation:
                 "rates are money over the column of prices: exact as far as that is the price of the settlement"
             )
         return rows
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)
 
 
 def _zones_that_fit(rows: pl.DataFrame) -> str:
