@@ -228,7 +228,10 @@ class _Preparation:
         )
         names = figures["symbol"].drop_nulls()
         self.unit_of_file = stated.unit(
-            raw, self.path, columns["funding_rate"], unified=markets.unified(names)
+            raw,
+            self.path,
+            columns["funding_rate"],
+            unified=self.options.unit is None and markets.unified(names),
         )
         return figures
 
@@ -385,7 +388,7 @@ class _Preparation:
         unit = units.unit(self.options.unit)
         if unit.name == "money" and rows["price"].null_count() == rows.height:
             raise BadCall(f"{self.path}: money needs a price to become a rate: give --map price=COLUMN")
-        if by_file is not None and (by_file[0] == "percent") != unit.name.startswith("percent"):
+        if by_file is not None and by_file[0] != unit.name.partition("-")[0]:
             raise BadData(
                 f"{self.path}: row {rows[ROW][0]} and on: --unit {unit.shown} contradicts the file: {by_file[1]} ({by_file[0]})"
             )

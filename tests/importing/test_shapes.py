@@ -247,6 +247,9 @@ def test_a_stated_unit_that_contradicts_the_caller_or_the_figures_is_refused(tmp
         BadData, match="--unit fraction contradicts the file: the figures of rate carry a percent sign"
     ):
         imported(tmp_path, signs, unit="fraction")
+    points = lines("symbol,ts,rate_bps", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r * 1e4:.4f}")
+    with pytest.raises(BadData, match=r"--unit fraction contradicts the file: the column is called rate_bps"):
+        imported(tmp_path, points, unit="fraction", columns={"funding_rate": "rate_bps"})
     fractions = lines("symbol,ts,rate,unit", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r},percent")
     with pytest.raises(BadData, match=r"contradict the unit percent \(column unit states it\)"):
         imported(tmp_path, fractions)
