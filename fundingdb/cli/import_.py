@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fundingdb.importing import CheckedRows as Prepared
     from fundingdb.importing import ImportOptions as Wanted
 
-HELP = "settled rates from your own CSV, JSON or Parquet files"
+HELP = "settled rates from your own CSV, JSON, Parquet or Arrow files"
 EXAMPLE = "fundingdb import rates.csv --exchange binance --map funding_rate=rate,funding_time=ts --dry-run"
 
 
@@ -22,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
         "file",
         nargs="+",
         metavar="FILE",
-        help=".csv, .tsv, .json, .jsonl or .parquet, all with the same columns",
+        help=".csv, .tsv, .json, .jsonl, .parquet or .feather, also packed as .gz or .zip, all with the same columns",
     )
     add(
         "--exchange",
@@ -40,15 +40,15 @@ def arguments(parser: ArgumentParser) -> None:
     add(
         "--map",
         metavar="A=B,...",
-        help="names of the columns for funding_rate, funding_time, symbol, price, direction",
+        help="names of the columns for funding_rate, funding_time, symbol, price, direction, interval",
     )
     add("--unit", metavar="U", help="fraction or percent (per interval), bps, fraction-per-hour, percent-per-hour, "
         "fraction-per-8h, percent-per-8h, fraction-per-year, percent-per-year, money (over the price); "
-        "with -turned where positive means that shorts pay; default: derived from the figures")  # fmt: skip
+        "with -turned where positive means that shorts pay; default: as the file states or its figures prove")  # fmt: skip
     add(
         "--interval",
         metavar="SPAN",
-        help="such as 8h; or infer: from the gaps between payments, null where these are not conclusive",
+        help="such as 8h; or infer: from the gaps between payments, whatever the file states, null where they are not conclusive",
     )
     add("--tz", metavar="ZONE", help="time zone of times without one: UTC, UTC+3, Europe/Moscow")
     which = parser.add_mutually_exclusive_group()
@@ -78,6 +78,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
+    from fundingdb.errors import escaped
     from fundingdb.importing import fresh, prepare_all, refuse_another, spans, together
     from fundingdb.ingest import held
     from fundingdb.lake import Lake
@@ -96,7 +97,7 @@ def run(args: Namespace) -> int:
     ready = prepare_all([Path(file) for file in args.file], wanted, stored, now=now)
     for one in ready:
         for line in one.evidence:
-            sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
+            sys.stderr.write(escaped(f"{one.path.name} ({one.exchange}): {line}") + "\n")
     for one in ready:
         of_others = [
             pl.col("exchange") != one.exchange,

@@ -74,7 +74,7 @@ _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
-_ABSURD_SPECIAL = 0.5  # a dividend of half the price, as in ingest/steps.py
+_ABSURD_SPECIAL = 0.5  # a dividend of half the price, as in limits.py
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",

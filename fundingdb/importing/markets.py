@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import BadCall, BadData
+from fundingdb.errors import INVISIBLE, BadCall, BadData
 from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.registry import fetcher
@@ -51,7 +51,7 @@ def symbol(
         form = _FORMS.get(exchange, "").replace("quote", "target")
         if not form:
             raise BadCall(
-                f"{path}: it is not known how {exchange} writes a market: give --symbol-form, such as '{{base}}-{{target}}'"
+                f"{path}: how {exchange} writes a market is not on record: give --symbol-form, such as '{{base}}-{{target}}'"
             )
     if form is not None and not re.fullmatch(r"([^{}]|\{\w*\})*\{\w*\}([^{}]|\{\w*\})*", form):
         raise BadCall(
@@ -96,7 +96,7 @@ def spelled(path: Path, rows: pl.DataFrame, exchange: str) -> tuple[pl.DataFrame
 
 def _refuse_invisible(path: Path, rows: pl.DataFrame) -> None:
     for name in rows["symbol"].unique(maintain_order=True):
-        bad = next((c for c in name if unicodedata.category(c)[0] in "CZ" and c != " "), None)
+        bad = next((c for c in name if unicodedata.category(c) in INVISIBLE), None)
         if bad is not None:
             row = rows.filter(pl.col("symbol") == name)[ROW][0]
             raise BadData(

@@ -49,18 +49,18 @@ class CheckedRows:
 
 
 def prepare(
-    path: Path, options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
+    path: Path, options: ImportOptions, stored: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[CheckedRows]:
     """As `prepare_all`, of one file."""
-    return prepare_all([path], options, known, now=now)
+    return prepare_all([path], options, stored, now=now)
 
 
 def prepare_all(
-    paths: Sequence[Path], options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
+    paths: Sequence[Path], options: ImportOptions, stored: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[CheckedRows]:
     """The rows of the files, by file and exchange; nothing is written.
 
-    `known(exchange)` returns the regular payments of it in the lake, at least (symbol, base, funding_time, funding_rate).
+    `stored(exchange)` returns the regular payments of it in the lake, at least (symbol, base, funding_time, funding_rate).
     What the rows of one file prove of intervals and unit counts for all files of the exchange. Raises BadCall for an option
     that is needed and missing, BadData for a file that can't be right; never part of a file.
     """
@@ -68,7 +68,7 @@ def prepare_all(
         (one, one.read(rows))
         for path in paths
         for exchange, rows in _by_exchange(path, options)
-        for one in [_Preparation(path, exchange, options, known(exchange), now)]
+        for one in [_Preparation(path, exchange, options, stored(exchange), now)]
     ]
     return [
         one.checked(rows, [other for o, other in ready if o.exchange == one.exchange]) for one, rows in ready
@@ -88,9 +88,7 @@ def _by_exchange(path: Path, options: ImportOptions) -> list[tuple[str, pl.DataF
     rows = rows.with_columns(_exchange=reading.text(rows, path, column).str.to_lowercase())
     listed = sorted(rows["_exchange"].drop_nulls().unique())
     if options.exchange is not None and options.exchange not in listed:
-        raise BadCall(
-            f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(map(_printable, listed[:12]))}"
-        )
+        raise BadCall(f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(listed[:12])}")
     chosen = listed if options.exchange is None else [options.exchange]
     return [(e, rows.filter(pl.col("_exchange") == e).drop("_exchange")) for e in chosen]
 
@@ -173,6 +171,7 @@ class _Preparation:
         self.evidence.extend([by_premium] if by_premium else [])
         units.refuse_finer(rows, self.path, self.exchange)
         funding = _funding(rows, self.exchange, self.now)
+        units.refuse_beyond(rows, funding, self.path)
         return CheckedRows(self.path, self.exchange, unit.shown, funding, tuple(self.evidence))
 
     def _check_exchange(self) -> None:
@@ -229,7 +228,10 @@ class _Preparation:
         )
         names = figures["symbol"].drop_nulls()
         self.unit_of_file = stated.unit(
-            raw, self.path, columns["funding_rate"], unified=markets.unified(names)
+            raw,
+            self.path,
+            columns["funding_rate"],
+            unified=self.options.unit is None and markets.unified(names),
         )
         return figures
 
@@ -309,7 +311,7 @@ class _Preparation:
         offset, why = overlap.zone(rows, self.lake)
         if offset is None:
             raise BadCall(
-                f"{self.path}: the times state no zone ({_zones_that_fit(rows)}; {why}): give --tz UTC or --tz UTC+3"
+                f"{self.path}: the times state no zone ({_zones_that_fit(rows)}; {why}): give --tz ZONE"
             )
         self.evidence.append(f"the clock of the file is {stamps.named_zone(offset)}: {why}")
         return (clock - timedelta(hours=offset)).cast(TIME)
@@ -386,7 +388,7 @@ class _Preparation:
         unit = units.unit(self.options.unit)
         if unit.name == "money" and rows["price"].null_count() == rows.height:
             raise BadCall(f"{self.path}: money needs a price to become a rate: give --map price=COLUMN")
-        if by_file is not None and (by_file[0] == "percent") != unit.name.startswith("percent"):
+        if by_file is not None and by_file[0] != unit.name.partition("-")[0]:
             raise BadData(
                 f"{self.path}: row {rows[ROW][0]} and on: --unit {unit.shown} contradicts the file: {by_file[1]} ({by_file[0]})"
             )
@@ -410,10 +412,6 @@ class _Preparation:
                 "rates are money over the column of prices: exact as far as that is the price of the settlement"
             )
         return rows
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)
 
 
 def _zones_that_fit(rows: pl.DataFrame) -> str:

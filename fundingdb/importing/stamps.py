@@ -196,15 +196,15 @@ def refuse_off_grid(rows: pl.DataFrame, path: Path, exchange: str, *, ahead: int
 
     `ahead`: hours of the stated or derived zone before UTC; None where it has none to name.
     """
-    known = rows.drop_nulls("hours")
-    off = known.filter(_off(pl.col("hour")))
+    timed = rows.drop_nulls("hours")
+    off = timed.filter(_off(pl.col("hour")))
     if exchange not in MIDNIGHT_GRID or off.height <= _OFF_GRID * rows.height:
         return
     row = off.row(0, named=True)
     moves = [
         h
         for h in range(-12, 15)
-        if known.filter(_off(pl.col("hour") - timedelta(hours=h))).height <= 0.01 * rows.height
+        if timed.filter(_off(pl.col("hour") - timedelta(hours=h))).height <= 0.01 * rows.height
     ]
     zones = sorted((ahead + h for h in moves if ahead is not None and -12 <= ahead + h <= 14), key=abs)
     fits = ", ".join(map(named_zone, zones))

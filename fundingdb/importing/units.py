@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData, UnknownName
-from fundingdb.fetchers.limits import STEPS
+from fundingdb.fetchers.limits import STEPS, misfits
 from fundingdb.importing.files import ROW
 from fundingdb.window import YEAR_HOURS
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Per hour. Lighter publishes the calm 0.00125 percent cut to 0.0012.
 _BASE_1H = {"lighter": 0.000012}
 # Hyperliquid's rate per hour from the premium beside it: (premium + clamp(0.0001 - premium, -most, most)) / over. The main dex
-# pays so since 2024; of the builder dexes the terms of xyz are known, whose base rate is half the usual one.
+# pays so since 2024; of the builder dexes xyz is on record, whose base rate is half the usual one.
 _BY_PREMIUM = {"": (0.0005, 8.0), "xyz": (0.0003, 16.0)}
 _BY_PREMIUM_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 _PREMIUM_STEP = 1e-8  # collectors round both to eight decimals; the exchange publishes ten
@@ -319,6 +319,18 @@ def refuse_impossible(rows: pl.DataFrame, path: Path, given: Unit) -> None:
         raise BadData(
             f"{path}: row {row[ROW]}: {row['symbol']} {row['value']:g} as {given.shown} is {row['rate']:g} of the notional, "
             "more than any exchange pays: its unit is another one; give --unit"
+        )
+
+
+def refuse_beyond(rows: pl.DataFrame, funding: pl.DataFrame, path: Path) -> None:
+    """Raise BadData where FUNDING rows, made of `rows` in the same order, are beyond what their exchange ever pays."""
+    beyond = misfits(funding.with_columns(_line=rows[ROW])).filter(pl.col("reason") == "beyond")
+    if beyond.height:
+        row = beyond.row(0, named=True)
+        raise BadData(
+            f"{path}: row {row['_line']}: {row['symbol']} {row['funding_time']:%Y-%m-%d %H:%M}: {row['funding_rate']:g} is "
+            f"beyond {row['limit']:g}, more than {row['exchange']} pays at once ({beyond.height:,} such rows): another unit or "
+            "a slip; correct the rows, or give --unit"
         )
 
 

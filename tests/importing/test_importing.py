@@ -31,8 +31,8 @@ def at(text: str) -> datetime:
 
 
 def one(path: Path, known: pl.DataFrame = EMPTY, **wanted):
-    (got,) = prepare(path, ImportOptions(**wanted), lambda _exchange: known, now=NOW)
-    return got
+    (result,) = prepare(path, ImportOptions(**wanted), lambda _exchange: known, now=NOW)
+    return result
 
 
 def known_by(rows: pl.DataFrame) -> pl.DataFrame:
@@ -93,11 +93,11 @@ def test_the_first_plans_money_is_proven_a_rate_by_its_prices(tmp_path):
     truth = [0.000012 if i % 4 else -0.000003 for i in range(96)]
     prices = [2256.0 + i for i in range(96)]
     rows = first_plan("Lighter", [-r * p for r, p in zip(truth, prices, strict=True)], prices)
-    got = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="lighter")
-    assert got.unit == "money-turned"
-    assert got.rows.sort("funding_time")["funding_rate"].to_list() == pytest.approx(truth, rel=1e-12)
-    assert got.rows["native_rate"][1] == pytest.approx(-0.000012 * 2257.0)
-    assert any("rates are money over the column of prices" in line for line in got.evidence)
+    result = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="lighter")
+    assert result.unit == "money-turned"
+    assert result.rows.sort("funding_time")["funding_rate"].to_list() == pytest.approx(truth, rel=1e-12)
+    assert result.rows["native_rate"][1] == pytest.approx(-0.000012 * 2257.0)
+    assert any("rates are money over the column of prices" in line for line in result.evidence)
 
 
 def test_money_without_a_price_is_no_rate(tmp_path):
@@ -116,12 +116,12 @@ def test_money_without_a_price_is_no_rate(tmp_path):
         one(saved(holed, tmp_path / "2025-10-02.parquet"), exchange="lighter", unit="money-turned")
 
 
-def test_the_first_plans_percent_is_found(tmp_path):
+def test_the_first_plans_percent_is_proven(tmp_path):
     rows = first_plan("Extended", [0.00125 if i % 4 else -0.0003 for i in range(96)], [2256.0] * 96)
-    got = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="extended")
-    assert got.unit == "percent"
-    assert got.rows["symbol"].unique().to_list() == ["ETH-USD"]
-    assert got.rows.sort("funding_time")["funding_rate"][1] == 0.0000125
+    result = one(saved(rows, tmp_path / "2025-10-01.parquet"), exchange="extended")
+    assert result.unit == "percent"
+    assert result.rows["symbol"].unique().to_list() == ["ETH-USD"]
+    assert result.rows.sort("funding_time")["funding_rate"][1] == 0.0000125
 
 
 def around(count: int, size: float = 0.0001) -> list[float]:
@@ -152,12 +152,12 @@ def test_a_clock_without_zone_is_refused_until_the_lake_proves_its_zone(tmp_path
         match="the times state no zone .*payments of 8 hours fit UTC-5, UTC\\+3, UTC\\+11.*: give --tz",
     ):
         one(path, exchange="binance", unit="fraction")
-    got = one(path, in_lake(payments, "BTC"), exchange="binance", unit="fraction")
+    result = one(path, in_lake(payments, "BTC"), exchange="binance", unit="fraction")
     assert (
         "the clock of the file is UTC+3: 100.0% of 300 payments that the lake has too are equal under this zone and no other"
-        in got.evidence
+        in result.evidence
     )
-    assert got.rows.sort("funding_time")["funding_time"].to_list() == payments["funding_time"].to_list()
+    assert result.rows.sort("funding_time")["funding_time"].to_list() == payments["funding_time"].to_list()
     with pytest.raises(BadData, match="in the lake: only 0% of .* common payments are equal"):
         one(path, in_lake(payments, "BTC"), exchange="binance", unit="fraction", tz="UTC+11")
 
@@ -225,24 +225,24 @@ def test_rates_of_many_markets_without_a_negative_one_have_lost_their_sign(tmp_p
 def test_the_side_that_pays_is_the_sign(tmp_path):
     sides = ["long", "short", "long", "long"]
     rows = hourly(4, rates=[0.00002, 0.00001, 0.00003, 0.00004]).with_columns(direction=pl.Series(sides))
-    got = one(saved(rows, tmp_path / "f.csv"), exchange="hyperliquid", unit="fraction", interval="infer")
-    assert got.rows.sort("funding_time")["funding_rate"].to_list() == [0.00002, -0.00001, 0.00003, 0.00004]
+    result = one(saved(rows, tmp_path / "f.csv"), exchange="hyperliquid", unit="fraction", interval="infer")
+    assert result.rows.sort("funding_time")["funding_rate"].to_list() == [0.00002, -0.00001, 0.00003, 0.00004]
 
 
 def test_a_name_that_the_exchange_does_not_use_is_refused_with_its_form(tmp_path):
     path = saved(hourly(300), tmp_path / "f.csv")
     with pytest.raises(BadCall, match="is no market name; names look like BTCUSDT; --symbol-form"):
         one(path, exchange="binance", unit="fraction")
-    got = one(path, exchange="binance", unit="fraction", symbol_form="{}USDT", interval="infer")
-    assert got.rows["symbol"].unique().to_list() == ["BTCUSDT"]
+    result = one(path, exchange="binance", unit="fraction", symbol_form="{}USDT", interval="infer")
+    assert result.rows["symbol"].unique().to_list() == ["BTCUSDT"]
 
 
 def test_an_exchange_without_fetcher_needs_its_unit_and_takes_the_intervals_of_the_gaps(tmp_path):
     path = saved(every(8, around(200, 0.00037), "XBTUSD"), tmp_path / "f.csv")
     with pytest.raises(BadCall, match="the unit is not proven .*: give --unit fraction"):
         one(path, exchange="bitmex")
-    got = one(path, exchange="bitmex", unit="fraction").rows
-    assert (got["base"].unique().to_list(), set(got["interval_hours"].drop_nulls())) == (["BTC"], {8.0})
+    result = one(path, exchange="bitmex", unit="fraction").rows
+    assert (result["base"].unique().to_list(), set(result["interval_hours"].drop_nulls())) == (["BTC"], {8.0})
 
 
 # --- formats and refusals
@@ -251,15 +251,15 @@ def test_an_exchange_without_fetcher_needs_its_unit_and_takes_the_intervals_of_t
 @pytest.mark.parametrize("ending", ["csv", "parquet", "json", "jsonl"])
 def test_each_format_gives_the_same_rows(tmp_path, ending):
     rows = hourly(200).with_columns(pl.col("funding_time").dt.epoch("ms"))
-    got = one(saved(rows, tmp_path / f"f.{ending}"), exchange="hyperliquid")
-    assert got.unit == "fraction"
-    assert got.rows.sort("funding_time")["funding_rate"].to_list() == rows["funding_rate"].to_list()
-    assert got.rows["funding_time"].min() == at("2025-06-01")
+    result = one(saved(rows, tmp_path / f"f.{ending}"), exchange="hyperliquid")
+    assert result.unit == "fraction"
+    assert result.rows.sort("funding_time")["funding_rate"].to_list() == rows["funding_rate"].to_list()
+    assert result.rows["funding_time"].min() == at("2025-06-01")
 
 
 @pytest.mark.parametrize("name", UNITS[:-1])
 @pytest.mark.parametrize("turned", [False, True])
-def test_each_unit_is_found_and_read_back(tmp_path, name, turned):
+def test_each_unit_is_proven_and_read_back(tmp_path, name, turned):
     truth = hourly(300)
     scale = {
         "fraction": 1, "percent": 100, "bps": 10_000, "fraction-per-hour": 1, "percent-per-hour": 100,
@@ -268,8 +268,8 @@ def test_each_unit_is_found_and_read_back(tmp_path, name, turned):
     rows = truth.with_columns(pl.col("funding_rate") * scale * (-1 if turned else 1))
     path = saved(rows, tmp_path / "f.parquet")
     for stated in (None, name + "-turned" * turned):
-        got = one(path, exchange="hyperliquid", unit=stated).rows.sort("funding_time")
-        assert got["funding_rate"].to_list() == pytest.approx(
+        result = one(path, exchange="hyperliquid", unit=stated).rows.sort("funding_time")
+        assert result["funding_rate"].to_list() == pytest.approx(
             truth["funding_rate"].to_list(), rel=1e-9, abs=1e-18
         )
 
@@ -300,8 +300,8 @@ def test_another_unit_than_the_lakes_is_refused(tmp_path, factor):
         one(path, known_by(truth), exchange="hyperliquid", unit="fraction")
     assert f"factor {factor:.6g}:" in str(error.value)
     if factor in (100, 8, -1):  # without --unit the lake's rows are the proof
-        got = one(path, known_by(truth), exchange="hyperliquid")
-        assert got.unit == {100: "percent", 8: "fraction-per-8h", -1: "fraction-turned"}[factor]
+        result = one(path, known_by(truth), exchange="hyperliquid")
+        assert result.unit == {100: "percent", 8: "fraction-per-8h", -1: "fraction-turned"}[factor]
 
 
 def test_missing_columns_are_named(tmp_path):
@@ -405,7 +405,7 @@ def test_few_rows_prove_no_interval(tmp_path):
         ([5, 7, 3], [None] * 4),
     ],
 )
-def test_intervals_are_seen_in_gaps_or_left_unknown(gaps, hours):
+def test_intervals_are_observed_in_gaps_or_left_unknown(gaps, hours):
     times = [at("2025-01-01")]
     for gap in gaps:
         times.append(times[-1] + timedelta(hours=gap))
@@ -414,7 +414,7 @@ def test_intervals_are_seen_in_gaps_or_left_unknown(gaps, hours):
     assert observed(rows.reverse()).to_list() == hours[::-1]
 
 
-def test_a_long_series_without_a_negative_rate_is_asked_about(tmp_path):
+def test_a_long_series_without_a_negative_rate_needs_a_confirmation(tmp_path):
     path = saved(hourly(300).with_columns(pl.col("funding_rate").abs()), tmp_path / "f.csv")
     with pytest.raises(BadCall, match="none of 299 rates in 1 market is negative: .* give --signed"):
         one(path, exchange="hyperliquid")
@@ -514,18 +514,18 @@ def run(tmp_path, capsys):
 
     def go(*args: str) -> tuple[int, list[dict], str]:
         code = main(["import", *args, "--warehouse", str(tmp_path / "w"), "--json"])
-        got = capsys.readouterr()
-        return code, [json.loads(line) for line in got.out.splitlines()], got.err
+        result = capsys.readouterr()
+        return code, [json.loads(line) for line in result.out.splitlines()], result.err
 
     return go
 
 
 def test_the_verb_shows_writes_and_repeats(tmp_path, run):
     path = str(saved(hourly(300), tmp_path / "f.csv"))
-    code, (told,), err = run(path, "--exchange", "hyperliquid", "--dry-run")
-    assert (code, told["rows"], told["unit"], told["intervals"]) == (0, 300, "fraction", "1h")
-    assert (told["first"], told["last"]) == ("2025-06-01T00:00:00Z", "2025-06-13T11:00:00Z")
-    assert "are the base rate if the unit is fraction" in told["evidence"]
+    code, (facts,), err = run(path, "--exchange", "hyperliquid", "--dry-run")
+    assert (code, facts["rows"], facts["unit"], facts["intervals"]) == (0, 300, "fraction", "1h")
+    assert (facts["first"], facts["last"]) == ("2025-06-01T00:00:00Z", "2025-06-13T11:00:00Z")
+    assert "are the base rate if the unit is fraction" in facts["evidence"]
     assert "dry run: nothing was written" in err
     assert not (tmp_path / "w").exists()
     code, _, err = run(path, "--exchange", "hyperliquid")
@@ -568,7 +568,7 @@ def test_the_flags_of_the_verb_reach_the_file(tmp_path, run):
     flags = (
         "--exchange binance --map funding_rate=r8,funding_time=ts --symbol-column name --symbol-form {}USDT"
     )
-    code, (told,), err = run(
+    code, (facts,), err = run(
         path,
         *flags.split(),
         "--unit",
@@ -580,16 +580,16 @@ def test_the_flags_of_the_verb_reach_the_file(tmp_path, run):
         "--where",
         "kind=p*",
     )
-    assert (code, told["rows"], told["first"]) == (0, 90, "2025-06-01T00:00:00Z"), err
-    got = Lake(tmp_path / "w").scan("funding").collect().sort("funding_time")
-    assert got["symbol"].unique().to_list() == ["BTCUSDT"]
-    assert got["funding_rate"].to_list() == pytest.approx(hourly(90)["funding_rate"].to_list(), rel=1e-12)
+    assert (code, facts["rows"], facts["first"]) == (0, 90, "2025-06-01T00:00:00Z"), err
+    result = Lake(tmp_path / "w").scan("funding").collect().sort("funding_time")
+    assert result["symbol"].unique().to_list() == ["BTCUSDT"]
+    assert result["funding_rate"].to_list() == pytest.approx(hourly(90)["funding_rate"].to_list(), rel=1e-12)
 
 
 def test_many_exchanges_of_one_file_are_written_together(tmp_path, run):
     rows = pl.concat([hourly(200).with_columns(venue=pl.lit(e)) for e in ("hyperliquid", "pacifica")])
-    code, told, _ = run(str(saved(rows, tmp_path / "f.csv")), "--exchange-column", "venue")
-    assert (code, [t["exchange"] for t in told]) == (0, ["hyperliquid", "pacifica"])
+    code, facts, _ = run(str(saved(rows, tmp_path / "f.csv")), "--exchange-column", "venue")
+    assert (code, [t["exchange"] for t in facts]) == (0, ["hyperliquid", "pacifica"])
     code, _, err = run(str(tmp_path / "f.csv"), "--exchange", "extended")
     assert (code, "there are hyperliquid, pacifica" in err) == (2, True)
 

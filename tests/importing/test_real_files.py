@@ -26,7 +26,7 @@ BINANCE = "large/binance_usdm_symbols_0-L_2026-01_2026-03.parquet"
 
 
 def test_the_payments_of_one_exchange_are_refused_as_those_of_another_that_the_lake_has(shared):
-    """Of the seven venues no two share unusual rates; a file of Binance under another name is told by Binance's rows."""
+    """Of the seven venues no two share unusual rates; a file of Binance under another name is facts by Binance's rows."""
     rows = seven_venues(shared)
     venues = {str(v): mine for (v,), mine in rows.partition_by("exchange", as_dict=True).items()}
     for name, mine in venues.items():
@@ -37,16 +37,16 @@ def test_the_payments_of_one_exchange_are_refused_as_those_of_another_that_the_l
 
 
 def test_binance_all_symbols_need_no_flag(shared):
-    got = one(shared / "data" / BINANCE, exchange="binance")
-    assert got.unit == "fraction"
-    assert (got.rows.height, got.rows["symbol"].n_unique()) == (58_330, 293)
-    first = got.rows.filter(pl.col("symbol") == "0GUSDT").sort("funding_time").row(0, named=True)
+    result = one(shared / "data" / BINANCE, exchange="binance")
+    assert result.unit == "fraction"
+    assert (result.rows.height, result.rows["symbol"].n_unique()) == (58_330, 293)
+    first = result.rows.filter(pl.col("symbol") == "0GUSDT").sort("funding_time").row(0, named=True)
     assert first["funding_rate"] == -9.017e-05
     assert first["funding_time"] == at("2026-02-15T02:00")  # 1771120800009: nine milliseconds late
     assert first["reported_time"] == at("2026-02-15T02:00:00.009")
     assert (first["base"], first["quote"], first["source"]) == ("0G", "USDT", "import")
     assert first["interval_hours"] is None  # nothing stands before it
-    counts = dict(got.rows.group_by("interval_hours").len().iter_rows())
+    counts = dict(result.rows.group_by("interval_hours").len().iter_rows())
     assert set(counts) == {None, 1.0, 4.0, 8.0}
     assert counts[None] < 0.006 * 58_330
 
@@ -82,7 +82,7 @@ def test_hyperliquids_unit_switch_is_imported_part_by_part(shared):
     assert hbar["funding_rate"][0] == pytest.approx(-0.5647572 / 876_000, rel=1e-12)
 
 
-def test_without_a_map_the_two_columns_of_rates_are_asked_for(shared):
+def test_two_columns_of_rates_need_a_map(shared):
     with pytest.raises(
         BadCall, match="fundingRate_percent, fundingRate_annualized may each be funding_rate: give --map"
     ):
@@ -117,13 +117,13 @@ def test_the_hour_that_stands_in_both_units_is_two_rates_of_one_payment(shared, 
 
 
 def test_hyperliquids_own_history_of_all_coins(shared):
-    got = one(
+    result = one(
         shared / "data/large/hyperliquid_fundingHistory_all_coins_2024-10-25_2024-11-24.parquet",
         exchange="hyperliquid",
     )
-    assert (got.unit, got.rows.height, got.rows["symbol"].n_unique()) == ("fraction", 109_418, 155)
-    assert got.rows["interval_hours"].unique().to_list() == [1.0]
-    first = got.rows.filter(pl.col("symbol") == "BTC").sort("funding_time").row(0, named=True)
+    assert (result.unit, result.rows.height, result.rows["symbol"].n_unique()) == ("fraction", 109_418, 155)
+    assert result.rows["interval_hours"].unique().to_list() == [1.0]
+    first = result.rows.filter(pl.col("symbol") == "BTC").sort("funding_time").row(0, named=True)
     assert (first["funding_time"], first["funding_rate"]) == (at("2024-10-25T15:00"), 0.0000125)
     assert first["reported_time"] == at("2024-10-25T15:00:00.100")
 
@@ -187,10 +187,10 @@ def test_what_is_no_settlement_is_refused_with_the_reason(shared, file, wanted, 
     ],
 )
 def test_each_settled_venue_of_the_seven(shared, exchange, form, stated, count):
-    got = one(shared / "data" / SEVEN, exchange=exchange, symbol_form=form, unit=stated)
-    assert (got.unit, got.rows.height) == ("fraction", count)
+    result = one(shared / "data" / SEVEN, exchange=exchange, symbol_form=form, unit=stated)
+    assert (result.unit, result.rows.height) == ("fraction", count)
     truth = seven_venues(shared).filter(pl.col("exchange") == exchange)
-    both = got.rows.join(truth, on=["base", "funding_time"], how="left", suffix="_true")
+    both = result.rows.join(truth, on=["base", "funding_time"], how="left", suffix="_true")
     assert both["funding_rate"].to_list() == both["funding_rate_true"].to_list()
     known = both.filter(pl.col("interval_hours").is_not_null())
     # HYPE on Binance moved from 8 h to 4 h on 2025-05-30, which the helper's one figure for it does not tell.
@@ -199,7 +199,7 @@ def test_each_settled_venue_of_the_seven(shared, exchange, form, stated, count):
     assert both["interval_hours"].null_count() <= 5
 
 
-def test_where_no_mass_is_at_the_base_rate_the_unit_is_asked_for(shared):
+def test_where_no_mass_is_at_the_base_rate_the_unit_has_to_be_stated(shared):
     for exchange, form in (("kraken", None), ("dydx", "{}-USD")):
         with pytest.raises(BadCall, match="the unit is not proven .*: give --unit fraction"):
             one(shared / "data" / SEVEN, exchange=exchange, symbol_form=form)
@@ -240,10 +240,10 @@ def test_names_that_the_exchange_does_not_have_are_refused(shared):
 def test_each_market_of_the_four_old_venues(shared, case):
     source_file, exchange, symbol, stated, count, hours = case
     path = shared / "data" / MIXED
-    got = one(path, exchange=exchange, where={"source_file": source_file}, symbol=symbol, unit=stated)
+    result = one(path, exchange=exchange, where={"source_file": source_file}, symbol=symbol, unit=stated)
     raw = pl.read_parquet(path).filter(pl.col("source_file") == source_file).sort("timestamp")
-    rows = got.rows.sort("funding_time")
-    assert (got.unit, rows.height) == ("fraction", count)
+    rows = result.rows.sort("funding_time")
+    assert (result.unit, rows.height) == ("fraction", count)
     assert rows["funding_rate"].to_list() == (raw["funding_rate"] + 0.0).to_list()
     # Unix seconds are taken, not the text beside them.
     assert rows["funding_time"].dt.epoch("s").to_list() == [int(t // 3600 * 3600) for t in raw["timestamp"]]
@@ -267,15 +267,15 @@ def test_each_venue_of_the_file_with_two_clocks(shared, exchange, symbol, tz, co
     wanted = {"exchange": exchange, "where": {"source_file": f"*_{exchange}_*"}, "symbol": symbol}
     with pytest.raises(BadCall, match="the times state no zone .*: give --tz"):
         one(shared / "data" / CEX, **wanted)
-    got = one(shared / "data" / CEX, **wanted, tz=tz, unit="fraction")
-    assert got.rows.height == count
-    phases = set(got.rows["funding_time"].dt.hour().unique())
+    result = one(shared / "data" / CEX, **wanted, tz=tz, unit="fraction")
+    assert result.rows.height == count
+    phases = set(result.rows["funding_time"].dt.hour().unique())
     if exchange in ("binance", "bybit", "mexc", "gate"):
         assert phases == {0, 8, 16}
     if exchange == "kucoin":
         assert phases == {4, 12, 20}
     if exchange == "binance":
-        row = got.rows.sort("funding_time").row(0, named=True)
+        row = result.rows.sort("funding_time").row(0, named=True)
         assert (row["funding_time"], row["funding_rate"]) == (at("2020-01-01T00:00"), -0.00012359)
 
 
@@ -283,15 +283,15 @@ def test_the_zone_is_proven_by_rows_that_the_lake_has(shared):
     known = one(
         shared / "data" / MIXED, exchange="binance", where={"source_file": "binance_BTC*"}, symbol="BTCUSDT"
     )
-    got = one(
+    result = one(
         shared / "data" / CEX,
         known_by(known.rows),
         exchange="binance",
         where={"source_file": "*_binance_*"},
         symbol="BTCUSDT",
     )
-    assert any("the clock of the file is UTC+3: 100.0% of 4,383 payments" in line for line in got.evidence)
-    both = got.rows.join(known.rows, on="funding_time", suffix="_known")
+    assert any("the clock of the file is UTC+3: 100.0% of 4,383 payments" in line for line in result.evidence)
+    both = result.rows.join(known.rows, on="funding_time", suffix="_known")
     assert both.height == 4_383
     assert both.select((pl.col("funding_rate") - pl.col("funding_rate_known")).abs().max()).item() < 1e-12
 
@@ -326,14 +326,14 @@ def test_predicted_rates_are_refused_where_the_lake_has_the_settled_ones(shared,
 
 def test_hyperliquids_answer_of_2023_changes_from_eight_hours_to_one(shared):
     path = shared / "data/raw/hyperliquid/fundingHistory_BTC_2023-05-12_2023-07-17_no_endTime.json"
-    got = one(path, exchange="hyperliquid", unit="fraction")
-    assert got.rows.height == 1_038
-    spans = got.rows.group_by("interval_hours").agg(pl.col("funding_time").max()).sort("interval_hours")
+    result = one(path, exchange="hyperliquid", unit="fraction")
+    assert result.rows.height == 1_038
+    spans = result.rows.group_by("interval_hours").agg(pl.col("funding_time").max()).sort("interval_hours")
     assert spans["interval_hours"].to_list() == [1.0, 8.0]
     assert spans["funding_time"][1] == at("2023-06-08T00:00")
-    first = got.rows.sort("funding_time").row(0, named=True)
+    first = result.rows.sort("funding_time").row(0, named=True)
     assert (first["funding_time"], first["funding_rate"]) == (at("2023-05-12T00:00"), -0.00061334)
-    late = got.rows.filter(pl.col("reported_time") - pl.col("funding_time") > timedelta(minutes=20))
+    late = result.rows.filter(pl.col("reported_time") - pl.col("funding_time") > timedelta(minutes=20))
     assert late["reported_time"].dt.date().to_list() == [datetime(2023, 5, 23, tzinfo=UTC).date()]
 
 
@@ -350,11 +350,11 @@ def test_hyperliquids_answer_of_2023_changes_from_eight_hours_to_one(shared):
 def test_saved_answers_are_read_as_they_are(shared, case):
     file, exchange, symbol, rate, count = case
     small = count < 100
-    got = one(
+    result = one(
         shared / "data/raw" / file, exchange=exchange, symbol=symbol, unit="fraction" if small else None
     )
-    rows = got.rows.sort("funding_time")
-    assert (got.unit, rows.height) == ("fraction", count)
+    rows = result.rows.sort("funding_time")
+    assert (result.unit, rows.height) == ("fraction", count)
     if small:
         assert rows["funding_time"][-1] == at("2026-09-04T00:00")
         assert rows["interval_hours"].to_list() == [8.0] * 20
@@ -367,8 +367,8 @@ def test_saved_answers_are_read_as_they_are(shared, case):
 
 def test_lighters_answer_takes_its_sign_from_the_side_that_pays(shared):
     path = shared / "data/raw/lighter/fundings_ETH_2026-05-13.json"
-    got = one(path, exchange="lighter", symbol="ETH", unit="percent")
-    rows = got.rows.sort("funding_time")
+    result = one(path, exchange="lighter", symbol="ETH", unit="percent")
+    rows = result.rows.sort("funding_time")
     assert rows["funding_rate"].to_list() == pytest.approx([0.000012, -0.000002], rel=1e-12)
     assert rows["funding_time"][0] == at("2026-05-13T20:00")
 

@@ -60,10 +60,10 @@ RIGHT = [("SOLUSDT", time, rate, 8.0) for time, rate in zip(TIMES, RATES, strict
     ],
 )  # fmt: skip
 def test_each_shape_becomes_the_same_payments(tmp_path, header, row):
-    got = payments(imported(tmp_path, lines(header, row)))
-    assert [g[:2] for g in got] == [r[:2] for r in RIGHT]
-    assert [g[2] for g in got] == pytest.approx([r[2] for r in RIGHT], abs=1e-15)
-    assert {g[3] for g in got} == {8.0}
+    result = payments(imported(tmp_path, lines(header, row)))
+    assert [g[:2] for g in result] == [r[:2] for r in RIGHT]
+    assert [g[2] for g in result] == pytest.approx([r[2] for r in RIGHT], abs=1e-15)
+    assert {g[3] for g in result} == {8.0}
 
 
 PLAIN = lines("symbol,ts,rate", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r}").encode()
@@ -119,13 +119,13 @@ def test_binances_archive_needs_the_exchange_alone(tmp_path):
         f"{1735689600000 + n * 14_400_000 + 3},4,{rate}\n"
         for n, rate in enumerate((0.00005, -0.00012, 0.00031))
     )
-    got = imported(tmp_path, text, "XRPUSDC-fundingRate-2025-01.csv")
-    assert payments(got) == [
+    result = imported(tmp_path, text, "XRPUSDC-fundingRate-2025-01.csv")
+    assert payments(result) == [
         ("XRPUSDC", at("2025-01-01T00:00"), 0.00005, 4.0),
         ("XRPUSDC", at("2025-01-01T04:00"), -0.00012, 4.0),
         ("XRPUSDC", at("2025-01-01T08:00"), 0.00031, 4.0),
     ]
-    assert (got.unit, set(got.rows["interval_from"])) == ("fraction", {"row"})
+    assert (result.unit, set(result.rows["interval_from"])) == ("fraction", {"row"})
 
 
 @pytest.mark.parametrize(
@@ -143,15 +143,15 @@ def test_binances_archive_needs_the_exchange_alone(tmp_path):
 )
 def test_symbols_of_ccxt_become_those_of_the_exchange(tmp_path, exchange, name, symbol):
     text = lines("symbol,timestamp,fundingRate", lambda t, r: f"{name},{t.timestamp() * 1000:.0f},{r}")
-    got = (
+    result = (
         imported(tmp_path, text, exchange=exchange, interval="infer")
         if exchange not in ("hyperliquid", "dydx")
         else None
     )
-    if got is None:  # hourly exchanges: their file has a row an hour
+    if result is None:  # hourly exchanges: their file has a row an hour
         rows = every(1, [r / 8 for r in RATES], name)
-        got = one(saved(rows, tmp_path / "h.csv"), exchange=exchange)
-    assert set(got.rows["symbol"]) == {symbol}
+        result = one(saved(rows, tmp_path / "h.csv"), exchange=exchange)
+    assert set(result.rows["symbol"]) == {symbol}
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_a_name_that_is_none_of_the_exchange_is_refused(tmp_path, exchange, name
         imported(tmp_path, text, exchange=exchange, unit="fraction")
 
 
-@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\u202e", "\u200b", "\x07", "\x85", "\u00a0"])
-def test_a_name_with_a_character_that_nobody_sees_is_refused(tmp_path, character):
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\u202e", "\u200b", "\x07", "\x85"])
+def test_a_name_with_an_invisible_character_is_refused(tmp_path, character):
     text = lines("symbol,ts,rate", lambda t, r: f"SOL{character}USDT,{t.timestamp():.0f},{r}")
     with pytest.raises(
         BadData, match=rf"row 1: the name of the market .* has the character U\+{ord(character):04X}"
@@ -199,9 +199,9 @@ def flagged(tmp_path, name: str, last: str, others: str):
      ("rate_type", "predicted", "regular"), ("status", "NEXT", "SETTLED"), ("type", "funding_rate_estimated", "funding_rate")],
 )  # fmt: skip
 def test_rows_that_a_file_calls_predicted_are_left_out_and_counted(tmp_path, name, predicted, settled):
-    got = flagged(tmp_path, name, predicted, settled)
-    assert payments(got) == RIGHT[:-1]
-    assert f"1 rows are predicted by column {name} and left out" in got.evidence
+    result = flagged(tmp_path, name, predicted, settled)
+    assert payments(result) == RIGHT[:-1]
+    assert f"1 rows are predicted by column {name} and left out" in result.evidence
     with pytest.raises(BadData, match=f"column {name} calls all 40 rows predicted: no settlements"):
         flagged(tmp_path, name, predicted, predicted)
 
@@ -221,8 +221,8 @@ def test_a_column_of_predicted_rates_is_refused_by_its_name(tmp_path, name):
 )
 def test_a_stated_interval_is_read_however_it_is_written(tmp_path, cell):
     text = lines("symbol,ts,rate,fundingInterval", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r},{cell}")
-    got = imported(tmp_path, text)
-    assert (set(got.rows["interval_hours"]), set(got.rows["interval_from"])) == ({8.0}, {"row"})
+    result = imported(tmp_path, text)
+    assert (set(result.rows["interval_hours"]), set(result.rows["interval_from"])) == ({8.0}, {"row"})
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,9 @@ def test_a_stated_unit_that_contradicts_the_caller_or_the_figures_is_refused(tmp
         BadData, match="--unit fraction contradicts the file: the figures of rate carry a percent sign"
     ):
         imported(tmp_path, signs, unit="fraction")
+    points = lines("symbol,ts,rate_bps", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r * 1e4:.4f}")
+    with pytest.raises(BadData, match=r"--unit fraction contradicts the file: the column is called rate_bps"):
+        imported(tmp_path, points, unit="fraction", columns={"funding_rate": "rate_bps"})
     fractions = lines("symbol,ts,rate,unit", lambda t, r: f"SOLUSDT,{t.timestamp():.0f},{r},percent")
     with pytest.raises(BadData, match=r"contradict the unit percent \(column unit states it\)"):
         imported(tmp_path, fractions)
@@ -289,9 +292,9 @@ def test_the_hour_that_summer_time_repeats_is_the_one_on_the_grid(tmp_path, zone
         for n, t in enumerate(times)
     )
     for body in (text, "\n".join([text.split("\n")[0], *reversed(text.rstrip().split("\n")[1:])]) + "\n"):
-        got = imported(tmp_path, body, tz=zone, unit="fraction")
-        assert [p[1] for p in payments(got)] == times
-        assert {p[3] for p in payments(got)} == {2.0}
+        result = imported(tmp_path, body, tz=zone, unit="fraction")
+        assert [p[1] for p in payments(result)] == times
+        assert {p[3] for p in payments(result)} == {2.0}
 
 
 def test_two_equal_readings_of_an_hourly_series_are_both_hours_of_the_change(tmp_path):
@@ -300,8 +303,8 @@ def test_two_equal_readings_of_an_hourly_series_are_both_hours_of_the_change(tmp
     text = "symbol,time,rate\n" + "".join(
         f"SOL,{r:%Y-%m-%d %H:%M},{n * 1e-7 - 5e-7:.8f}\n" for n, r in enumerate(readings)
     )
-    got = imported(tmp_path, text, exchange="hyperliquid", tz="Europe/Berlin", unit="fraction")
-    assert [p[1] for p in payments(got)] == times
+    result = imported(tmp_path, text, exchange="hyperliquid", tz="Europe/Berlin", unit="fraction")
+    assert [p[1] for p in payments(result)] == times
 
 
 @pytest.mark.parametrize(
@@ -333,9 +336,9 @@ def hourly_premiums(symbol: str, most: float, over: float) -> pl.DataFrame:
 
 def test_the_base_rate_of_a_builder_dex_is_half_the_usual_one(tmp_path):
     rows = hourly_premiums("xyz:TSLA", 0.0003, 16)
-    got = one(saved(rows.drop("premium"), tmp_path / "f.csv"), exchange="hyperliquid")
-    assert got.unit == "fraction"
-    assert got.rows["funding_rate"].mode().to_list() == [0.00000625]
+    result = one(saved(rows.drop("premium"), tmp_path / "f.csv"), exchange="hyperliquid")
+    assert result.unit == "fraction"
+    assert result.rows["funding_rate"].mode().to_list() == [0.00000625]
 
 
 @pytest.mark.parametrize(("symbol", "most", "over"), [("xyz:TSLA", 0.0003, 16), ("SOL", 0.0005, 8)])
@@ -377,10 +380,26 @@ def test_samples_that_date_the_next_payment_are_no_settlements(tmp_path):
 def test_histories_inside_of_markets_are_one_list_of_rows(tmp_path):
     history = ",".join(f'{{"t":{t.timestamp():.0f},"r":{r}}}' for t, r in zip(TIMES, RATES, strict=True))
     text = f'[{{"symbol":"SOLUSDT","history":[{history}]}},{{"symbol":"ETHUSDT","history":[{history}]}}]'
-    got = payments(imported(tmp_path, text, "f.json"))
-    assert sorted(got) == [*(("ETHUSDT", *row[1:]) for row in RIGHT), *RIGHT]
+    result = payments(imported(tmp_path, text, "f.json"))
+    assert sorted(result) == [*(("ETHUSDT", *row[1:]) for row in RIGHT), *RIGHT]
 
 
 def test_a_flag_that_is_neither_true_nor_false_is_refused(tmp_path):
     with pytest.raises(BadData, match="row 40: is_predicted = 'X' is neither true nor false"):
         flagged(tmp_path, "is_predicted", "X", "")
+
+
+@pytest.mark.parametrize(("exchange", "symbol", "rate", "good"), [
+    ("binance", "SOLUSDT", -0.09, True), ("binance", "SOLUSDT", -0.11, False), ("bybit", "SOLUSDT", 0.25, False),
+    ("grvt", "SOL_USDT_Perp", 0.06, False),
+])  # fmt: skip
+def test_a_rate_beyond_what_the_exchange_pays_at_once_is_refused(tmp_path, exchange, symbol, rate, good):
+    rows = every(8, [*RATES[:-1], rate], symbol).with_columns(pl.col("funding_rate").round(6))
+    path = saved(rows, tmp_path / "f.csv")
+    if good:
+        assert one(path, exchange=exchange, unit="fraction").rows.height == 40
+    else:
+        with pytest.raises(
+            BadData, match=f"row 40: {symbol} .*: {rate:g} is beyond|row 40: .* more than any exchange pays"
+        ):
+            one(path, exchange=exchange, unit="fraction")
