@@ -136,3 +136,20 @@ def test_the_verb_ends_with_0_or_3_and_shows_each_section(well):
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(r["section"], r["alarm"]) for r in rows] == [("freshness", False), ("quarantine", True)]
     assert doctor(well, "--stale", "-1").returncode == 2
+
+
+def test_rows_that_the_newest_list_had_and_could_not_be_read_are_named(well):
+    line = "2 rows left out or of unknown status, the first: venue list: field status: of B-USD is none of live near 'odd'"
+    of_list = asked("venue", 0, 1, "rows") | {"symbol": "*", "endpoint": "markets"}
+    of_list |= {"window_start": None, "window_stop": None}
+    runs = [
+        of_list | {"asked_at": NOW - hours * HOUR, "error": error} for hours, error in ((2, None), (1, line))
+    ]
+    fill(well, fetches=runs)
+    assert alarms(well)["left out"].detail == f"markets: {line}"
+
+
+def test_an_error_of_fundingdb_itself_is_an_alarm(well):
+    (well / "quarantine/venue").mkdir(parents=True)
+    (well / "quarantine/venue/20260101T000000-abc.error.txt").write_text("KeyError")
+    assert alarms(well)["quarantine"].subject == "20260101T000000-abc.error.txt"
