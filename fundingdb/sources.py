@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
@@ -21,7 +22,7 @@ from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.downloads import LOG, Downloads, MarketDownload, chosen
 from fundingdb.ingest.intervals import observed
 from fundingdb.ingest.ledger import due
-from fundingdb.ingest.listing import market_of, select_markets, select_rows
+from fundingdb.ingest.listing import market_of, reasons, select_markets, select_rows
 from fundingdb.ingest.names import exchange_names, names
 from fundingdb.ingest.rate_collector import FundingRateCollector
 from fundingdb.lake import Lake
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from fundingdb.fetchers.contract import Fetcher, Market
     from fundingdb.ingest.names import Names
+    from fundingdb.transport.walk import Fetched
 
     Instant = float | str | datetime
 
@@ -53,6 +55,13 @@ __all__ = [
 ]
 T = TypeVar("T")
 _TRADING = ("active", "reduce_only")
+
+
+def _rows(fetched: Fetched) -> pl.DataFrame:
+    """The rows; what was left out of them becomes a Python warning, one a reason."""
+    for line in reasons(fetched.left_out):
+        warnings.warn(line, stacklevel=4)
+    return fetched.frame
 
 
 class BaseFundingDataSource:
@@ -128,9 +137,8 @@ class BaseFundingDataSource:
 
     async def markets(self) -> pl.DataFrame:
         """All perpetuals that the source lists: MARKETS rows, delisted ones included."""
-        frame = (
-            await SourceReader(self.fetcher.listed_by or self.fetcher, self.engine, guard.admitted).markets()
-        ).frame
+        lister = self.fetcher.listed_by or self.fetcher
+        frame = _rows(await SourceReader(lister, self.engine, guard.admitted).markets())
         self._markets = {row["symbol"]: market_of(row) for row in frame.iter_rows(named=True)}
         return frame
 
@@ -158,7 +166,7 @@ class BaseFundingDataSource:
             raise BadCall(
                 f"{self.fetcher.source} has no rates of now for {self.name}: read its history instead"
             )
-        frame = (await SourceReader(self.fetcher, self.engine, guard.admitted).current(listed)).frame
+        frame = _rows(await SourceReader(self.fetcher, self.engine, guard.admitted).current(listed))
         covered = frame["exchange"].unique().to_list() or [self.name]
         for exchange in wanted or []:
             if exchange not in covered:

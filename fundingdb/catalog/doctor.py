@@ -184,6 +184,9 @@ def _quarantined(folder: Path) -> Iterator[HealthNote]:
             newest = bodies[-1]  # names begin with the instant
             detail = f"{len(bodies)} refused answers, the newest: {_reason(newest)}"
             yield HealthNote("quarantine", exchange.name, newest.name, alarm=True, detail=detail)
+        if reports := sorted(exchange.glob("*.error.txt")):
+            detail = f"{len(reports)} errors of fundingdb itself: please send the files to the developers"
+            yield HealthNote("quarantine", exchange.name, reports[-1].name, alarm=True, detail=detail)
     yield from _withdrawn(home / "lake")
 
 

@@ -20,13 +20,14 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Request the listings and print one row a market; nothing is stored."""
     import asyncio
+    import sys
 
     import polars as pl
 
     from fundingdb.cli.common.options import fetchers, words
     from fundingdb.cli.common.output import show
     from fundingdb.ingest import guard
-    from fundingdb.ingest.listing import select_rows
+    from fundingdb.ingest.listing import reasons, select_rows
     from fundingdb.transport.http import Engine
     from fundingdb.transport.walk import SourceReader
 
@@ -34,7 +35,12 @@ def run(args: Namespace) -> int:
 
     async def listings() -> list[pl.DataFrame]:
         async with Engine() as engine:
-            return [(await SourceReader(f, engine, guard.admitted).markets()).frame for f in sources]
+            frames = []
+            for f in sources:
+                fetched = await SourceReader(f, engine, guard.admitted).markets()
+                frames.append(fetched.frame)
+                sys.stderr.writelines(f"{f.source}: {line}\n" for line in reasons(fetched.left_out))
+            return frames
 
     rows = pl.concat(asyncio.run(listings()))
     if tokens:

@@ -380,7 +380,7 @@ _HINTS = {
 }
 _ENVELOPE = 8192  # no error is longer
 # By pattern, so that a body cut short still shows its code.
-_CODE = re.compile(rb'"error_code"\s*:\s*(\d+)')
+_CODE = re.compile(rb'"error_code"\s*:\s*(\d{1,9})')
 _MESSAGE = re.compile(rb'"(?:error_message|error)"\s*:\s*"([^"]*)')
 
 

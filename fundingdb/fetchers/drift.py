@@ -48,7 +48,17 @@ from fundingdb.fetchers.contract import (
     Sweep,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, hundredth, refused, shaped
+from fundingdb.fetchers.payload import (
+    HOUR_MS,
+    Reader,
+    bounded,
+    counted,
+    decode,
+    hundredth,
+    refused,
+    shaped,
+    text_ms,
+)
 from fundingdb.fetchers.rows import (
     Row,
     funding_rows,
@@ -70,6 +80,7 @@ if TYPE_CHECKING:
     from fundingdb.window import Window
 
 FROZEN = datetime(2026, 4, 1, 18, tzinfo=UTC)  # drift's last payment
+_DIGITS = 10  # of a time in Unix seconds
 _ABSURD = 0.05  # fraction per hour
 _HISTORY, _STATS, _CONTRACTS = "/market/{symbol}/fundingRates/{day}", "/stats/markets", "/contracts"
 _SUFFIX = "-PERP"
@@ -287,9 +298,7 @@ class _DriftVenue:
         market = named(reader, self.market, row.ticker_id)
         rate, written = hundredth(reader, "next_funding_rate", row.next_funding_rate)
         due = row.next_funding_rate_timestamp
-        if not (due.isascii() and due.isdigit()):
-            raise reader.bad("next_funding_rate_timestamp", "is not a time in Unix ms, as text", due)
-        stamp = reader.ms({"next_funding_rate_timestamp": int(due)}, "next_funding_rate_timestamp")
+        stamp = text_ms(reader, "next_funding_rate_timestamp", due)
         both = counted(reader, "open_interest", row.open_interest, row.ticker_id)
         index = counted(reader, "index_price", row.index_price, row.ticker_id)
         known = {
@@ -359,7 +368,7 @@ def named(reader: Reader, market: Callable[[str], Market], symbol: str) -> Marke
 
 def written_at(reader: Reader, ts: str) -> int:
     """Unix seconds written as text."""
-    if not (ts.isascii() and ts.isdigit()):
+    if not (ts.isascii() and ts.isdigit() and len(ts) <= _DIGITS):
         raise reader.bad("ts", "is not a time in Unix seconds, as text", ts)
     return reader.seconds({"ts": int(ts)}, "ts")
 

@@ -256,20 +256,21 @@ def _readable(  # noqa: PLR0917 - one call for both tables
 
 def _fitting(table: Table, reader: Reader, context: ResponseContext, rows: list[Row]) -> list[Row]:
     """The rows whose values their columns allow; others are left out."""
-    faults = [
-        fault for name, column in table.columns.items() if name != "month" for fault in column.faults(name)
-    ]
     frame = pl.DataFrame(rows, schema=table.schema, orient="row")
-    bad = frame.select(expr.fill_null(value=False).alias(problem) for problem, expr in faults)
-    reasons = [
-        next(name for name, is_bad in row.items() if is_bad) if any(row.values()) else ""
-        for row in bad.to_dicts()
+    faults = [
+        (problem, expr)
+        for name, column in table.columns.items()
+        if name != "month" and not column.surely_fits(frame[name])
+        for problem, expr in column.faults(name)
     ]
-    for row, reason in zip(rows, reasons, strict=True):
-        if reason:
-            error = reader.bad("(rows)", f"of {row['symbol']}: {reason}")
-            context.left_out.append(LeftOut(row["symbol"], error))
-    return [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+    reasons: dict[int, str] = {}
+    for problem, expr in faults:
+        for position in frame.select(expr.fill_null(value=False)).to_series().arg_true():
+            reasons.setdefault(position, problem)
+    for position, problem in reasons.items():
+        symbol = rows[position]["symbol"]
+        context.left_out.append(LeftOut(symbol, reader.bad("(rows)", f"of {symbol}: {problem}")))
+    return [row for i, row in enumerate(rows) if i not in reasons]
 
 
 def _single_rows(table: Table, reader: Reader, context: ResponseContext, rows: list[Row]) -> list[Row]:

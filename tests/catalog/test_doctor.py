@@ -177,3 +177,20 @@ def test_the_verb_fails_for_a_mistyped_path(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert "typo does not exist: --warehouse names another folder" in done.stderr
     assert not (tmp_path / "typo").exists()
+
+
+def test_rows_that_the_newest_list_had_and_could_not_be_read_are_named(well):
+    line = "2 rows left out or of unknown status, the first: venue list: field status: of B-USD is none of live near 'odd'"
+    of_list = asked("venue", 0, 1, "rows") | {"symbol": "*", "endpoint": "markets"}
+    of_list |= {"window_start": None, "window_stop": None}
+    runs = [
+        of_list | {"asked_at": NOW - hours * HOUR, "error": error} for hours, error in ((2, None), (1, line))
+    ]
+    fill(well, fetches=runs)
+    assert alarms(well)["left out"].detail == f"markets: {line}"
+
+
+def test_an_error_of_fundingdb_itself_is_an_alarm(well):
+    (well / "quarantine/venue").mkdir(parents=True)
+    (well / "quarantine/venue/20260101T000000-abc.error.txt").write_text("KeyError")
+    assert alarms(well)["quarantine"].subject == "20260101T000000-abc.error.txt"

@@ -364,3 +364,18 @@ def test_as_a_process_it_reads_a_pipe(shared):
     done = subprocess.run(command, input=body, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert [json.loads(line)["funding_rate"] for line in done.stdout.splitlines()] == [0.0000125] * 3
+
+
+def test_rows_left_out_are_counted_on_stderr_and_the_others_are_printed(tmp_path, capsys):
+    listing = {"instrument_type": "perpetual", "created_at": 1748881333944}
+    rows = [
+        listing | {"symbol": "BTC", "base_asset": "BTC", "max_leverage": 50},
+        listing | {"symbol": "ETH", "base_asset": "ETH", "max_leverage": 10**400},
+    ]
+    file = tmp_path / "info.json"
+    file.write_text(json.dumps({"success": True, "data": rows}))
+    assert main(["parse", "pacifica", "markets", str(file), "--json"]) == 0
+    out, err = capsys.readouterr()
+    printed = {row["symbol"]: row["status"] for row in map(json.loads, out.splitlines())}
+    assert printed == {"BTC": "active", "ETH": "unknown"}
+    assert "1 rows left out or of unknown status, the first: pacifica /info: field max_leverage" in err

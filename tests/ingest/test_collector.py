@@ -4,10 +4,11 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from fundingdb.errors import UnknownName
+from fundingdb.errors import InternalError, UnknownName
 from fundingdb.ingest.batch import Batch
 from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator
+from fundingdb.transport.walk import SourceReader
 from fundingdb.window import Window
 from tests.worlds import HOUR, NOW, collect, differing, payments, sources, world
 
@@ -266,3 +267,22 @@ def test_a_long_range_is_walked_in_pieces_and_written_in_bounded_batches_without
     assert unknown["symbol"].n_unique() == unknown.height == wrong.height, (
         "the first of each market, no other"
     )
+
+
+def test_an_error_of_our_own_fails_one_market_and_leaves_a_report_others_finish(tmp_path, monkeypatch):
+    whole = SourceReader.history
+
+    async def broken(self, market, window):
+        if market.symbol == "KAITO-USD":
+            raise KeyError("a bug")
+        return await whole(self, market, window)
+
+    monkeypatch.setattr(SourceReader, "history", broken)
+    with Simulator(world()) as simulator:
+        report = backfill(simulator, tmp_path, "extended")
+    assert {f.symbol for f in report.failures} == {"KAITO-USD"}
+    assert all(isinstance(f.error, InternalError) for f in report.failures)
+    assert set(payments(tmp_path)["base"]) == {"BTC", "PEPE"}
+    kept = list((tmp_path / "quarantine/extended").glob("*.error.txt"))
+    assert kept
+    assert "KeyError" in kept[0].read_text()

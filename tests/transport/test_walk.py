@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from fundingdb.errors import WalkNotProven
+from fundingdb.errors import BadPayload, WalkNotProven
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.ingest import guard
 from fundingdb.ingest.listing import market_of
 from fundingdb.transport.http import Engine
 from fundingdb.transport.walk import SourceReader
+from fundingdb.window import Window
 
 
 def rounds(exchange, reply):
@@ -128,3 +131,39 @@ def test_a_list_without_an_end_is_refused(shared):
     page["result"]["nextPageCursor"] = "again"
     with pytest.raises(WalkNotProven, match="bybit instruments-info: more than 50 pages"):
         rounds("bybit", lambda _request: json.dumps(page).encode())
+
+
+def test_rows_that_are_left_out_come_with_what_was_fetched(saved):
+    good = saved("binance", "_tradfi")
+
+    def reply(request):
+        body = json.loads(good(request))
+        if request.url.path.endswith("exchangeInfo"):
+            body["symbols"][0]["status"] = "PAUSED"
+        return json.dumps(body).encode()
+
+    listed, _ = rounds("binance", reply)
+    assert by_symbol(listed, "status", "base")["CATUSDT"] == ("unknown", "CAT")
+    assert {status for (status,) in by_symbol(listed, "status").values()} == {"unknown", "active"}
+    (left_out,) = listed.left_out
+    assert (left_out.symbol, left_out.error.excerpt) == ("CATUSDT", "PAUSED")
+
+
+@pytest.mark.parametrize("error", [OverflowError, RecursionError, ValueError, KeyError])
+def test_a_foreign_error_of_a_parser_refuses_that_response_by_its_type(error):
+    def broken(_body, _context):
+        raise error("of another library")
+
+    source = fetcher("binance")
+    source = replace(source, history=replace(source.history, parse=broken))
+    window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+
+    async def history():
+        transport = httpx.MockTransport(lambda _request: httpx.Response(200, content=b"[]"))
+        async with Engine(transport=transport, env={}) as engine:
+            await SourceReader(source, engine, guard.admitted).history(source.market("BTCUSDT"), window)
+
+    with pytest.raises(BadPayload, match=f"can't be read [(]{error.__name__}[)]") as refused:
+        asyncio.run(history())
+    assert refused.value.body == b"[]"
+    assert "another library" not in str(refused.value)

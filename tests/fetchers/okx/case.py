@@ -1,6 +1,7 @@
 """OKX: its responses written by hand, the rows they must give, and its history endpoint played."""
 
 from datetime import UTC, datetime
+from math import isfinite
 
 from fundingdb.errors import BadCall, RateLimited, Refused, Unreachable
 from fundingdb.fetchers.contract import Market, Request
@@ -18,8 +19,16 @@ def response(*rows):
 
 
 def payment(rate="0.0000599316422609", t="1789142400000", symbol="BTC-USDT-SWAP"):
-    """`fundingRate` is the forecast, here far off; `realizedRate` is what was paid."""
-    return {"instId": symbol, "fundingRate": "0.9", "realizedRate": rate, "fundingTime": t}
+    """`fundingRate` is the forecast, here another figure; `realizedRate` is what was paid."""
+    return {"instId": symbol, "fundingRate": forecast(rate), "realizedRate": rate, "fundingTime": t}
+
+
+def forecast(rate: str) -> str:
+    """Another figure than what was paid, near it; a rate that is no number has the forecast 0.0001."""
+    try:
+        return f"{float(rate) * 1.2 + 0.00001:.16f}" if isfinite(float(rate)) else "0.0001"
+    except (TypeError, ValueError):
+        return "0.0001"
 
 
 def estimate(symbol, rate, cap, times, **more):
@@ -118,7 +127,7 @@ CASE = Case(
                     "asset_class": "crypto",
                     "funding_time": datetime(2026, 9, 11, 16, tzinfo=UTC),
                     "reported_time": datetime(2026, 9, 11, 16, 0, 0, 750_000, tzinfo=UTC),
-                    "funding_rate": -0.0000599316422609,  # realizedRate, not the forecast 0.9
+                    "funding_rate": -0.0000599316422609,  # realizedRate, not the forecast
                     "native_rate": -0.0000599316422609,
                     "interval_hours": None,
                     "interval_from": "unknown",

@@ -288,3 +288,10 @@ def test_the_requests_of_a_sweep():
 def test_a_refusal_for_a_missing_market_names_the_next_step():
     missing = FETCHER.refusal(400, text({"code": "51001", "msg": "Instrument ID does not exist"}))
     assert "fundingdb markets okx" in str(missing)
+
+
+@pytest.mark.parametrize("paid_rate", ["0.0004794531380872", "-0.0005", "0.00599316422609"])
+def test_a_payment_far_from_its_forecast_refuses_the_response_with_both_figures(paid_rate):
+    row = payment(paid_rate) | {"fundingRate": "0.0000599316422609"}
+    with pytest.raises(BadPayload, match=f"{paid_rate} was paid where 0.0000599316422609 was forecast"):
+        history(response(row))
