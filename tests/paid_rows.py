@@ -17,7 +17,9 @@ from fundingdb.window import Window
 T0 = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 _VIEWS = [
-    view for view in headers.views() if view.name in ("known_until", "funding", "funding_ranges", "carry")
+    view
+    for view in headers.views()
+    if view.name in ("known_until", "utc_instant", "funding", "funding_ranges", "carry")
 ]
 
 
