@@ -14,6 +14,7 @@ FundingdbError
 |   `-- LakeError       the warehouse can't be used
 |       |-- LakeConflict    other writers always committed first; repeat
 |       `-- VersionGone     the pinned version does not exist (any more)
+|-- InternalError       report it: fundingdb itself is wrong
 `-- ExchangeChanged     report it: the exchange is not what its datasheet says
     |-- BadPayload      a response is not as described; nothing of it was stored
     |-- Refused         the exchange refuses the request (401, 403, 4xx)
@@ -43,6 +44,11 @@ def escaped(text: str) -> str:
     return "".join(repr(c)[1:-1] if category(c) in INVISIBLE else c for c in text)
 
 
+def escaped_lines(text: str) -> str:
+    """As `escaped`, but with the line breaks of the text."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 class NoRowsWarning(UserWarning):
     """A read has no rows: the warehouse does not exist, or nothing is stored in the span."""
 
@@ -55,7 +61,7 @@ class FundingdbError(Exception):
     # pyrefly: ignore [missing-override-decorator] - typing has it from Python 3.12 on
     def __str__(self) -> str:
         """The message, safe for a terminal, a log and a page: names of others in it are escaped."""
-        return "\n".join(map(escaped, super().__str__().split("\n")))
+        return escaped_lines(super().__str__())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles every error, though the constructors take other arguments than the message."""
@@ -146,6 +152,10 @@ class LakeConflict(LakeError):
 
 class VersionGone(LakeError):
     """The pinned version does not exist, or was vacuumed."""
+
+
+class InternalError(FundingdbError):
+    """Report it: fundingdb itself is wrong; the market or source at work fails, others go on."""
 
 
 class ExchangeChanged(FundingdbError):

@@ -1,15 +1,15 @@
 -- macro:     carry_net_with
--- reads:     funding, identity_checks, fees, known_until
--- parameter: at_time | null | instant at which both rates are known, a timestamp with time zone; null = each pair's newest full
---            hour, at most a day before the newest of the lake
+-- reads:     funding, identity_checks, fees, known_until, utc_instant
+-- parameter: at_time | null | instant at which both rates are known; text or timestamp, UTC where it has no offset; null = each
+--            pair's newest full hour, at most a day before the newest of the lake
 -- parameter: horizon_hours | 168 | hours the position is held for net_apr
 -- parameter: fill | 'taker' | what each of the four fills pays: taker or maker
 -- parameter: tier | 'base' | tier of both exchanges, as the table fees calls it
--- parameter: slippage_bps | 0 | lost at each of the four fills beside the fee, in basis points of notional
+-- parameter: slippage_bps | 0 | cost at each of the four fills beside the fee, in basis points of notional
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       What a spread leaves after entry and exit of both legs, at the table's fees; the columns are those of carry_net.
 --
--- What is known at an hour is what funding_known_1h says. Only payments of the last eight days before it are looked at: ranges
+-- What is known at an hour is as in funding_known_1h. Only payments of the eight days before it are read: ranges
 -- of the whole lake would cost a minute at 20 million payments.
 with settings as (
     select
@@ -22,7 +22,7 @@ with settings as (
             when slippage_bps >= 0 then cast(slippage_bps as double) / 10000
             else error('carry_net: slippage_bps must not be negative')
         end as slip,
-        cast(epoch(cast(at_time as timestamp with time zone)) as double) as at_seconds_given
+        cast(epoch(utc_instant(at_time)) as double) as at_seconds_given
 ),
 bounds as (
     select

@@ -2,17 +2,17 @@
 -- reads:     lake_funding, snapshots, fetches
 -- grain:     exchange, source
 -- column:    exchange       | varchar                  | where the perpetuals trade
--- column:    source         | varchar                  | who told us
+-- column:    source         | varchar                  | who published it
 -- column:    last_settled   | timestamp with time zone | newest settlement stored, UTC
 -- column:    last_observed  | timestamp with time zone | newest snapshot stored, UTC
--- column:    last_success   | timestamp with time zone | when it last answered, UTC (rows, or proven empty)
--- column:    last_failure   | timestamp with time zone | when it last failed, UTC
--- column:    last_error     | varchar                  | why it last failed
+-- column:    last_success   | timestamp with time zone | last successful request, UTC (with rows, or empty)
+-- column:    last_failure   | timestamp with time zone | last failed request, UTC
+-- column:    last_error     | varchar                  | error of that request
 -- column:    row_age_hours  | double                   | hours from the newest row, settled or observed, to now; null = no row
 -- check:     last_settled is not null or last_observed is not null or last_success is not null
 --            or last_failure is not null
--- why:       Whether a source still speaks, and what it last said.
-with told as (
+-- why:       Whether a source still responds, and how old its newest row is.
+with instants as (
     select
         exchange, source, max(funding_time) as last_settled, cast(null as timestamp with time zone) as last_observed,
         cast(null as timestamp with time zone) as last_success, cast(null as timestamp with time zone) as last_failure
@@ -34,7 +34,7 @@ merged as (
     select
         exchange, source, max(last_settled) as last_settled, max(last_observed) as last_observed,
         max(last_success) as last_success, max(last_failure) as last_failure
-    from told
+    from instants
     group by exchange, source
 ),
 errors as (

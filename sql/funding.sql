@@ -2,7 +2,7 @@
 -- reads:     lake_funding_first, lake_funding_rest, source_preference
 -- grain:     exchange, symbol, funding_time, rate_type
 -- column:    exchange       | varchar                  | where the perpetual trades, lower case
--- column:    source         | varchar                  | who told us: the exchange itself, its archive, coingecko, ccxt, import
+-- column:    source         | varchar                  | who published it: the exchange itself, its archive, coingecko, ccxt, import
 -- column:    symbol         | varchar                  | the exchange's own name, verbatim
 -- column:    base           | varchar                  | canonical token, e.g. PEPE for kPEPE
 -- column:    quote          | varchar                  | canonical quote, e.g. USDC
@@ -17,7 +17,7 @@
 -- column:    mark_price     | double                   | quote per ONE base token
 -- column:    index_price    | double                   | quote per ONE base token
 -- column:    reported_time  | timestamp with time zone | the source's own stamp, UTC
--- column:    fetched_at     | timestamp with time zone | when we learned it, UTC
+-- column:    fetched_at     | timestamp with time zone | when it was fetched, UTC
 -- column:    rate_1h        | double                   | fraction of notional per hour; null where the interval is unknown
 --                                                        or the payment special
 -- column:    apr            | double                   | rate_1h x 8760: fraction of notional per year, not compounded
@@ -25,7 +25,7 @@
 -- check:     rate_1h is null or abs(rate_1h * interval_hours - funding_rate) < 1e-12
 -- check:     month = strftime(funding_time at time zone 'UTC', '%Y-%m')
 -- why:       Settled payments, one source each: where an exchange has several sources, the preferred one counts
---            (source_preference) and the next ones fill its holes. An interval that it does not state comes from a source with
+--            (source_preference) and the next ones fill its holes. A missing interval comes from a source with
 --            the same rate, where all of those agree.
 --
 -- Columns are qualified: DuckDB takes a bare `base` for the parameter of a macro that reads this view.

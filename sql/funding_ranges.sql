@@ -2,7 +2,7 @@
 -- reads:     funding, known_until
 -- grain:     exchange, symbol, known_from
 -- column:    exchange       | varchar                  | where the perpetual trades
--- column:    source         | varchar                  | who told us
+-- column:    source         | varchar                  | who published it
 -- column:    symbol         | varchar                  | the exchange's own name
 -- column:    base           | varchar                  | canonical token
 -- column:    quote          | varchar                  | canonical quote

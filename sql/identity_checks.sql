@@ -7,13 +7,13 @@
 -- column:    symbol           | varchar                  | the exchange's own name
 -- column:    verdict          | varchar                  | scale: moves with the deepest at a power of ten of its price; tracks:
 --                                                          moves with it at another ratio; mismatch: moves unlike it, another
---                                                          thing of the same name; unverified: too little movement to tell
+--                                                          thing of the same name; unverified: too little movement to decide
 -- column:    price            | double                   | its newest, quote per ONE base token
 -- column:    deepest_exchange | varchar                  | the member with the most open interest
 -- column:    deepest_symbol   | varchar                  | the exchange's own name
 -- column:    deepest_price    | double                   | its newest, quote per ONE base token
 -- column:    ratio            | double                   | price / deepest_price: geometric mean over common hours, else of the newest
--- column:    moves            | bigint                   | returns that both tell, between neighbouring common hours
+-- column:    moves            | bigint                   | returns that both have, between neighbouring common hours
 -- column:    movement         | double                   | standard deviation of the calmer one's log returns; null = fewer than 2
 -- column:    apart            | double                   | standard deviation of the difference of the returns / the livelier's: 0 in step,
 --                                                          about 1 and more: nothing in common; null = unknown
@@ -23,8 +23,8 @@
 -- check:     exchange <> deepest_exchange or symbol <> deepest_symbol
 -- check:     (verdict = 'unverified') or (moves >= 8 and movement >= 0.001)
 -- why:       Members of one asset whose price is off the deepest one's by more than a tenth, on the last snapshot of each hour
---            of the newest 30 days, taken within 5 minutes of each other. Only co-movement decides: at least 8 returns, a tenth
---            of a percent each on both, in step (apart < 0.3) or not (apart >= 0.7). A ratio near a power of ten alone proves nothing.
+--            of the newest 30 days, observed within 5 minutes of each other. Only co-movement decides: at least 8 returns, a tenth
+--            of a percent each on both, in step (apart < 0.3) or not (apart >= 0.7). A ratio near a power of ten alone is no evidence.
 --            Members of verdict mismatch are left out of spreads and best_spreads.
 --
 -- Real hours of eleven exchanges in January 2026: of 1,270 pairs of one coin 90 % lie below 0.3 and 1 % above 0.7, of
@@ -43,19 +43,19 @@ members as (
     where coalesce(s.mark_price, s.index_price) is not null
     group by s.asset_class, s.base, s.exchange, s.symbol
 ),
-placed as (
+ranked as (
     select
         asset_class, base, exchange, symbol, price,
-        row_number() over (partition by asset_class, base order by depth desc, exchange, symbol) as place
+        row_number() over (partition by asset_class, base order by depth desc, exchange, symbol) as depth_rank
     from members
 ),
 suspects as (
     select
         m.asset_class, m.base, m.exchange, m.symbol, m.price,
         d.exchange as deepest_exchange, d.symbol as deepest_symbol, d.price as deepest_price
-    from placed as m
-    inner join placed as d on d.asset_class = m.asset_class and d.base = m.base and d.place = 1
-    where m.place > 1 and abs(ln(m.price / d.price)) > 0.1
+    from ranked as m
+    inner join ranked as d on d.asset_class = m.asset_class and d.base = m.base and d.depth_rank = 1
+    where m.depth_rank > 1 and abs(ln(m.price / d.price)) > 0.1
 ),
 -- the few that are in doubt: the hours of all others need not be read
 looked_at as (
@@ -103,7 +103,7 @@ measured as (
     from moved
     group by asset_class, base, exchange, symbol
 ),
-told as (
+compared as (
     select
         s.asset_class, s.base, s.exchange, s.symbol, s.price, s.deepest_exchange, s.deepest_symbol, s.deepest_price,
         coalesce(m.ratio, s.price / s.deepest_price) as ratio,
@@ -112,7 +112,7 @@ told as (
     left join measured as m
         on m.asset_class = s.asset_class and m.base = s.base and m.exchange = s.exchange and m.symbol = s.symbol
 ),
-judged as (
+verdicts as (
     select
         asset_class, base, exchange, symbol, price, deepest_exchange, deepest_symbol, deepest_price, ratio, moves, movement,
         apart,
@@ -123,19 +123,19 @@ judged as (
             when abs(log10(ratio)) > 0.5 and abs(log10(ratio) - round(log10(ratio))) < 0.04 then 'scale'
             else 'tracks'
         end as verdict
-    from told
+    from compared
     where abs(ln(ratio)) > 0.1
 )
 select
     asset_class, base, exchange, symbol, verdict, price, deepest_exchange, deepest_symbol, deepest_price, ratio, moves,
     movement, apart,
     case
-        when moves < 8 then 'too few common hours to tell: ' || cast(moves as varchar) || ' returns with '
-        when movement < 0.001 then 'one of the two hardly moves, no telling: beside '
+        when moves < 8 then 'too few common hours to decide: ' || cast(moves as varchar) || ' returns with '
+        when movement < 0.001 then 'one of the two hardly moves, undecided: beside '
         when verdict = 'unverified' then 'moves neither with nor unlike '
         when verdict = 'mismatch' then 'moves unlike '
         when verdict = 'scale' then 'a multiplier is missing: moves with '
         else 'moves, at another price, with '
     end || deepest_exchange || ' ' || deepest_symbol
         || case when apart is not null then ' (apart ' || cast(round(apart, 2) as varchar) || ')' else '' end as reason
-from judged
+from verdicts

@@ -10,16 +10,16 @@
 -- column:    funding_rate        | double                   | settled, fraction per interval; positive: longs pay shorts
 -- column:    rate_1h             | double                   | settled, fraction per hour; null where the interval is unknown
 -- column:    settled_age_hours   | double                   | hours from funding_time to now
--- column:    predicted_source    | varchar                  | who showed the prediction
--- column:    observed_at         | timestamp with time zone | when the newest prediction was shown, UTC; null = none here
+-- column:    predicted_source    | varchar                  | who published the prediction
+-- column:    observed_at         | timestamp with time zone | when the newest prediction was observed, UTC; null = none here
 -- column:    predicted_rate      | double                   | running estimate, fraction per interval; positive: longs pay shorts
 -- column:    predicted_hours     | double                   | hours of the payment it predicts; null = unknown
 -- column:    predicted_rate_1h   | double                   | fraction per hour; null where the interval is unknown
--- column:    next_funding_time   | timestamp with time zone | when it is due, UTC; null = not told
+-- column:    next_funding_time   | timestamp with time zone | when it is due, UTC; null = not published
 -- column:    predicted_age_hours | double                   | hours from observed_at to now
 -- check:     funding_time is not null or observed_at is not null
 -- check:     rate_1h is null or abs(rate_1h * interval_hours - funding_rate) < 1e-12
--- why:       Newest settled beside newest predicted, never in one column. Of predictions shown at one instant the
+-- why:       Newest settled beside newest predicted, never in one column. Of predictions observed at one instant the
 --            exchange's own comes first.
 with newest as (
     select exchange, symbol, max(funding_time) as funding_time
@@ -42,14 +42,14 @@ shown as (
         row_number() over (
             partition by exchange, symbol
             order by observed_at desc, case when source = exchange then 0 else 1 end, source
-        ) as place
+        ) as recency
     from snapshots
     where funding_rate is not null
 ),
 predicted as (
     select exchange, symbol, base, asset_class, source, observed_at, funding_rate, interval_hours, next_funding_time
     from shown
-    where place = 1
+    where recency = 1
 )
 select
     coalesce(settled.exchange, predicted.exchange) as exchange,

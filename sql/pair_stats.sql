@@ -23,7 +23,7 @@
 -- column:    half_life_hours   | double                   | -ln 2 / ln of the correlation between neighbouring hours; null where that is
 --                                                           not above 0, or unknown
 -- column:    drawdown          | double                   | deepest fall of the summed spread below its peak, from 0: fraction of notional
--- column:    drawdown_hours    | bigint                   | most hours on end at which the summed spread stood below a peak; holes count
+-- column:    drawdown_hours    | bigint                   | most consecutive hours at which the summed spread was below a peak; holes count
 -- column:    open_interest_usd | double                   | of the thinner leg, one side: newest snapshot of the lake's last 7 days; null = none
 -- column:    capacity_usd      | double                   | 1 % of open_interest_usd
 -- column:    usd_per_day       | double                   | capacity_usd x mean_1h x 24, before costs

@@ -1,5 +1,5 @@
 -- macro:     pair_stats_over
--- reads:     funding, identity_checks, snapshots
+-- reads:     funding, identity_checks, snapshots, utc_instant
 -- parameter: start | null | window: hours that begin at or after it; text or timestamp, UTC where it has no offset; null = 30
 --            days before stop
 -- parameter: stop | null | hours that end at or before it, likewise; null = the newest settlement of the lake
@@ -8,11 +8,10 @@
 -- grain:     asset_class, base, long_exchange, long_symbol, short_exchange, short_symbol
 -- why:       How good each pair of exchanges was over a window, by what both legs earned; the columns are those of pair_stats.
 --
--- The hours are those of funding_earned_1h, which would spread back every payment of the lake before it looks at the window.
--- start and stop pass through text because a plain cast reads them in the session's time zone.
-with spoken as (
+-- The hours are those of funding_earned_1h, which would spread back every payment of the lake before the window is applied.
+with arguments as (
     select
-        cast(start as varchar) as start_text, cast(stop as varchar) as stop_text, cast(token as varchar) as one_base,
+        utc_instant(start) as start_at, utc_instant(stop) as stop_at,
         case
             when participation > 0 and participation <= 1 then cast(participation as double)
             else error('pair_stats: participation is a share of open interest, above 0 and at most 1')
@@ -25,27 +24,16 @@ settled as (
 ),
 stopped as (
     select
-        spoken.start_text, spoken.share,
-        case
-            when spoken.stop_text is null then settled.hour
-            when substr(spoken.stop_text, 11) like '%+%' or substr(spoken.stop_text, 11) like '%-%' or spoken.stop_text like '%Z'
-                then floor(epoch(cast(spoken.stop_text as timestamp with time zone)) / 3600)
-            else floor(epoch(cast(spoken.stop_text as timestamp) at time zone 'UTC') / 3600)
-        end as stop_hour
-    from spoken
+        arguments.start_at, arguments.share,
+        coalesce(floor(epoch(arguments.stop_at) / 3600), settled.hour) as stop_hour
+    from arguments
     cross join settled
 ),
 -- hours are named by their end: (start_hour, stop_hour]
 bounds as (
     select
         cast(stopped.stop_hour as bigint) as stop_hour, stopped.share,
-        cast(case
-            when stopped.start_text is null then stopped.stop_hour - 720
-            when substr(stopped.start_text, 11) like '%+%' or substr(stopped.start_text, 11) like '%-%'
-                or stopped.start_text like '%Z'
-                then ceil(epoch(cast(stopped.start_text as timestamp with time zone)) / 3600)
-            else ceil(epoch(cast(stopped.start_text as timestamp) at time zone 'UTC') / 3600)
-        end as bigint) as start_hour
+        cast(coalesce(ceil(epoch(stopped.start_at) / 3600), stopped.stop_hour - 720) as bigint) as start_hour
     from stopped
 ),
 window_hours as (
@@ -81,7 +69,7 @@ spread_back as (
         )) as hour
     from paid
 ),
--- an hour that a leg's payments cover in part, or twice, tells nothing
+-- an hour that a leg's payments cover in part, or twice, is left out
 earned as (
     select
         b.asset_class, b.base, b.exchange, b.symbol, b.hour,
@@ -95,12 +83,12 @@ members as (
         named.asset_class, named.base, named.exchange, named.symbol,
         row_number() over (order by named.asset_class, named.base, named.exchange, named.symbol) as member,
         dense_rank() over (order by named.asset_class, named.base) as asset,
-        dense_rank() over (order by named.exchange) as place,
+        dense_rank() over (order by named.exchange) as exchange_rank,
         count(*) over (partition by named.asset_class, named.base, named.exchange) as listed
     from (select distinct e.asset_class, e.base, e.exchange, e.symbol from earned as e) as named
 ),
 numbered as (
-    select members.asset, members.place, members.member, earned.hour, earned.earned_1h
+    select members.asset, members.exchange_rank, members.member, earned.hour, earned.earned_1h
     from earned
     inner join members
         on members.asset_class = earned.asset_class and members.base = earned.base
@@ -110,7 +98,7 @@ numbered as (
 common as (
     select a.member as first, b.member as second, a.hour, b.earned_1h - a.earned_1h as earned_1h
     from numbered as a
-    inner join numbered as b on b.asset = a.asset and b.hour = a.hour and b.place > a.place
+    inner join numbered as b on b.asset = a.asset and b.hour = a.hour and b.exchange_rank > a.exchange_rank
 ),
 totals as (
     select
@@ -130,7 +118,7 @@ walked as (
     select
         directed.first, directed.second, directed.hour, directed.hours, directed.first_hour, directed.last_hour, directed.sign,
         directed.spread_1h,
-        row_number() over (partition by directed.first, directed.second order by directed.spread_1h) as place,
+        row_number() over (partition by directed.first, directed.second order by directed.spread_1h) as spread_rank,
         lag(directed.hour) over (partition by directed.first, directed.second order by directed.hour) as hour_before,
         lag(directed.spread_1h) over (partition by directed.first, directed.second order by directed.hour) as spread_before,
         sum(directed.spread_1h) over (
@@ -141,7 +129,7 @@ walked as (
 peaked as (
     select
         walked.first, walked.second, walked.hour, walked.hours, walked.first_hour, walked.last_hour, walked.sign, walked.spread_1h,
-        walked.place, walked.summed,
+        walked.spread_rank, walked.summed,
         case when walked.hour - walked.hour_before = 1 then walked.spread_before end as spread_before,
         greatest(0, max(walked.summed) over (
             partition by walked.first, walked.second order by walked.hour rows unbounded preceding
@@ -151,27 +139,27 @@ peaked as (
 fallen as (
     select
         peaked.first, peaked.second, peaked.hour, peaked.hours, peaked.first_hour, peaked.last_hour, peaked.sign,
-        peaked.spread_1h, peaked.place, peaked.spread_before,
+        peaked.spread_1h, peaked.spread_rank, peaked.spread_before,
         peaked.peak - peaked.summed as depth,
         peaked.hour - coalesce(max(case when peaked.summed >= peaked.peak then peaked.hour end) over (
             partition by peaked.first, peaked.second order by peaked.hour rows unbounded preceding
         ), peaked.first_hour - 1) as below_hours
     from peaked
 ),
-judged as (
+measured as (
     select
         fallen.first, fallen.second, max(fallen.sign) as sign, max(fallen.hours) as hours,
         max(fallen.first_hour) as first_hour, max(fallen.last_hour) as last_hour,
         avg(fallen.spread_1h) as mean_1h,
         stddev_samp(fallen.spread_1h) as deviation_1h,
         avg(case
-            when fallen.place between floor((fallen.hours + 1) / 2.0) and ceil((fallen.hours + 1) / 2.0) then fallen.spread_1h
+            when fallen.spread_rank between floor((fallen.hours + 1) / 2.0) and ceil((fallen.hours + 1) / 2.0) then fallen.spread_1h
         end) as median_1h,
         avg(case
-            when fallen.place > floor(0.05 * fallen.hours) and fallen.place <= fallen.hours - floor(0.05 * fallen.hours)
+            when fallen.spread_rank > floor(0.05 * fallen.hours) and fallen.spread_rank <= fallen.hours - floor(0.05 * fallen.hours)
                 then fallen.spread_1h
         end) as trimmed_mean_1h,
-        sum(case when fallen.place > fallen.hours - ceil(fallen.hours / 100.0) then fallen.spread_1h else 0 end)
+        sum(case when fallen.spread_rank > fallen.hours - ceil(fallen.hours / 100.0) then fallen.spread_1h else 0 end)
             / nullif(sum(fallen.spread_1h), 0) as top_share,
         sum(case when fallen.spread_1h > 0 then 1.0 else 0.0 end) / max(fallen.hours) as same_sign_share,
         corr(fallen.spread_1h, fallen.spread_before) as neighbours,
@@ -187,7 +175,7 @@ shown as (
         row_number() over (
             partition by s.asset_class, s.base, s.exchange, s.symbol
             order by s.observed_at desc, case when s.source = s.exchange then 0 else 1 end, s.source
-        ) as place
+        ) as recency
     from snapshots as s
     inner join (select max(t.observed_at) - 7 * interval '1 day' as since from snapshots as t) as week
         on s.observed_at >= week.since
@@ -198,17 +186,17 @@ depths as (
         shown.asset_class, shown.base, shown.exchange, shown.symbol, shown.usd,
         count(*) over (partition by shown.asset_class, shown.base, shown.exchange) as listed
     from shown
-    where shown.place = 1
+    where shown.recency = 1
 ),
 sided as (
     select
-        judged.hours, judged.first_hour, judged.last_hour, judged.mean_1h, judged.deviation_1h, judged.median_1h,
-        judged.trimmed_mean_1h, judged.top_share, judged.same_sign_share, judged.neighbours, judged.drawdown,
-        judged.drawdown_hours, l.asset_class, l.base, l.exchange as long_exchange, l.symbol as long_symbol,
+        measured.hours, measured.first_hour, measured.last_hour, measured.mean_1h, measured.deviation_1h, measured.median_1h,
+        measured.trimmed_mean_1h, measured.top_share, measured.same_sign_share, measured.neighbours, measured.drawdown,
+        measured.drawdown_hours, l.asset_class, l.base, l.exchange as long_exchange, l.symbol as long_symbol,
         s.exchange as short_exchange, s.symbol as short_symbol, l.listed as long_listed, s.listed as short_listed
-    from judged
-    inner join members as l on l.member = case when judged.sign > 0 then judged.first else judged.second end
-    inner join members as s on s.member = case when judged.sign > 0 then judged.second else judged.first end
+    from measured
+    inner join members as l on l.member = case when measured.sign > 0 then measured.first else measured.second end
+    inner join members as s on s.member = case when measured.sign > 0 then measured.second else measured.first end
 ),
 sized as (
     select

@@ -10,16 +10,16 @@
 -- column:    left_symbol   | varchar                  | the name it uses
 -- column:    right_source  | varchar                  | who it is compared with: the preferred of the two
 -- column:    right_kind    | varchar                  | settled or predicted
--- column:    funding_time  | timestamp with time zone | the settlement both speak of, UTC
--- column:    basis         | varchar                  | hour: both tell the interval; payment: one does not, figures as they are
+-- column:    funding_time  | timestamp with time zone | the settlement that is compared, UTC
+-- column:    basis         | varchar                  | hour: both have the interval; payment: one has not, figures as they are
 -- column:    left_rate     | double                   | fraction of notional per basis; positive: longs pay shorts
 -- column:    right_rate    | double                   | fraction of notional per basis; positive: longs pay shorts
--- column:    right_before  | double                   | the right's rate one settlement earlier, fraction per basis; null = not there
--- column:    right_after   | double                   | the right's rate one settlement later, fraction per basis; null = not there
+-- column:    right_before  | double                   | the right's rate one settlement earlier, fraction per basis; null = missing
+-- column:    right_after   | double                   | the right's rate one settlement later, fraction per basis; null = missing
 -- column:    price         | double                   | quote per ONE base token, of either row, else the day's mean of the
 --                                                       exchange's snapshots; null = unknown
 -- column:    ratio         | double                   | left_rate / right_rate; null where right_rate is 0
--- column:    step          | double                   | what the coarser source can tell, fraction per basis: rate_step of its
+-- column:    step          | double                   | precision of the coarser source, fraction per basis: rate_step of its
 --                                                       snapshot, else the decimals that all its figures keep to, at least 8
 -- column:    steps         | double                   | (left_rate - right_rate) / step
 -- column:    verdict       | varchar                  | agree, rounded (within a step), x8, /8, x24, /24, x100, /100, sign,
@@ -203,7 +203,7 @@ abreast as (
     group by ends.pair, series.due
     having count(*) = 2
 ),
-met as (
+priced as (
     select
         pairs.exchange, pairs.right_symbol as symbol, pairs.base, pairs.asset_class,
         pairs.left_source, pairs.left_kind, pairs.left_symbol, pairs.right_source, pairs.right_kind, abreast.due,
@@ -233,7 +233,7 @@ scaled as (
         left_step / left_per as left_step, right_step / right_per as right_step,
         -- what a prediction may be off by
         case when left_kind = 'predicted' then 0.25 else 1e-6 end as loose
-    from met
+    from priced
 )
 select
     exchange, symbol, base, asset_class, left_source, left_kind, left_symbol, right_source, right_kind,

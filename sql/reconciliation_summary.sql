@@ -12,7 +12,7 @@
 -- column:    right_kind    | varchar                  | settled or predicted
 -- column:    verdict       | varchar                  | agree, rounded, x8, /8, x24, /24, x100, /100, sign, price-scaled, shifted,
 --                                                       unlike, or unclear: too few rows disagree, or are there, to name anything
--- column:    compared      | bigint                   | payments that both tell
+-- column:    compared      | bigint                   | payments that both have
 -- column:    agreeing      | bigint                   | rows that agree or are rounded
 -- column:    faulty        | bigint                   | rows with the verdict named here; 0 where they agree
 -- column:    other         | bigint                   | rows that neither agree nor have it
@@ -59,7 +59,7 @@ summed as (
         sum(case when inside = 1 then abs(left_rate - right_before) end) as off_before,
         sum(case when inside = 1 then abs(left_rate - right_after) end) as off_after,
         sum(case when inside = 1 then abs(right_rate) end) as size_inside,
-        -- only where the neighbour is another figure does equality with it tell anything
+        -- only where the neighbour is another figure is equality with it evidence
         sum(case when abs(right_before - right_rate) > 2 * step then 1 else 0 end) as moved,
         sum(case when abs(right_before - right_rate) > 2 * step and abs(left_rate - right_before) <= step then 1 else 0 end)
             as stale,
@@ -78,7 +78,7 @@ topped as (
         greatest(x8, by8, x24, by24, x100, by100, turned, priced) as top
     from summed
 ),
-judged as (
+verdicts as (
     select
         exchange, symbol, base, asset_class, left_source, left_kind, left_symbol, right_source, right_kind, compared, agreeing,
         rounded, x8, by8, x24, by24, x100, by100, turned, priced, shifted, unlike, ratio, off, size, off_now, off_before,
@@ -125,7 +125,7 @@ counted as (
             else 0
         end as faulty,
         ratio, off, size, off_before, off_after, size_inside, first_time, last_time
-    from judged
+    from verdicts
 )
 select
     exchange, symbol, base, asset_class, left_source, left_kind, left_symbol, right_source, right_kind, verdict,

@@ -7,9 +7,9 @@ import duckdb
 import polars as pl
 
 from fundingdb.catalog import catalog, headers
+from fundingdb.provider.lake_view import LakeView
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen
-from fundingdb.provider.picture import LakeView
 from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.schema import FUNDING, RESTATEMENTS
 from fundingdb.window import Window

@@ -79,7 +79,7 @@ def funding_rate_updates(
             " digits and _ in the venue, for example BTC-USD-PERP.HYPERLIQUID"
         )
     if delay < timedelta():
-        raise BadWindow(f"delay {delay}: nobody hears of a settlement before it happens")
+        raise BadWindow(f"delay {delay}: a settlement can't be known before it happens; give 0 or more")
     named = InstrumentId.from_str(instrument_id)
     late = delay // timedelta(microseconds=1) * 1000
     paid = provider.get_funding_payments(exchange, token, start, end).filter(rate_type="regular")

@@ -1,8 +1,8 @@
-"""Frames for pandas and for what stands on it (vectorbt, notebooks, hummingbot's candles).
+"""Frames for pandas and for libraries built on it (vectorbt, notebooks, hummingbot's candles).
 
 A bar is named by the instant at which it ENDS, when its close is known: it holds what happened in (end of the bar
 before, its own end]. Frames that name a bar by its start (ccxt, Binance, hummingbot) are shifted by one bar first:
-`candles.index + pd.Timedelta("1h")`. So nothing of the future stands in a row: its rate was settled at or before
+`candles.index + pd.Timedelta("1h")`. So no row contains anything of the future: its rate was settled at or before
 its end, and its cash belongs to the position held while it ran, `position.shift(1)` where orders fill at the close.
 
 Needs pandas: pip install 'fundingdb[pandas]'. Any Polars frame of fundingdb becomes a pandas frame by `.to_pandas()`.
@@ -65,7 +65,7 @@ def cash_by_bar(
 
     Index: `bar_ends` as given. A value is minus the sum of the rates settled in (end of the bar before, end], special
     payments included; times the signed notional held over the bar it is money. 0: nothing was settled, and nothing was
-    due. NaN: the first bar (its start is not told), and bars in which a settlement is or may be missing: a hole
+    due. NaN: the first bar (its start is unknown), and bars in which a settlement is or may be missing: a hole
     in the lake, or payments of unknown interval. Raises BadWindow as `known_rates`, UnknownName.
     """
     ends = _ends(bar_ends)
@@ -126,16 +126,16 @@ def _us(times: pl.Series) -> Instants:
 
 
 def _symbols(provider: FundingRateBacktestDataProvider, token: str) -> dict[str, str]:
-    """Exchange -> symbol of the loaded markets that `token` stands for, by exchange; raises UnknownName."""
+    """Exchange -> symbol of the loaded markets that `token` names, by exchange; raises UnknownName."""
     loaded = provider.get_data_summary()
-    found = loaded.filter(base=token, main=True)
-    if found.is_empty():
-        found = loaded.filter(symbol=token)
-    if found.is_empty():
+    markets = loaded.filter(base=token, main=True)
+    if markets.is_empty():
+        markets = loaded.filter(symbol=token)
+    if markets.is_empty():
         raise UnknownName(
             "token", token, {*loaded["base"], *loaded["symbol"]}, "load_data more, if it should be there."
         )
-    return dict(sorted(zip(found["exchange"], found["symbol"], strict=True)))
+    return dict(sorted(zip(markets["exchange"], markets["symbol"], strict=True)))
 
 
 def _named(exchanges: Iterable[str], symbols: dict[str, str]) -> list[str]:

@@ -6,10 +6,10 @@ At each full hour, with no more than was known then:
   or more, both legs are filled at that hour, `notional_usd` each. Of several assets the widest come first, up to
   `max_pairs`; the others are skipped.
 - A position earns the settlements after its entry, up to and including the hour of its exit.
-- It is left when a leg's market is known to be delisted, when a leg's rate was unknown for 24 hours on end, at the end
+- It is closed when a leg's market is known to be delisted, when a leg's rate was unknown for 24 consecutive hours, at the end
   of the span; and, once held `hold_hours`, when its own known spread falls below `exit_apr`, or, with `switch_band_apr`, for
   another pair of the asset that pays that much more. While a rate is unknown it waits.
-- Each fill costs fee and slippage. A leg that stands in the same market on the same side before and after an hour is not
+- Each fill costs fee and slippage. A leg that is in the same market on the same side before and after an hour is not
   traded in that hour and costs nothing.
 
 Notional stays as entered and both legs have one price: no price risk between exchanges, margin, liquidation or

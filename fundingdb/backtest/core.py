@@ -1,4 +1,4 @@
-"""The strategy hour by hour, in compiled code: arrays in, arrays out. The strategy itself: `fundingdb.backtest`."""
+"""The backtest strategy hour by hour, in compiled code over arrays; its rules are described in `fundingdb.backtest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fill costs on each exchange, hour by hour, from the dated table of fees."""
+"""The fee of a fill on each exchange at each hour, from the dated table of fees."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Fees:
         unknown = dex & ~pl.col("fee_venue").is_in(self._table["exchange"].implode())
         for dex_of, count in listed.filter(unknown).group_by("fee_venue").len().sort("fee_venue").iter_rows():
             notes.append(
-                f"left out: {count} markets of {dex_of}, whose {self.kind} fee is not known (fees.csv may tell it)"
+                f"left out: {count} markets of {dex_of}, whose {self.kind} fee is not known (add it to fees.csv)"
             )
         return listed.filter(~unknown)
 

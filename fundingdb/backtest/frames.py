@@ -1,4 +1,4 @@
-"""The frames and figures of a Result out of what the core gives."""
+"""The frames and figures of a backtest Result, made from the arrays of `core.walk`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAIR = ("asset_class", "base", "long_exchange", "short_exchange")
 
 
 def result(settings: Settings, ready: Ready, walked: Walked) -> Result:
-    """All of one run."""
+    """The Result of one run."""
     arrays = ready.world
     trades = _trades(arrays, walked, settings.notional_usd)
     summary = figures(walked, settings.notional_usd)

@@ -1,4 +1,4 @@
-"""Many parameter sets over one world, read once."""
+"""A grid search: a backtest run for each combination of parameters, over data that is read once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MOST = 10_000  # points
 class Grid:
     """One row a point in `table`: the fields that vary, then the figures of FIGURES; the rest as in Result."""
 
-    settings: Settings  # what all points share
+    settings: Settings  # common to all points
     fingerprint: str
     table: pl.DataFrame
     warnings: tuple[str, ...]
@@ -55,7 +55,7 @@ def grid(
 ) -> Grid:
     """A run for each combination of `axes` (field of Settings -> values), in their order, the last axis fastest.
 
-    Points whose entry lies below their exit are left out, with a warning. Raises as `run`; UnknownName for an axis that can't
+    Points whose entry is below their exit are left out, with a warning. Raises as `run`; UnknownName for an axis that can't
     vary, BadCall where no point is left or there are more than 10,000.
     """
     points(settings, axes)  # refused before anything is read
@@ -66,7 +66,7 @@ def grid(
 
 
 def points(settings: Settings, axes: Mapping[str, Sequence[float]]) -> tuple[list[Settings], int]:
-    """The points that make sense, and how many were left out because their entry lies below their exit."""
+    """The points that make sense, and how many were left out because their entry is below their exit."""
     for name in axes:
         if name not in AXES.values():
             raise UnknownName("axis", name, AXES.values())
@@ -85,11 +85,9 @@ def points(settings: Settings, axes: Mapping[str, Sequence[float]]) -> tuple[lis
 def over_points(
     settings: Settings, axes: Mapping[str, Sequence[float]], ready: Ready
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The table of a Grid over what is read already, and its warnings."""
+    """The table of a Grid over data that is read already, and its warnings."""
     kept, left = points(settings, axes)
-    notes = (
-        [f"{left} of {left + len(kept)} points left out: their entry lies below their exit"] if left else []
-    )
+    notes = [f"{left} of {left + len(kept)} points left out: their entry is below their exit"] if left else []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the walk holds no lock
         rows = list(pool.map(partial(_figures, ready), kept))
     varied = pl.DataFrame([{name: getattr(p, name) for name in axes} for p in kept], infer_schema_length=None)
@@ -108,7 +106,7 @@ def axes_of(text: str) -> dict[str, list[float]]:
         if name not in AXES:
             raise UnknownName("axis of --grid", name, AXES)
         if AXES[name] in axes:
-            raise BadCall(f"--grid: {name} is given twice")
+            raise BadCall(f"--grid: {name} is named twice")
         axes[AXES[name]] = _values(part.strip(), values)
     return axes
 

@@ -1,4 +1,4 @@
-"""Payments laid on full hours, in compiled code: what was known at each hour, and what was settled in it."""
+"""From payments to full hours, in compiled code: the rate known at each hour, and the rates settled in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _interval_us = njit(nogil=True)(interval_us)
 
 
 class Payments(NamedTuple):
-    """Payments of one exchange, a column each; `number` tells the market."""
+    """Payments of one exchange, a column each; `number` identifies the market."""
 
     number: Numbers
     time: Ints  # microseconds since 1970
@@ -40,8 +40,8 @@ class Markets(NamedTuple):
     seeds: Numbers
 
 
-class Board(NamedTuple):
-    """What is filled, market x hour; column 0 is the hour `first` (hours since 1970).
+class HourlyRates(NamedTuple):
+    """Arrays of market x hour that `fill` writes; column 0 is the hour `first` (hours since 1970).
 
     Payments up to `pad` hours before it still count as known; nothing is known from `as_of` (microseconds) on.
     """
@@ -55,7 +55,7 @@ class Board(NamedTuple):
 
 
 class _Marks(NamedTuple):
-    """The last regular payment of each hour, market x hour, beginning `pad` hours before the board."""
+    """The last regular payment of each hour, market x hour, beginning `pad` hours before that hour."""
 
     time: Ints
     until: Ints  # first hour, since 1970, at which it is no longer known
@@ -76,14 +76,14 @@ def _mix(x: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def lay(paid: Payments, markets: Markets, board: Board) -> tuple[np.uint64, Ints]:
-    """Fills the board's rows of these markets; gives a checksum of the payments and, by market, how many had no interval.
+def fill(paid: Payments, markets: Markets, hourly: HourlyRates) -> tuple[np.uint64, Ints]:
+    """Fills the rows of these markets; returns a checksum of the payments and, by market, how many had no known interval.
 
-    `known` is the rate per hour of the last regular payment at or before the hour while the hour lies within that
+    `known` is the rate per hour of the last regular payment at or before the hour while the hour is within that
     payment's own interval and before `as_of`, else NaN: the view `funding_known_1h`. `settled` is the sum of all rates
-    paid after the hour before and up to the hour, `paid` their count. Payments after the board's end must not come.
+    paid after the hour before and up to the hour, `paid` their count. Payments after the last hour are not allowed.
     """
-    size, hours, pad = markets.numbers.size, board.known.shape[1], board.pad
+    size, hours, pad = markets.numbers.size, hourly.known.shape[1], hourly.pad
     marks = _Marks(
         np.full((size, pad + hours), _NEVER, np.int64),
         np.zeros((size, pad + hours), np.int64),
@@ -99,42 +99,42 @@ def lay(paid: Payments, markets: Markets, board: Board) -> tuple[np.uint64, Ints
         length = np.uint64(0) if np.isnan(paid.interval[k]) else lengths[k]
         mixed = _mix(_mix(_mix(np.uint64(paid.time[k]) ^ markets.seeds[m]) ^ rates[k]) ^ length)
         checksum += _mix(mixed + np.uint64(paid.special[k]))
-        place = _ceil_hour(paid.time[k]) - board.first + pad
-        if place < 0:
+        column = _ceil_hour(paid.time[k]) - hourly.first + pad
+        if column < 0:
             continue
-        if place >= pad:
-            board.settled[markets.rows[m], place - pad] += paid.rate[k]
-            board.paid[markets.rows[m], place - pad] += 1
+        if column >= pad:
+            hourly.settled[markets.rows[m], column - pad] += paid.rate[k]
+            hourly.paid[markets.rows[m], column - pad] += 1
             if np.isnan(paid.interval[k]) and not paid.special[k]:
                 unknown[m] += 1
-        if not paid.special[k] and paid.time[k] >= marks.time[m, place]:
-            _mark(marks, m, place, paid.time[k], paid.interval[k])
-            marks.rate_1h[m, place] = paid.rate[k] / paid.interval[k]
+        if not paid.special[k] and paid.time[k] >= marks.time[m, column]:
+            _mark(marks, m, column, paid.time[k], paid.interval[k])
+            marks.rate_1h[m, column] = paid.rate[k] / paid.interval[k]
     for m in range(size):
-        _tell(marks, board, m, markets.rows[m])
+        _write_known(marks, hourly, m, markets.rows[m])
     return checksum, unknown
 
 
 @njit(cache=True, nogil=True)
-def _mark(marks: _Marks, m: int, place: int, time: int, interval: float) -> None:
-    marks.time[m, place] = time
+def _mark(marks: _Marks, m: int, column: int, time: int, interval: float) -> None:
+    marks.time[m, column] = time
     if np.isnan(interval):
-        marks.until[m, place] = _NEVER
+        marks.until[m, column] = _NEVER
     else:
-        marks.until[m, place] = _ceil_hour(time + int(_interval_us(interval)))
+        marks.until[m, column] = _ceil_hour(time + int(_interval_us(interval)))
 
 
 @njit(cache=True, nogil=True)
-def _tell(marks: _Marks, board: Board, m: int, row: int) -> None:
+def _write_known(marks: _Marks, hourly: HourlyRates, m: int, row: int) -> None:
     """Writes one row of `known`, hour by hour from the last mark."""
     value, until = np.nan, _NEVER
-    for place in range(marks.time.shape[1]):
-        if marks.time[m, place] != _NEVER:
-            value, until = marks.rate_1h[m, place], marks.until[m, place]
-        if place >= board.pad:
-            hour = place - board.pad + board.first
-            inside = hour < until and hour * HOUR_US < board.as_of
-            board.known[row, place - board.pad] = value if inside else np.nan
+    for column in range(marks.time.shape[1]):
+        if marks.time[m, column] != _NEVER:
+            value, until = marks.rate_1h[m, column], marks.until[m, column]
+        if column >= hourly.pad:
+            hour = column - hourly.pad + hourly.first
+            inside = hour < until and hour * HOUR_US < hourly.as_of
+            hourly.known[row, column - hourly.pad] = value if inside else np.nan
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,6 @@
-"""What a backtest gives: settings, figures and frames, the same for the terminal, JSON, HTML and adapters.
+"""Settings and result of a backtest: figures and frames, the same for the terminal, JSON, HTML and adapters.
 
-Times are UTC. Rates and `_apr` are fractions (0.1 = 10 % a year); `_usd` is money of the quote currency, taken at
+Times are UTC. Rates and `_apr` are fractions (0.1 = 10 % a year); `_usd` is money of the quote currency, counted as
 1 USD; money received is positive, paid is negative, fees are negative. Notional is per leg and stays as entered.
 """
 
@@ -47,17 +47,17 @@ class Result:
     - `equity`, one row an hour: hour_at, funding_usd, fees_usd, net_usd (of that hour), equity_usd (sum so far),
       drawdown_usd (<= 0), open_pairs.
     - `daily`, one row a day, exchange and leg: day, exchange, leg (long, short), funding_usd, fees_usd, net_usd.
-    - `exposure`, one row an exchange: exchange, mean_usd, most_usd (gross notional standing there).
+    - `exposure`, one row an exchange: exchange, mean_usd, most_usd (gross notional of its open legs).
     - `decisions`, in order: hour_at, action (enter, exit, switch, skip), asset_class, base, long_exchange,
       short_exchange, spread_apr, reason.
     - `spreads`: hour_at, asset_class, base, long_exchange, short_exchange, spread_apr: the widest known spread of
       the traded assets, hour by hour.
     - `heat`: exchange, asset_class, base, mean_apr (of the rates known), known_hours.
-    - `warnings`: sentences to be read first: holes, missing fees, delistings.
+    - `warnings`: sentences shown before the figures: missing hours, missing fees, delistings.
     """
 
     settings: Settings
-    fingerprint: str  # of the rows read and of the code: the same again gives the same figures
+    fingerprint: str  # of the rows read and of the code: equal fingerprints mean equal figures
     summary: dict[str, float | int | None]
     trades: pl.DataFrame
     equity: pl.DataFrame
@@ -76,7 +76,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "fees_usd": ("usd", "fees and slippage of all fills"),
     "net_usd": ("usd", "funding_usd + fees_usd"),
     "net_apr": ("fraction a year", "net_usd on the capital of most_capital_usd, over the whole span"),
-    "most_capital_usd": ("usd", "most notional that stood at once, one leg counted"),
+    "most_capital_usd": ("usd", "most notional open at once, one leg counted"),
     "turnover_usd": ("usd", "notional of all fills, both legs"),
     "win_rate": ("fraction", "share of trades with net_usd > 0"),
     "sharpe": (

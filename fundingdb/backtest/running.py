@@ -1,4 +1,4 @@
-"""Settings -> world -> core -> the frames of a Result."""
+"""One backtest run: read the markets, walk over the hours, make the frames of the Result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(
 
 
 def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -> world.Ready:
-    """Reads what the settings ask for: everything but the thresholds."""
+    """Reads rates, settlements and fees for the settings; the thresholds play no part yet."""
     notes: list[str] = []
     fees = fills.Fees(settings.fees, warehouse)
     listed = world.chosen(world.markets(con), settings.exchanges, settings.tokens)
@@ -68,7 +68,7 @@ def prepare(con: Connection, settings: Settings, warehouse: Path | str | None) -
 
 
 def walk(ready: world.Ready, settings: Settings, *, record: bool) -> core.Walked:
-    """One walk over the hours."""
+    """Runs the strategy over data that is read already."""
     arrays, band, most = ready.world, settings.switch_band_apr, settings.max_pairs
     data = core.Inputs(
         known=arrays.known,
@@ -113,7 +113,7 @@ def checked(settings: Settings) -> None:
         _figure(name, value)
     if settings.entry_apr < settings.exit_apr:
         raise BadCall(
-            f"entry_apr {settings.entry_apr:g} lies below exit_apr {settings.exit_apr:g}: each pair would be left as soon as "
+            f"entry_apr {settings.entry_apr:g} is below exit_apr {settings.exit_apr:g}: each pair would be closed as soon as "
             "it may be; give an entry at or above the exit"
         )
 

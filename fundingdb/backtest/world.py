@@ -1,4 +1,4 @@
-"""What a backtest sees of a lake: rates known and settlements, as arrays of market x hour."""
+"""The data of a backtest, read from the lake: known rates and settlements as arrays of market x hour."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MarketArrays:
     - `markets`: exchange, asset_class, base, symbol. `assets`: asset_class, base; rows `asset_start[a]` up to
       `asset_start[a + 1]` are theirs. `exchange`: number of a market's exchange in `exchanges`.
     - `delisted`: first hour at which the market is known to be delisted.
-    - `notes`: what is left out or missing, shown first.
+    - `notes`: what is left out or missing, shown before the figures.
     """
 
     start: datetime
@@ -77,7 +77,7 @@ class MarketArrays:
 
 
 class Ready(NamedTuple):
-    """A world with its best pairs and costs: what one run or many start from."""
+    """The market data of one run or many, with the best pairs and the costs."""
 
     world: MarketArrays
     best_long: NDArray[np.int32]
@@ -113,8 +113,8 @@ def chosen(
         bases = set(listed["base"])
         by_symbol = dict(listed.select("symbol", "base").sort("symbol").iter_rows())
         words = [t if matching(t, bases) else by_symbol.get(matching(t, by_symbol) or t, t) for t in tokens]
-        found = [_named("token", t, bases) for t in words]
-        listed = listed.filter(pl.col("base").is_in(_some("tokens", found)))
+        resolved = [_named("token", t, bases) for t in words]
+        listed = listed.filter(pl.col("base").is_in(_some("tokens", resolved)))
     return listed
 
 
@@ -145,7 +145,7 @@ def load(
     names = tuple(there["exchange"].unique().sort())
     number = {name: n for n, name in enumerate(names)}
     hours = (end - start) // HOUR + 1
-    board = on_hours.Board(
+    hourly = on_hours.HourlyRates(
         known=np.full((there.height, hours), np.nan),
         settled=np.zeros((there.height, hours)),
         paid=np.zeros((there.height, hours), np.uint8),
@@ -161,7 +161,7 @@ def load(
     digest = sha256(f"{of_code()} {start.isoformat()} {end.isoformat()} {as_of}".encode())
     unknown = np.zeros(there.height, np.int64)
     for name in names:
-        checksum, nameless = _lay(con, there.filter(exchange=name), {**parameters, "exchange": name}, board)
+        checksum, nameless = _read(con, there.filter(exchange=name), {**parameters, "exchange": name}, hourly)
         digest.update(f"{name} {checksum}".encode())
         unknown += nameless
     delisted = _delisted(con, there, start, hours)
@@ -169,7 +169,7 @@ def load(
     notes += [
         *_edges(there, start, end, as_of),
         *_unknown_intervals(there, unknown),
-        *_holes(there, board.known, start, delisted),
+        *_holes(there, hourly.known, start, delisted),
     ]
     return MarketArrays(
         start=start,
@@ -180,9 +180,9 @@ def load(
         asset_start=np.append(0, np.cumsum(counted["len"].to_numpy())).astype(np.int64),
         exchange=there["exchange"].replace_strict(number, return_dtype=pl.Int64).to_numpy(),
         delisted=delisted,
-        known=board.known,
-        settled=board.settled,
-        paid=board.paid,
+        known=hourly.known,
+        settled=hourly.settled,
+        paid=hourly.paid,
         notes=tuple(notes),
         fingerprint=digest.hexdigest(),
     )
@@ -196,7 +196,7 @@ def _there(listed: pl.DataFrame, start: datetime, end: datetime) -> tuple[pl.Dat
     if there.is_empty():
         first, last = listed["first_time"].min(), listed["last_time"].max()
         raise BadWindow(
-            f"span {_day(start)} .. {_day(end)}: no settlement of these markets lies in it; "
+            f"span {_day(start)} .. {_day(end)}: these markets have no settlement in it; "
             f"the lake has {_day(first)} .. {_day(last)} of them"
         )
     dex = pl.col("symbol").str.contains(":", literal=True)
@@ -204,30 +204,30 @@ def _there(listed: pl.DataFrame, start: datetime, end: datetime) -> tuple[pl.Dat
     return there.with_columns(dex=dex).sort(order), pad
 
 
-def _lay(
+def _read(
     con: Connection,
     mine: pl.DataFrame,
     parameters: dict[str, object],
-    board: on_hours.Board,
+    hourly: on_hours.HourlyRates,
 ) -> tuple[int, Ints]:
-    """Reads one exchange into the board; gives the checksum of its rows and the payments of unknown interval by market."""
+    """Reads one exchange into `hourly`; returns the checksum of its rows and the payments of unknown interval by market."""
     mine = mine.sort("number")
     rows = con.sql(_PAYMENTS, params=parameters).pl()
-    met = rows["number"].unique()
-    if not met.is_in(mine["number"].implode()).all():
+    numbers = rows["number"].unique()
+    if not numbers.is_in(mine["number"].implode()).all():
         rows = rows.filter(pl.col("number").is_in(mine["number"].implode()))
     if mine["number"].is_duplicated().any():
-        raise LakeError(f"two markets of {parameters['exchange']} share one hash: name the tokens wanted")
-    places = mine["row"].to_numpy().astype(np.int64)
+        raise LakeError(f"two markets of {parameters['exchange']} share one hash: name the tokens to run")
+    market_rows = mine["row"].to_numpy().astype(np.int64)
     seeds = np.array([_seed(*who) for who in mine.select(_WHO).iter_rows()], np.uint64)
     columns = ("number", "time", "interval_hours", "funding_rate", "special")
-    checksum, nameless = on_hours.lay(
+    checksum, nameless = on_hours.fill(
         on_hours.Payments(*(rows[c].to_numpy() for c in columns)),
-        on_hours.Markets(mine["number"].to_numpy(), places, seeds),
-        board,
+        on_hours.Markets(mine["number"].to_numpy(), market_rows, seeds),
+        hourly,
     )
-    unknown = np.zeros(board.known.shape[0], np.int64)
-    unknown[places] = nameless
+    unknown = np.zeros(hourly.known.shape[0], np.int64)
+    unknown[market_rows] = nameless
     return int(checksum), unknown
 
 
@@ -282,8 +282,8 @@ def _delisted(con: Connection, there: pl.DataFrame, start: datetime, hours: int)
     )
     hour = ((pl.col("delisted_at") - start).dt.total_microseconds() / on_hours.HOUR_US).ceil()
     known = hour.clip(0, None).fill_null(NEVER)
-    found = at.select(known.cast(pl.Int64)).to_series().to_numpy()
-    return np.where(found >= hours, NEVER, found)
+    delisted = at.select(known.cast(pl.Int64)).to_series().to_numpy()
+    return np.where(delisted >= hours, NEVER, delisted)
 
 
 def _unknown_intervals(there: pl.DataFrame, unknown: Ints) -> list[str]:
@@ -306,7 +306,7 @@ def _holes(there: pl.DataFrame, known: Floats, start: datetime, delisted: Ints) 
     note = (
         f"{int((unknown > 0).sum())} of {there.height} markets have holes: {int(unknown.sum())} hours in which no rate is "
         f"known; the longest {who['exchange']} {who['symbol']}, {longest[worst]} hours from {begins} "
-        "(`fundingdb gaps` tells why)"
+        "(`fundingdb gaps` shows the reasons)"
     )
     return [note]
 

@@ -1,1 +1,1 @@
-"""What a reader opens: SQL views over the files of the lake, trading fees, and the health page."""
+"""The reading side: SQL views over the files of the lake, trading fees, and the health page."""

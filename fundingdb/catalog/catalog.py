@@ -1,6 +1,6 @@
-"""What a reader opens: the views and macros of sql/*.sql over the exact files of one version of the lake.
+"""The DuckDB catalog: the views and macros of sql/*.sql over the exact files of one version of the lake.
 
-`connect` gives an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
+`connect` opens an in-memory DuckDB connection with them, `rebuild` writes the same into `fundingdb.duckdb` for a
 DuckDB shell, `ask` answers one query behind a lock. Nothing holds data or downloads an extension. Base relations,
 made here, one per table of the lake: `lake_funding` (all sources), `snapshots`, `markets`, `fetches`,
 `restatements`, `held`; `lake_funding` split in two, `lake_funding_first` (each exchange's preferred source) and
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from operator import itemgetter
@@ -25,7 +26,7 @@ import polars as pl
 
 from fundingdb.catalog import fees as costs
 from fundingdb.catalog.headers import View, views
-from fundingdb.errors import BadCall, BadData, LakeError
+from fundingdb.errors import BadCall, BadData, LakeError, NoRowsWarning
 from fundingdb.schema import TABLES, Table
 from fundingdb.settings import default_warehouse
 
@@ -65,14 +66,26 @@ def connect(
 
     `only` these views, and those that they read, are made in a third of the time. It keeps seeing that version while others
     write. Nothing is downloaded. `fees` is a table of the user's own, in place of the warehouse's `fees.csv`. Raises
-    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read.
+    VersionGone, LakeError, and BadCall or BadData where `fees` can't be read. Warns (NoRowsWarning) of a folder without a lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
+    has_lake(folder)
     listed, as_of = pinned(folder, version)
     known = _known_fees(folder) if fees is None else costs.fees(fees)
     con = session()
     build(con, listed, as_of, known, only=only)
     return con
+
+
+def has_lake(folder: Path) -> bool:
+    """Whether there is a lake; warns (NoRowsWarning), at the caller of the caller, where not: its tables read as empty."""
+    if (folder / "lake").exists():
+        return True
+    what = "has no lake" if folder.exists() else "does not exist"
+    warnings.warn(
+        f"{folder} {what}: all tables read as empty; is the path right?", NoRowsWarning, stacklevel=3
+    )
+    return False
 
 
 def session() -> duckdb.DuckDBPyConnection:
@@ -86,9 +99,9 @@ def session() -> duckdb.DuckDBPyConnection:
 
 
 def rebuild(warehouse: Path | str) -> Path:
-    """Writes `fundingdb.duckdb` over the newest version beside the old one and renames it over; gives its path.
+    """Writes `fundingdb.duckdb` over the newest version beside the old one and renames it over; returns its path.
 
-    A shell that has the old file open keeps its older picture. Raises LakeError when the folder can't be written.
+    A shell that has the old file open keeps the older version. Raises LakeError when the folder can't be written.
     """
     target = Path(warehouse).resolve() / FILE
     if not target.parent.is_dir():
@@ -170,7 +183,7 @@ def build(
 ) -> None:
     """Creates base relations, views, macros and their comments in the current database of `con`.
 
-    `lake_as_of()` is the instant after which these files know nothing (None: no bound); `fees` as costs.fees gives
+    `lake_as_of()` is the instant up to which these files are known (None: no bound); `fees` as costs.fees returns
     them (None: the shipped ones), or why they can't be read: every query that asks for a fee then fails with that text.
     `known_by`: settlements and snapshots fetched later are hidden, and a settlement restated later has the value of
     that instant. `only`: the views and macros to make, with those that they read, without comments; None: all.
@@ -234,15 +247,15 @@ def preferences(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
     """
     order = sorted({(exchange, source != exchange, source == "import", source) for exchange, source in pairs})
     return [
-        (exchange, source, place)
+        (exchange, source, rank)
         for _, same in groupby(order, key=itemgetter(0))
-        for place, (exchange, _, _, source) in enumerate(same, start=1)
+        for rank, (exchange, _, _, source) in enumerate(same, start=1)
     ]
 
 
 def preference_view(pairs: Iterable[tuple[str, str]]) -> str:
     """The statement that makes the relation `source_preference`."""
-    rows = ", ".join(f"({text(e)}, {text(s)}, {place})" for e, s, place in preferences(pairs))
+    rows = ", ".join(f"({text(e)}, {text(s)}, {rank})" for e, s, rank in preferences(pairs))
     held = f"(VALUES {rows})" if rows else "(SELECT NULL, NULL, NULL WHERE false)"
     columns = "CAST(p.exchange AS VARCHAR) AS exchange, CAST(p.source AS VARCHAR) AS source"
     return (
@@ -257,7 +270,7 @@ def text(value: str) -> str:
 
 
 def partition(path: Path, name: str) -> str:
-    """What a file's folder says of a partition column; raises LakeError where it says nothing."""
+    """The value of a partition column, from a file's folder; raises LakeError where the folder names none."""
     parts = dict(p.split("=", 1) for p in path.parts if "=" in p)
     if name not in parts:
         raise LakeError(f"{path}: no partition folder {name}=...")

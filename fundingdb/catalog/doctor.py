@@ -1,4 +1,4 @@
-"""What is not well in a lake, on one page: the reading views and the quarantine, as findings."""
+"""What is not well in a lake, on one page: lost rows, the reading views and the quarantine, as findings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fundingdb.catalog.catalog import connect
+from fundingdb.errors import LakeError
+from fundingdb.lake import Finding, Lake
 from fundingdb.settings import default_warehouse
 
 if TYPE_CHECKING:
@@ -38,6 +40,19 @@ select
 from newest
 where outcome = 'failed'
 group by exchange, source, endpoint
+order by exchange, source, endpoint
+"""
+# Rows of a list of markets or of current rates that the newest response had and fundingdb could not read in full.
+_LEFT_OUT = """
+with newest as (
+    select exchange, source, endpoint, max_by(outcome, asked_at) as outcome, max_by(coalesce(error, ''), asked_at) as error
+    from fetches
+    where symbol = '*'
+    group by exchange, source, endpoint
+)
+select exchange, source as subject, true as alarm, endpoint || ': ' || error as detail
+from newest
+where outcome <> 'failed' and error <> ''
 order by exchange, source, endpoint
 """
 # What has merely come due since the last round is a matter of freshness.
@@ -92,18 +107,19 @@ order by exchange, source, reason
 _SECTIONS = {
     "freshness": (_FRESHNESS, ("stale",)),
     "failures": (_FAILURES, ()),
+    "left out": (_LEFT_OUT, ()),
     "holes": (_HOLES, ()),
     "restatements": (_RESTATEMENTS, ("days",)),
     "reconciliation": (_RECONCILIATION, ()),
     "identity": (_IDENTITY, ()),
     "held": (_HELD, ()),
 }
-SECTIONS = (*_SECTIONS, "quarantine")
+SECTIONS = ("lake", *_SECTIONS, "quarantine")
 
 
 @dataclass(frozen=True, slots=True)
 class HealthNote:
-    """One line of the page; `alarm` says whether something is to be done, else it is only told."""
+    """One line of the page; `alarm`: something is to be done, else it is for information."""
 
     section: str  # one of SECTIONS
     exchange: str
@@ -115,23 +131,49 @@ class HealthNote:
 def examine(
     warehouse: Path | str | None = None, *, stale_hours: float = 24, restated_days: float = 7
 ) -> list[HealthNote]:
-    """Every finding, in the order of SECTIONS, alarms first; none = an empty lake.
+    """Every finding, in the order of SECTIONS, alarms first.
 
-    Alarms: a source whose newest row is older than `stale_hours`; a market that failed when last asked; settlements missing
-    because asking failed or nobody asked in between; settled values changed within `restated_days`; a named fault of
-    reconciliation_summary; mismatch or scale of identity_checks; held payments; an answer in quarantine. Raises LakeError.
+    Alarms: every fault that `Lake.check` reports and a lake without rows, and nothing else where a file can't be read; a
+    source whose newest row is older than `stale_hours`; a market whose newest request failed; settlements missing because a
+    request failed or none was sent for the time between; rows of a list that could not be read; settled values changed
+    within `restated_days`; a named fault of reconciliation_summary; mismatch or scale of identity_checks; held payments; a
+    response in quarantine. Files of tables in quarantine are a note. Raises LakeError, also where there is no lake.
     """
     folder = default_warehouse() if warehouse is None else Path(warehouse)
+    must_exist(folder)
+    report = Lake(folder).check()
+    faults = report.findings
+    if not report.rows and report.clean:
+        faults = [Finding("lake", str(folder), "no table has a row")]
+    notes = [HealthNote("lake", one.table, one.where, alarm=True, detail=one.problem) for one in faults]
+    if not report.readable:
+        return [*notes, *_quarantined(folder)]
     limits = {"stale": stale_hours, "days": restated_days}
-    found: list[HealthNote] = []
     with connect(folder, only=["freshness", "gaps", "reconciliation_summary", "identity_checks"]) as con:
         for section, (query, needs) in _SECTIONS.items():
             rows = con.sql(query, params={name: limits[name] for name in needs} or None).fetchall()
-            found += [
-                HealthNote(section, exchange, subject, bool(alarm), said)
-                for exchange, subject, alarm, said in rows
+            notes += [
+                HealthNote(section, exchange, subject, bool(alarm), detail)
+                for exchange, subject, alarm, detail in rows
             ]
-    return found + list(_quarantined(folder))
+    return [*notes, *_quarantined(folder)]
+
+
+def must_exist(folder: Path) -> None:
+    """Raise LakeError, with what to do, for a folder that has no lake, such as a mistyped one."""
+    if not Lake(folder).exists():
+        what = "has no lake" if folder.exists() else "does not exist"
+        raise LakeError(
+            f"{folder} {what}: --warehouse names another folder, 'fundingdb backfill EXCHANGE ...' fills this one"
+        )
+
+
+def _withdrawn(home: Path) -> Iterator[HealthNote]:
+    """A note on the files of each table that `check --repair` took out."""
+    for table in sorted(p for p in home.iterdir() if p.is_dir()) if home.is_dir() else ():
+        count = len([*table.rglob("*.json")])
+        detail = f"{count} files of the table were taken out by 'check --repair'; each has its span and reason in a .json file"
+        yield HealthNote("quarantine", "lake", table.name, alarm=False, detail=detail)
 
 
 def _quarantined(folder: Path) -> Iterator[HealthNote]:
@@ -142,11 +184,12 @@ def _quarantined(folder: Path) -> Iterator[HealthNote]:
             newest = bodies[-1]  # names begin with the instant
             detail = f"{len(bodies)} refused answers, the newest: {_reason(newest)}"
             yield HealthNote("quarantine", exchange.name, newest.name, alarm=True, detail=detail)
+    yield from _withdrawn(home / "lake")
 
 
 def _reason(body: Path) -> str:
     try:
-        said = json.loads(body.with_suffix(".json").read_text())["reason"]
+        reason = json.loads(body.with_suffix(".json").read_text())["reason"]
     except (OSError, ValueError, KeyError, TypeError):
         return "its reason can't be read"
-    return " ".join(str(said).split())
+    return " ".join(str(reason).split())

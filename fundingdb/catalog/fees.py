@@ -1,6 +1,6 @@
 """Trading fees as dated data: what a fill costs on each exchange, from the shipped table and the user's own.
 
-The shipped table is `fundingdb/catalog/fees.csv`; `fees.csv` in the warehouse (or any file of that form) speaks before it. An
+The shipped table is `fundingdb/catalog/fees.csv`; `fees.csv` in the warehouse (or any file of that form) overrides it. An
 exchange without a row has an unknown fee: null, never a default.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "fees.csv"
 BASE_TIER = "base"
 EVIDENCE = ("recorded", "documented", "inferred", "own")
-# real base fees lie below 0.2 %, and the same figures in percent above 0.01: between them lies the unit
+# real base fees are below 0.002; the same figures in percent are above 0.01: a larger figure has the wrong unit
 FEE_BOUND = 0.005
 FEES_COLUMNS: Mapping[str, pl.DataType] = {
     "exchange": pl.String(),
@@ -40,17 +40,17 @@ FEES_COLUMNS: Mapping[str, pl.DataType] = {
 }
 NOTE = (
     "One row per exchange, tier, effective_at: what a fill costs, from the table that comes with fundingdb and the warehouse's "
-    "fees.csv, whose rows stand in place of the others. An exchange without a row has an unknown fee."
+    "fees.csv, whose rows replace the others. An exchange without a row has an unknown fee."
 )
 FEES_NOTES: Mapping[str, str] = {
     "exchange": "where the perpetual trades; markets with a dex prefix (xyz:GOLD) have rows of their own (hyperliquid:xyz)",
-    "tier": "base is what a new account pays; others by the name the exchange gives them",
+    "tier": "base is what a new account pays; others by the exchange's own name",
     "taker": "fraction of notional per fill that takes; null = unknown",
     "maker": "fraction of notional per fill that makes; negative: a rebate; null = unknown",
     "effective_at": "it holds from this day on, 00:00 UTC, until the next row; before the first nothing is known",
-    "source": "page or file that says so",
-    "read_at": "day on which that was read, UTC; null = unknown",
-    "evidence": "recorded (an answer of the exchange), documented (its page), inferred (others say so), own (the user's)",
+    "source": "page or file with the figure",
+    "read_at": "day on which the source was read, UTC; null = unknown",
+    "evidence": "recorded (an answer of the exchange), documented (its page), inferred (from third parties), own (the user's)",
 }
 _PREFIX = r"^([^:]+):"
 _ASKED = ("exchange", "tier", "taker", "maker", "effective_at")
@@ -58,7 +58,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 
 
 def fee_venue(symbol: str = "symbol", exchange: str = "exchange") -> pl.Expr:
-    """Where the fee of a market holds: its exchange, or the dex of it for a symbol with a dex prefix (hyperliquid:xyz)."""
+    """The venue whose fee a market has: its exchange, or the dex of it for a symbol with a dex prefix (hyperliquid:xyz)."""
     dex = pl.col(symbol).str.extract(_PREFIX)
     return pl.concat_str(exchange, pl.when(dex.is_not_null()).then(pl.lit(":") + dex).otherwise(pl.lit("")))
 
@@ -86,12 +86,12 @@ def shipped() -> pl.DataFrame:
 def _own(file: Path | str | None, warehouse: Path | str | None) -> Path | None:
     if file is not None:
         return Path(file)
-    found = (default_warehouse() if warehouse is None else Path(warehouse)) / FILE
-    return found if found.exists() else None
+    path = (default_warehouse() if warehouse is None else Path(warehouse)) / FILE
+    return path if path.exists() else None
 
 
 def read(path: Path) -> pl.DataFrame:
-    """FEES_COLUMNS of one CSV: exchange, tier, taker, maker, effective_at and, if wanted, source, read_at, evidence.
+    """FEES_COLUMNS of one CSV: exchange, tier, taker, maker, effective_at and optionally source, read_at, evidence.
 
     Raises BadCall where it can't be read, BadData with the line where it is not as described.
     """
@@ -112,7 +112,7 @@ def read(path: Path) -> pl.DataFrame:
         if key in lines:
             raise BadData(
                 f"fees {path} line {line}: {cells[header.index('exchange')]}, the same tier and effective_at "
-                f"stand on line {lines[key]} already: keep one"
+                f"are on line {lines[key]} already: keep one"
             )
         lines[key] = line
         held.append(row)

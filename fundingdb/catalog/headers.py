@@ -1,4 +1,4 @@
-"""The files of sql/ as data: each states what it is, and tests and catalog read that.
+"""The headers of the files in sql/, parsed: name, grain, columns and checks, for catalog and tests.
 
 A file of sql/ is a header and a bare select, or a bare expression (`function`). Header keys: `view`, `macro` (a select with
 parameters) or `function` (an expression with parameters) with the file's name, `reads`, `grain` (columns that are unique
@@ -41,7 +41,7 @@ class View:
 
     @property
     def comment(self) -> str:
-        """What the catalog says about it."""
+        """The comment of the view in the catalog."""
         rows = f"One row per {', '.join(self.grain)}. " if self.grain else ""
         return rows + self.why + "".join(f" {name}: {note}." for name, _, note in self.parameters)
 

@@ -1,1 +1,1 @@
-"""Charts, drawn once for every place that shows them: SVG for pages, blocks for a terminal."""
+"""Charts for reports, notebooks and the terminal: inline SVG, and block characters."""

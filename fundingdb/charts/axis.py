@@ -1,4 +1,4 @@
-"""Where the marks of an axis stand: round figures, and round instants in UTC."""
+"""The marks of chart axes: round figures, and round instants in UTC."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def scale(least: float, most: float, *, marks: int = 5) -> Scale:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark of the time axis: share of the width, its text, and how the text stands to the mark.
+    """A mark of the time axis: share of the width, its text, and the text's anchor.
 
     `needs` is the least width in pixels at which the text has room: 0, or a wider page, or None where it has none.
     """
@@ -66,7 +66,7 @@ class Mark:
 
 
 def time_marks(start: datetime, end: datetime) -> list[Mark]:
-    """At most nine marks at round instants of [start, end]; the first, and the first of a year, say the year."""
+    """At most nine marks at round instants of [start, end]; the first, and the first of a year, show the year."""
     hours = (end - start) / _HOUR
     if hours <= 0:
         return []
@@ -86,19 +86,19 @@ def time_marks(start: datetime, end: datetime) -> list[Mark]:
 
 
 def _labels(at: list[datetime], step: int | None) -> list[str]:
-    told: list[str] = []
+    labels: list[str] = []
     for n, instant in enumerate(at):
         before = at[n - 1] if n else None
         year = f" {instant.year}" if before is None or before.year != instant.year else ""
         if step is None:
-            told.append(f"{instant:%b}{year}")
+            labels.append(f"{instant:%b}{year}")
         elif step >= 24:
-            told.append(f"{instant.day} {instant:%b}{year}")
+            labels.append(f"{instant.day} {instant:%b}{year}")
         elif before is None or before.date() != instant.date():
-            told.append(f"{instant.day} {instant:%b}{year} {instant:%H:%M}")
+            labels.append(f"{instant.day} {instant:%b}{year} {instant:%H:%M}")
         else:
-            told.append(f"{instant:%H:%M}")
-    return told
+            labels.append(f"{instant:%H:%M}")
+    return labels
 
 
 def _anchor(share: float, label: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fundingdb.charts.axis import Mark, Scale
-    from fundingdb.charts.thin import Floats, Places
+    from fundingdb.charts.thin import Floats, Positions
 
 _LEFT = 60  # pixels for the figures of the upright axis, so that charts below each other line up
 _WIDTH = 1500.0  # of the stretched drawing; its height is in pixels
@@ -38,7 +38,7 @@ class Span:
         return max(1.0, (self.end - self.start).total_seconds() / 3600)
 
     def x(self, hour: float) -> float:
-        """The place of an hour after the start in the stretched drawing."""
+        """The x coordinate of an hour after the start in the stretched drawing."""
         return hour / self.hours * _WIDTH
 
 
@@ -62,7 +62,7 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class BarPosition:
-    """Where a bar stands: its first and last hour after the span's start, and its name."""
+    """The position of a bar: its first and last hour after the span's start, and its name."""
 
     first: float
     last: float
@@ -106,7 +106,7 @@ def lines(
 ) -> str:
     """A chart of hourly curves; `held` are stretches of hours marked at the bottom.
 
-    With `cut` rare peaks far above all else leave the axis, and the text under the chart says so.
+    With `cut` rare peaks far above all else leave the axis, and the text under the chart counts them.
     """
     kept = thinned([c.values for c in curves], most)
     known = np.concatenate([c.values[~np.isnan(c.values)] for c in curves])
@@ -121,9 +121,9 @@ def lines(
     drawn += [_drawn(span, c, kept, axis, height) for c in curves]
     points = _points(kept, [c.values[kept] for c in curves], decimals)
     notes = "".join(_notes(span, c, axis.high, unit, decimals) for c in curves)
-    said = f"{label}. " + "; ".join(_said(span, c, unit, decimals) for c in curves)
+    summary = f"{label}. " + "; ".join(_summary(span, c, unit, decimals) for c in curves)
     return (
-        _figure(span, axis, "".join(drawn), said, height, points=_Points(points, unit, decimals, left))
+        _figure(span, axis, "".join(drawn), summary, height, points=_Points(points, unit, decimals, left))
         + notes
     )
 
@@ -175,7 +175,7 @@ def bars(
     )
 
 
-def _drawn(span: Span, curve: Curve, kept: Places, axis: Scale, height: int) -> str:
+def _drawn(span: Span, curve: Curve, kept: Positions, axis: Scale, height: int) -> str:
     edge: list[str] = []
     fill: list[str] = []
     zero = height * (1 - axis.share(0.0))
@@ -206,38 +206,40 @@ def _marked(span: Span, held: Sequence[tuple[float, float]], height: int) -> str
     return f'<path class="held" d="{"".join(boxes)}"/>'
 
 
-def _said(span: Span, curve: Curve, unit: str, decimals: int) -> str:
+def _summary(span: Span, curve: Curve, unit: str, decimals: int) -> str:
     known = np.flatnonzero(~np.isnan(curve.values))
     if not len(known):
         return f"{curve.name}: {UNKNOWN}"
     low, high = known[np.argmin(curve.values[known])], known[np.argmax(curve.values[known])]
     facts = [("first", known[0]), ("least", low), ("greatest", high), ("last", known[-1])]
-    told = ", ".join(
+    extremes = ", ".join(
         f"{word} {number(float(curve.values[n]), decimals)} {unit} at {_at(span, int(n))}"
         for word, n in facts
     )
     missing = len(curve.values) - len(known)
-    return f"{curve.name}: {told}" + (f"; unknown in {missing:,} hours" if missing else "")
+    return f"{curve.name}: {extremes}" + (f"; unknown in {missing:,} hours" if missing else "")
 
 
 def _notes(span: Span, curve: Curve, limit: float, unit: str, decimals: int) -> str:
     """What the drawing does not show: hours without a value, and values above the axis."""
-    told = []
+    notes = []
     if unknown := int(np.isnan(curve.values).sum()):
-        told.append(f"Unknown in {unknown:,} of {len(curve.values):,} hours.")
+        notes.append(f"Unknown in {unknown:,} of {len(curve.values):,} hours.")
     over = curve.values > limit
     if count := int(over.sum()):
         n = int(np.nanargmax(curve.values))
         peak = f"{number(float(curve.values[n]), decimals)} {unit} at {_at(span, n)}"
-        told.append(f"Above the axis in {count:,} {'hour' if count == 1 else 'hours'}; highest {peak}.")
-    return f'<p class="note">{" ".join(told)}</p>' if told else ""
+        notes.append(f"Above the axis in {count:,} {'hour' if count == 1 else 'hours'}; highest {peak}.")
+    return f'<p class="note">{" ".join(notes)}</p>' if notes else ""
 
 
 def _at(span: Span, hour: int) -> str:
     return f"{minute(span.start + (span.end - span.start) * (hour / span.hours))} UTC"
 
 
-def _points(at: Places | Floats, columns: Sequence[Floats], decimals: int, names: Sequence[str] = ()) -> str:
+def _points(
+    at: Positions | Floats, columns: Sequence[Floats], decimals: int, names: Sequence[str] = ()
+) -> str:
     """JSON for the read-out of the script: digits, signs, null and the names of periods, nothing from outside."""
     hours = ",".join(f"{float(h):.6g}" if not float(h).is_integer() else str(int(h)) for h in at)
     values = (",".join("null" if math.isnan(v) else f"{v:.{decimals}f}" for v in c) for c in columns)
@@ -245,13 +247,13 @@ def _points(at: Places | Floats, columns: Sequence[Floats], decimals: int, names
     return f'{{"t":[{hours}],"v":[{",".join(f"[{v}]" for v in values)}]{named}}}'
 
 
-def _figure(span: Span, axis: Scale, drawn: str, said: str, height: int, *, points: _Points) -> str:
-    places = [(height * (1 - axis.share(t)), t) for t in axis.ticks]
+def _figure(span: Span, axis: Scale, drawn: str, summary: str, height: int, *, points: _Points) -> str:
+    levels = [(height * (1 - axis.share(t)), t) for t in axis.ticks]
     grid = "".join(
         f'<line class="{"zero" if t == 0 else "grid"}" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-        for y, t in places
+        for y, t in levels
     )
-    ys = "".join(f'<text x="100%" y="{y + 4:.1f}">{axis.label(t)}</text>' for y, t in places)
+    ys = "".join(f'<text x="100%" y="{y + 4:.1f}">{axis.label(t)}</text>' for y, t in levels)
     wide = max(float(points.left), 7.2 * max(len(axis.label(t)) for t in axis.ticks))
     xs = "".join(
         f'<line class="grid" x1="{m.share:.2%}" x2="{m.share:.2%}" y2="{height}"/>' + _text(m, height + 18)
@@ -261,7 +263,7 @@ def _figure(span: Span, axis: Scale, drawn: str, said: str, height: int, *, poin
         f'<div class="plot" data-start="{int(span.start.timestamp() * 1000)}" data-hours="{span.hours:g}"'
         f' data-unit="{safe(points.unit)}" data-decimals="{points.decimals}">'
         f'<svg class="ys" width="{wide:.0f}" height="{height + 24}" aria-hidden="true">{ys}</svg>'
-        f'<svg class="xy" height="{height + 24}" role="img" aria-label="{safe(said)}">{xs}{grid}'
+        f'<svg class="xy" height="{height + 24}" role="img" aria-label="{safe(summary)}">{xs}{grid}'
         f'<svg width="100%" height="{height}" viewBox="0 0 {_WIDTH:g} {height}" preserveAspectRatio="none">{drawn}</svg>'
         f'</svg><script type="application/json">{points.text}</script></div>'
     )

@@ -1,4 +1,4 @@
-"""Heat maps: a figure in each cell, its colour a second sign of size and side of zero."""
+"""Heat maps as HTML tables: a figure in each cell, coloured by its size and sign."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shaded(
     step: float,
     missing: str,
 ) -> str:
-    """A table of percents, a colour for each `step`; headings are escaped already; `missing` stands where no cell is."""
+    """A table of percents, a colour for each `step`; headings are escaped already; `missing` fills empty cells."""
     heads = "".join(f'<th scope="col" class="n">{c}</th>' for c in columns)
     body = (
         f'<tr><th scope="row">{head}</th>'
@@ -125,6 +125,6 @@ def legend(step: float) -> str:
         for n in range(-_STEPS, _STEPS + 1)
     )
     return (
-        '<p class="note">Each colour stands for the figures nearest to its own, % a year; the outermost also for all '
+        '<p class="note">Each colour covers the figures nearest to its own, % a year; the outermost also for all '
         f'beyond.</p><ul class="scale" aria-label="colours, % a year">{keys}</ul>'
     )

@@ -1,4 +1,4 @@
-"""Tables that scroll within their own frame and can be sorted where scripts run."""
+"""HTML tables that scroll in their own frame and can be sorted where scripts run."""
 
 from __future__ import annotations
 

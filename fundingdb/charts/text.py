@@ -1,4 +1,4 @@
-"""Figures, instants and foreign names as text of the page."""
+"""Figures, instants and names from outside as escaped text for HTML pages."""
 
 from __future__ import annotations
 
@@ -79,5 +79,5 @@ def day(at: date) -> str:
 
 
 def asset(asset_class: str, base: str) -> str:
-    """The asset's name, escaped; its class too where it is no coin, for one name can stand for two things."""
+    """The asset's name, escaped; its class too where it is no coin, for one name can mean two things."""
     return safe(base) if asset_class == "crypto" else f"{safe(base)} <small>{safe(asset_class)}</small>"

@@ -1,4 +1,4 @@
-"""A curve thinned to what a page can show: least and greatest values stay, gaps stay gaps."""
+"""Downsampling of curves for drawing: least and greatest values stay, gaps stay gaps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Places = NDArray[np.int64]
+    Positions = NDArray[np.int64]
 
 
-def thinned(curves: Sequence[Floats], most: int) -> Places:
-    """The places to keep, rising, the same for all curves (equally long, NaN is a gap); all where there are at most `most`.
+def thinned(curves: Sequence[Floats], most: int) -> Positions:
+    """The positions to keep, ascending, the same for all curves (equally long, NaN is a gap); all where there are at most `most`.
 
-    The places are cut into equal runs; of each stay its first and last, and each curve's least, greatest and first NaN.
+    The positions are cut into equal runs; of each stay its first and last, and each curve's least, greatest and first NaN.
     """
     length = len(curves[0])
     if length <= most:
@@ -38,8 +38,8 @@ def thinned(curves: Sequence[Floats], most: int) -> Places:
     return np.array(sorted(keep), dtype=np.int64)
 
 
-def strokes(curve: Floats, kept: Places) -> list[Places]:
-    """The kept places of known values, cut wherever a NaN of the whole curve lies between two of them."""
+def strokes(curve: Floats, kept: Positions) -> list[Positions]:
+    """The kept positions of known values, cut wherever a NaN of the whole curve is between two of them."""
     known = kept[~np.isnan(curve[kept])]
     if not len(known):
         return []

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fundingdb.errors import FundingdbError
+from fundingdb.errors import FundingdbError, NoRowsWarning
 from fundingdb.settings import default_warehouse, version
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(
                 f"note: {args.warehouse} does not exist yet, so the lake is empty; --warehouse names another folder\n"
             )
-        return _module(args.verb).run(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoRowsWarning)  # verbs print it in their own words
+            return _module(args.verb).run(args)
     except FundingdbError as error:
         sys.stderr.write(f"fundingdb {args.verb}: {error}\n")
         return error.exit_code

@@ -237,8 +237,10 @@ def _file(text: str | None) -> str | None:
 def _written(frame: pl.DataFrame, path: str) -> str | bytes:
     from io import BytesIO
 
+    from fundingdb.cli.common.output import without_formulas
+
     if path.endswith(".csv"):
-        return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
+        return without_formulas(frame).write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
     parquet = BytesIO()
     frame.write_parquet(parquet)
     return parquet.getvalue()

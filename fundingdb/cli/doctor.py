@@ -40,29 +40,31 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog.doctor import SECTIONS, examine
     from fundingdb.cli.common.output import show
-    from fundingdb.cli.common.selection import EMPTY
-    from fundingdb.errors import BadCall
+    from fundingdb.errors import BadCall, escaped
 
     for name, value in (("--stale", args.stale), ("--days", args.days)):
         if not isfinite(value) or value < 0:
             raise BadCall(f"{name} {value}: must be 0 or more")
     findings = examine(args.warehouse, stale_hours=args.stale, restated_days=args.days)
     alarms = sum(one.alarm for one in findings)
-    if not findings:
-        sys.stderr.write(EMPTY)
+    lost = any(one.section == "lake" for one in findings)
+    unread = lost and not any(one.section == "freshness" for one in findings)
     if args.json:
         if findings:
             show(pl.DataFrame([asdict(one) for one in findings]), json=True)
     else:
-        for section in SECTIONS if findings else ():
+        for section in SECTIONS:
             mine = [one for one in findings if one.section == section]
+            if unread and not mine:
+                continue
             bad = sum(one.alarm for one in mine)
             sys.stdout.write(f"{section}: {f'{bad} to look at' if bad else 'well'}\n")
             for one in mine[:_SHOWN]:
-                sys.stdout.write(
-                    f"  {'!' if one.alarm else ' '} {one.exchange}  {one.subject}: {one.detail}\n"
-                )
+                line = f"  {'!' if one.alarm else ' '} {one.exchange}  {one.subject}: {one.detail}"
+                sys.stdout.write(f"{escaped(line)}\n")
             if len(mine) > _SHOWN:
                 sys.stdout.write(f"    and {len(mine) - _SHOWN} more; --json lists all\n")
+    if lost:
+        sys.stderr.write("what to do: 'fundingdb check --repair', then 'fundingdb backfill'\n")
     sys.stderr.write(f"{args.warehouse}: {f'{alarms} to look at' if alarms else 'all is well'}\n")
     return 3 if alarms else 0

@@ -60,6 +60,11 @@ def arguments(parser: ArgumentParser) -> None:
         help="how to build the exchange's symbol: '{}USDT', '{base}-{target}'",
     )
     add("--signed", action="store_true", help="the rates are signed, though none is negative")
+    add(
+        "--replace",
+        action="store_true",
+        help="in place of earlier imports of the same markets in the same span of time",
+    )
     add("--dry-run", action="store_true", help="show what would be written, write nothing")
 
 
@@ -73,7 +78,7 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
-    from fundingdb.importing import fresh, prepare, refuse_another, together
+    from fundingdb.importing import fresh, prepare_all, refuse_another, spans, together
     from fundingdb.ingest import held
     from fundingdb.lake import Lake
 
@@ -84,9 +89,11 @@ def run(args: Namespace) -> int:
     @cache
     def stored(exchange: str) -> pl.DataFrame:
         mine = (pl.col("exchange") == exchange) & (pl.col("rate_type") == "regular")
+        if args.replace:
+            mine &= pl.col("source") != "import"
         return lake.scan("funding").filter(mine).select(columns).collect()
 
-    ready = [one for file in args.file for one in prepare(Path(file), wanted, stored, now=now)]
+    ready = prepare_all([Path(file) for file in args.file], wanted, stored, now=now)
     for one in ready:
         for line in one.evidence:
             sys.stderr.write(f"{one.path.name} ({one.exchange}): {line}\n")
@@ -102,9 +109,10 @@ def run(args: Namespace) -> int:
         )
     every, done = together(ready), None
     rows = fresh(every, pl.concat(stored(exchange) for exchange in every["exchange"].unique()))
-    passed = held.examined(lake, rows, now, write=not args.dry_run)
+    passed = held.examined(lake, rows.clear() if args.replace else rows, now, write=not args.dry_run)
     if not args.dry_run:
-        done = lake.upsert("funding", passed.rows)
+        # --replace is the user's word after a look: earlier rows of another unit are no evidence against it
+        done = lake.replace(every, spans(every)) if args.replace else lake.upsert("funding", passed.rows)
         catalog.rebuild(args.warehouse)
     facts = pl.DataFrame([_facts(one) for one in ready])
     show(facts if args.json else facts.drop("evidence"), json=args.json)

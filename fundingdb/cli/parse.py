@@ -54,17 +54,21 @@ def run(args: Namespace) -> int:
 
     from fundingdb.cli.common.output import show
     from fundingdb.fetchers.contract import ResponseContext
+    from fundingdb.fetchers.payload import translated_errors
+    from fundingdb.ingest.listing import reasons
     from fundingdb.window import instant
 
     source = _source(args)
     body = _body(args.file)
-    stated = None if args.at else source.response_time(body)
+    with translated_errors(source.exchange, args.endpoint):
+        stated = None if args.at else source.response_time(body)
     at = instant(args.at, "--at") if args.at else stated or datetime.now(UTC)
     listed = _markets(source, args.markets, ResponseContext(at)) if args.markets else {}
     market = None
     if args.symbol is not None and source.history is not None:
         market = listed.get(args.symbol) or source.market(args.symbol)
-    rows = _rows(source, args.endpoint, body, ResponseContext(at, market, listed))
+    context = ResponseContext(at, market, listed)
+    rows = _rows(source, args.endpoint, body, context)
     if args.symbol is not None:
         rows = _of_symbol(rows, args.symbol)
     if not args.json:
@@ -73,6 +77,8 @@ def run(args: Namespace) -> int:
         sys.stderr.write(
             f"time of the response: {stated:%Y-%m-%dT%H:%M:%SZ}, the newest time in it; --at sets another\n"
         )
+    for line in reasons(context.left_out):
+        sys.stderr.write(f"{line}\n")
     if rows.is_empty():
         sys.stderr.write("no rows: the response is valid and contains none that fundingdb stores\n")
     show(rows, json=args.json)
@@ -113,6 +119,7 @@ def _short(rows: pl.DataFrame, source: Fetcher) -> pl.DataFrame:
 
 def _rows(source: Fetcher, endpoint: str, body: bytes, context: ResponseContext) -> pl.DataFrame:
     from fundingdb.errors import BadCall, BadPayload, SchemaError
+    from fundingdb.fetchers.payload import translated_errors
     from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
     if endpoint == "history":
@@ -124,7 +131,8 @@ def _rows(source: Fetcher, endpoint: str, body: bytes, context: ResponseContext)
     else:
         table, parse = MARKETS, source.markets.parse
     try:
-        return table.check(parse(body, context))
+        with translated_errors(source.exchange, endpoint):
+            return table.check(parse(body, context))
     except SchemaError as error:
         raise BadPayload(source.exchange, endpoint, "(rows)", str(error)) from error
 

@@ -104,8 +104,8 @@ def _picked(rows: pl.DataFrame, names: Names) -> pl.DataFrame:
 
 def _best(rows: pl.DataFrame, by: str, then: str, *, last: str | None = None) -> pl.DataFrame:
     ways = {**({} if last is None else {last: False}), by: True, then: True, **dict.fromkeys(_TIES, False)}
-    placed = rows.sort(list(ways), descending=list(ways.values()), nulls_last=True)
-    return placed.unique(["asset_class", "base"], keep="first", maintain_order=True)
+    ordered = rows.sort(list(ways), descending=list(ways.values()), nulls_last=True)
+    return ordered.unique(["asset_class", "base"], keep="first", maintain_order=True)
 
 
 def warn_unknown_names(con: Connection, among: Sequence[str], file: str | None) -> None:

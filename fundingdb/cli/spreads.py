@@ -56,22 +56,22 @@ ranked as (
         row_number() over (
             partition by low.asset_class, low.base, low.known_at
             order by high.rate_1h - low.rate_1h desc, low.exchange, low.symbol, high.exchange desc, high.symbol desc
-        ) as place
+        ) as pair_rank
     from known as low
     inner join known as high
         on high.asset_class = low.asset_class and high.base = low.base and high.known_at = low.known_at
         and high.exchange <> low.exchange and high.rate_1h >= low.rate_1h
 ),
-placed as (
+numbered as (
     select r.*, c.exchanges, row_number() over (partition by r.known_at order by spread_1h desc, r.base) as nth
     from ranked as r
     inner join counted as c on c.asset_class = r.asset_class and c.base = r.base and c.known_at = r.known_at
-    where place = 1
+    where pair_rank = 1
 )
 select
     base, asset_class, known_at, exchanges, long_exchange, long_symbol, short_exchange, short_symbol,
     long_rate_1h, short_rate_1h, spread_1h, spread_1h * 8760 as spread_apr
-from placed
+from numbered
 where nth <= $top
 order by known_at desc, nth
 """

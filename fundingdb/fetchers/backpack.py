@@ -45,6 +45,7 @@ from fundingdb.fetchers.identity import Identity, identify
 from fundingdb.fetchers.payload import (
     HOUR_MS,
     Reader,
+    Span,
     bounded,
     counted,
     decimals,
@@ -55,11 +56,13 @@ from fundingdb.fetchers.payload import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -109,7 +112,7 @@ class _BackpackListing(msgspec.Struct, rename="camel"):
     quote_symbol: str
     market_type: str
     order_book_state: str
-    funding_interval: int | None
+    funding_interval: Span | None
     rwa_market_type: str | None
 
 
@@ -178,22 +181,21 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, closed ones too; no spot."""
     reader = Reader(NAME, _MARKETS)
-    listings = shaped(decode(body, NAME, _MARKETS), list[_BackpackListing], NAME, _MARKETS)
-    rows = [
-        market_row(_listed(reader, row), context, {"collateral": row.quote_symbol})
-        for row in listings
-        if row.market_type == "PERP"
-    ]
-    if not rows:
+
+    def read(row: _BackpackListing) -> Row | None:
+        if row.market_type != "PERP":
+            return None
+        return market_row(_listed(reader, row, context), context, {"collateral": row.quote_symbol})
+
+    listings = reader.array(decode(body, NAME, _MARKETS))
+    rows = markets_of(reader, context, listings, _BackpackListing, read, by_symbol=symbol_market)
+    if rows.is_empty():
         raise reader.bad("marketType", "names no perpetual at all")
-    return market_rows(rows)
+    return rows
 
 
-def _listed(reader: Reader, row: _BackpackListing) -> Market:
-    if row.order_book_state not in _STATUS:
-        problem = f"of {row.symbol} is not one of {', '.join(_STATUS)}"
-        raise reader.bad("orderBookState", problem, row.order_book_state)
-    every = row.funding_interval
+def _listed(reader: Reader, row: _BackpackListing, context: ResponseContext) -> Market:
+    every = None if row.funding_interval is None else reader.span("fundingInterval", row.funding_interval)
     if every is not None and (not HOUR_MS <= every <= 24 * HOUR_MS or every % HOUR_MS):
         raise reader.bad("fundingInterval", f"of {row.symbol} is not 1 to 24 full hours in ms", every)
     what = _identity(reader, row)
@@ -204,7 +206,7 @@ def _listed(reader: Reader, row: _BackpackListing) -> Market:
         quote=row.quote_symbol,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        status=_STATUS[row.order_book_state],
+        status=stated_status(reader, context, "orderBookState", row.symbol, row.order_book_state, _STATUS),
         interval_hours=None if every is None else every / HOUR_MS,
     )
 
@@ -233,22 +235,20 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     Raises BadCall without markets: the response does not state which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
-    marks = shaped(decode(body, NAME, _CURRENT), list[_BackpackMark], NAME, _CURRENT)
-    if not marks:
-        raise reader.bad("(body)", "is an empty list: no market at all")
+    marks = reader.array(decode(body, NAME, _CURRENT))
     if not context.markets:
         raise BadCall(
             "backpack: markPrices does not state which markets trade; the response of /markets is needed"
             " (parse ... --markets FILE)"
         )
-    rows = [(mark, _read(reader, mark), context.markets.get(mark.symbol)) for mark in marks]
-    return snapshot_rows(
-        [
-            _snapshot(market, values, context)
-            for _, values, market in rows
-            if market is not None and market.status == "active"
-        ]
-    )
+
+    def read(mark: _BackpackMark) -> Row | None:
+        values, market = _read(reader, mark), context.markets.get(mark.symbol)
+        if market is None or market.status != "active":
+            return None
+        return _snapshot(market, values, context)
+
+    return snapshots_of(reader, context, marks, _BackpackMark, read)
 
 
 def _read(reader: Reader, mark: _BackpackMark) -> dict[str, Any]:

@@ -50,12 +50,14 @@ from fundingdb.fetchers.contract import (
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import Reader, bounded, counted, decimals, decode, shaped
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -72,7 +74,7 @@ _HOUR_MS = 3_600_000
 _LATE_MS = 60_000
 _FIRST_MS, _LAST_MS = 1_262_304_000_000, 4_102_444_800_000  # 2010 .. 2100
 _ABSURD = 0.1  # fraction per interval; recorded caps end at 0.02
-_ABSURD_SPECIAL = 1000.0  # a split of nine new shares for one is -9
+_ABSURD_SPECIAL = 0.5  # a dividend of half the price, as in ingest/steps.py
 _STATUS = {
     "TRADING": "active",
     "PENDING_TRADING": "prelisted",
@@ -252,7 +254,7 @@ def rate_types(reader: Reader, rows: Sequence[BinancePayment]) -> list[str]:
 def refuse_absurd(
     reader: Reader, name: str, market: Market, rates: Sequence[float], types: Sequence[str]
 ) -> None:
-    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 1,000: another unit, or damage."""
+    """Raise BadPayload for a regular rate beyond 0.1 and for a special one beyond 0.5: another unit, or damage."""
     for rate, kind in zip(rates, types, strict=True):
         most = _ABSURD_SPECIAL if kind == "special" else _ABSURD
         if abs(rate) > most:
@@ -285,17 +287,22 @@ def _parse_current(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
     if not isinstance(value, list) or not value:
         raise reader.bad("(body)", "is not a list of markets")
     if isinstance(value[0], dict) and "fundingIntervalHours" in value[0]:
-        infos = shaped(value, list[_Info], venue.name, "fundingInfo")
-        hours = {info.symbol: _interval(reader, info) for info in infos}
-        live = [(m, hours[s]) for s in hours if (m := _trading(venue, reader, s, context))]
-        return snapshot_rows([snapshot_row(m, context.at, {"interval_hours": h}) for m, h in live])
-    rows = []
-    for premium in shaped(value, list[_Premium], venue.name, endpoint):
+
+        def read_info(info: _Info) -> Row | None:
+            hours = _interval(reader, info)
+            market = _trading(venue, reader, info.symbol, context)
+            return None if market is None else snapshot_row(market, context.at, {"interval_hours": hours})
+
+        return snapshots_of(reader, context, value, _Info, read_info)
+
+    def read(premium: _Premium) -> Row | None:
         market = _trading(venue, reader, premium.symbol, context)
         reader.ms({"time": premium.time}, "time")
-        if market is not None and (context.markets or premium.next_funding_time):
-            rows.append(_snapshot(reader, premium, market, context))
-    return snapshot_rows(rows)
+        if market is None or not (context.markets or premium.next_funding_time):
+            return None
+        return _snapshot(reader, premium, market, context)
+
+    return snapshots_of(reader, context, value, _Premium, read)
 
 
 def _trading(venue: _BinanceVenue, reader: Reader, symbol: str, context: ResponseContext) -> Market | None:
@@ -327,11 +334,10 @@ def _snapshot(reader: Reader, premium: _Premium, market: Market, context: Respon
 
 
 def _interval(reader: Reader, info: _Info) -> float:
-    if not 1 <= info.funding_interval_hours <= 24:
-        raise reader.bad(
-            "fundingIntervalHours", f"of {info.symbol} is not within 1..24", info.funding_interval_hours
-        )
-    return float(info.funding_interval_hours)
+    hours = reader.span("fundingIntervalHours", info.funding_interval_hours)
+    if not 1 <= hours <= 24:
+        raise reader.bad("fundingIntervalHours", f"of {info.symbol} is not within 1..24", hours)
+    return hours
 
 
 # --- markets
@@ -347,22 +353,23 @@ def _parse_markets(venue: _BinanceVenue, body: bytes, context: ResponseContext) 
     value = decode(body, venue.name, endpoint)
     reader = Reader(venue.name, endpoint)
     if isinstance(value, list) and (value or endpoint == "fundingInfo"):
-        infos = shaped(value, list[_Info], venue.name, "fundingInfo")
-        return market_rows([_of_info(venue, reader, info, context) for info in infos])
-    listings = shaped(
-        reader.get(value, "symbols", list), list[_BinanceListing], venue.name, endpoint, "symbols"
-    )
+        read_info = partial(_of_info, venue, reader, context)
+        return markets_of(reader, context, value, _Info, read_info, by_symbol=None)
+    listings = reader.items(value, "symbols")
     if not listings:
         raise reader.bad("symbols", "is empty: no market at all")
-    rows = []
-    for row in listings:
-        market = _of_listing(venue, reader, row)
-        if market is not None:
-            rows.append(market_row(market, context, {"collateral": row.margin_asset or None}))
-    return market_rows(rows)
+
+    def read(row: _BinanceListing) -> Row | None:
+        market = _of_listing(venue, reader, row, context)
+        return (
+            None if market is None else market_row(market, context, {"collateral": row.margin_asset or None})
+        )
+
+    by_symbol = partial(_symbol_market, venue)
+    return markets_of(reader, context, listings, _BinanceListing, read, "symbols", by_symbol=by_symbol)
 
 
-def _of_info(venue: _BinanceVenue, reader: Reader, info: _Info, context: ResponseContext) -> dict[str, Any]:
+def _of_info(venue: _BinanceVenue, reader: Reader, context: ResponseContext, info: _Info) -> Row:
     """Interval and cap of a symbol from fundingInfo; a null quote marks that exchangeInfo has not listed it."""
     try:
         what = _symbol_market(venue, info.symbol)
@@ -392,15 +399,15 @@ def _listed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("quote").is_not_null())
 
 
-def _of_listing(venue: _BinanceVenue, reader: Reader, row: _BinanceListing) -> Market | None:
+def _of_listing(
+    venue: _BinanceVenue, reader: Reader, row: _BinanceListing, context: ResponseContext
+) -> Market | None:
     """The market of a listing; None: a dated contract."""
     name = "contractStatus" if venue.coin_margined else "status"
     written = row.contract_status if venue.coin_margined else row.status
-    if written not in _STATUS:
-        raise reader.bad(name, f"of {row.symbol} is none of {', '.join(_STATUS)}", written)
-    status = _STATUS[written]
     if _DATED.fullmatch(row.contract_type):
         return None
+    status = stated_status(reader, context, name, row.symbol, written or "", _STATUS)
     if row.contract_type not in _PERPETUAL and (row.contract_type or status == "active"):
         raise reader.bad("contractType", f"of {row.symbol} is neither perpetual nor dated", row.contract_type)
     base = row.base_asset

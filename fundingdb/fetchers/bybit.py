@@ -40,14 +40,16 @@ from fundingdb.fetchers.contract import (
     Sweep,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import Reader, bounded, counted, decode, shaped, text_ms
+from fundingdb.fetchers.payload import Reader, Span, bounded, counted, decode, shaped, text_ms
 from fundingdb.fetchers.rows import (
+    Row,
     late_stamped_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -103,7 +105,7 @@ class _BybitTicker(msgspec.Struct, rename="camel"):
     turnover24h: str
     single_open_interest: str = ""
     single_open_interest_value: str = ""
-    funding_interval_hour: str = ""
+    funding_interval_hour: Span = ""
     funding_cap: str = ""
     delivery_time: str = ""
 
@@ -118,7 +120,7 @@ class _BybitInstrument(msgspec.Struct, rename="camel"):
     status: str
     base_coin: str
     quote_coin: str
-    funding_interval: int
+    funding_interval: Span
     symbol_type: str | None = None
     settle_coin: str | None = None
     launch_time: str = ""
@@ -176,21 +178,22 @@ def _current_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the perpetuals that trade; where `context.markets` is empty, of all that are not dated."""
     reader = Reader(NAME, "tickers")
-    tickers = shaped(_rows(body, "tickers"), list[_BybitTicker], NAME, "tickers", "list")
+    tickers = _rows(body, "tickers")
     if not tickers:
         raise reader.bad("list", "is empty: no market at all")
-    rows = []
-    for ticker in tickers:
+
+    def read(ticker: _BybitTicker) -> Row | None:
         if context.markets:
             market = context.markets.get(ticker.symbol)
             if market is None or market.status != "active":
-                continue
+                return None
         elif ticker.delivery_time not in ("", "0"):
-            continue
+            return None
         else:
             market = named_market(reader, "symbol", ticker.symbol, symbol_market)
-        rows.append(_snapshot(reader, ticker, market, context))
-    return snapshot_rows(rows)
+        return _snapshot(reader, ticker, market, context)
+
+    return snapshots_of(reader, context, tickers, _BybitTicker, read, "list")
 
 
 def _snapshot(
@@ -213,7 +216,8 @@ def _snapshot(
     )
     if due is not None and due % _HOUR_MS:
         raise reader.bad("nextFundingTime", f"of {market.symbol} is not on a full hour", due)
-    hours = figure("fundingIntervalHour", ticker.funding_interval_hour)
+    written = ticker.funding_interval_hour
+    hours = None if written == "" else reader.span("fundingIntervalHour", written)
     if hours is not None and hours > _DAY:
         raise reader.bad("fundingIntervalHour", f"of {market.symbol} is beyond {_DAY}", hours)
     both, one = (
@@ -258,34 +262,34 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the linear perpetuals of one page; no dated ones."""
     endpoint = "instruments-info"
     reader = Reader(NAME, endpoint)
-    listed = shaped(_rows(body, endpoint), list[_BybitInstrument], NAME, endpoint, "list")
+    listed = _rows(body, endpoint)
     if not listed:
         raise reader.bad("list", "is empty: no market at all")
-    rows = []
-    for row in listed:
+
+    def read(row: _BybitInstrument) -> Row | None:
         if row.contract_type == "LinearFutures":
-            continue
-        market = _of_instrument(reader, row)
+            return None
+        market = _of_instrument(reader, row, context)
         leverage = (
             counted(reader, "maxLeverage", row.leverage_filter.max_leverage, row.symbol)
             if row.leverage_filter
             else None
         )
         values = {"collateral": row.settle_coin or None, "max_leverage": leverage or None}
-        rows.append(market_row(market, context, values))
-    return market_rows(rows)
+        return market_row(market, context, values)
+
+    return markets_of(reader, context, listed, _BybitInstrument, read, "list", by_symbol=symbol_market)
 
 
-def _of_instrument(reader: Reader, row: _BybitInstrument) -> Market:
+def _of_instrument(reader: Reader, row: _BybitInstrument, context: ResponseContext) -> Market:
     if row.contract_type != "LinearPerpetual":
         raise reader.bad(
             "contractType", f"of {row.symbol} is neither LinearPerpetual nor LinearFutures", row.contract_type
         )
-    if row.status not in _STATUS:
-        raise reader.bad("status", f"of {row.symbol} is none of {', '.join(_STATUS)}", row.status)
     if not row.base_coin or not row.quote_coin:
         raise reader.bad("baseCoin", f"or quoteCoin of {row.symbol} is empty")
-    if not 0 <= row.funding_interval <= _DAY * 60 or row.funding_interval % 60:
+    minutes = reader.span("fundingInterval", row.funding_interval)
+    if minutes > _DAY * 60 or minutes % 60:
         raise reader.bad(
             "fundingInterval", f"of {row.symbol} is not 0 to 24 full hours in minutes", row.funding_interval
         )
@@ -305,8 +309,8 @@ def _of_instrument(reader: Reader, row: _BybitInstrument) -> Market:
         quote=row.quote_coin,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        status=_STATUS[row.status],
-        interval_hours=row.funding_interval / 60 or None,
+        status=stated_status(reader, context, "status", row.symbol, row.status, _STATUS),
+        interval_hours=minutes / 60 or None,
         rate_cap=max((_cap(reader, n, text, row) for n, text in caps if text), default=None) or None,
         listed_at=None
         if row.launch_time in ("", "0")

@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,12 +36,12 @@ import msgspec
 from fundingdb.errors import BadCall, FundingdbError, RateLimited, Refused
 from fundingdb.fetchers.contract import Budget, Fetcher, Market, Request, ResponseContext, Sweep
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import Reader, decode, shaped
-from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.payload import Reader, decode
+from fundingdb.fetchers.rows import Row, market_row, markets_of, snapshot_row, snapshots_of
 from fundingdb.window import from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -151,12 +152,20 @@ def _requests(_markets: Sequence[Market]) -> list[Request]:
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the perpetuals that traded lately on exchanges of the tables; `exchange` is theirs."""
-    return snapshot_rows([_snapshot(one, context) for one in _tickers(body, context)])
+
+    def read(ticker: _Ticker) -> Row:
+        return _snapshot(ticker, context)
+
+    return _rows(body, context, snapshots_of, read)
 
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the same perpetuals, as CoinGecko spells them; `exchange` is theirs."""
-    return market_rows([market_row(one.market, context, {}) for one in _tickers(body, context)])
+
+    def read(ticker: _Ticker) -> Row:
+        return market_row(ticker.market, context, {})
+
+    return _rows(body, context, partial(markets_of, by_symbol=None), read)
 
 
 def _snapshot(one: _Ticker, context: ResponseContext) -> dict[str, Any]:
@@ -173,44 +182,43 @@ def _snapshot(one: _Ticker, context: ResponseContext) -> dict[str, Any]:
     return snapshot_row(one.market, context.at, known)
 
 
-def _tickers(body: bytes, context: ResponseContext) -> list[_Ticker]:
+def _rows(
+    body: bytes,
+    context: ResponseContext,
+    table_of: Callable[..., pl.DataFrame],
+    read: Callable[[_Ticker], Row],
+) -> pl.DataFrame:
+    """Rows of the perpetuals of a response of either kind, made by `read`."""
     value = decode(body, NAME, "/derivatives")
-    tickers = _of_tickers(value, context) if isinstance(value, dict) else _of_rows(value, context)
-    by_name: dict[tuple[str, str], list[_Ticker]] = {}
-    for one in tickers:
-        same = by_name.setdefault((one.market.exchange, one.market.symbol), [])
-        if one not in same:
-            same.append(one)
-    return [same[0] for same in by_name.values() if len(same) == 1]
-
-
-def _of_rows(value: Any, context: ResponseContext) -> list[_Ticker]:
+    if isinstance(value, dict):
+        return _of_tickers(value, context, table_of, read)
     reader = Reader(NAME, "/derivatives")
-    rows = shaped(value, list[_CoingeckoRow], NAME, "/derivatives")
-    if not rows:
-        raise reader.bad("(body)", "is an empty list: no ticker at all")
-    perpetuals = []
-    for row in rows:
+
+    def read_row(row: _CoingeckoRow) -> Row | None:
         exchange = DISPLAY_NAMES.get(row.market)
         if exchange is None or not _is_perpetual(reader, row.contract_type, row.symbol):
-            continue
+            return None
         if not _fresh(reader, "last_traded_at", row.last_traded_at, row.symbol, context.at):
-            continue
-        market = _market(exchange, row.symbol, row.index_id, _quote(row.symbol, row.index_id))
-        perpetuals.append(
-            _Ticker(
-                market,
-                _percent(reader, row.funding_rate, row.symbol),
-                STEP,
-                _counted(reader, "index", row.index, row.symbol),
-                _counted(reader, "open_interest", row.open_interest, row.symbol),
-                _counted(reader, "volume_24h", row.volume_24h, row.symbol),
-            )
+            return None
+        ticker = _Ticker(
+            _market(exchange, row.symbol, row.index_id, _quote(row.symbol, row.index_id)),
+            _percent(reader, row.funding_rate, row.symbol),
+            STEP,
+            _counted(reader, "index", row.index, row.symbol),
+            _counted(reader, "open_interest", row.open_interest, row.symbol),
+            _counted(reader, "volume_24h", row.volume_24h, row.symbol),
         )
-    return perpetuals
+        return read(ticker)
+
+    return table_of(reader, context, reader.array(value), _CoingeckoRow, read_row)
 
 
-def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Ticker]:
+def _of_tickers(
+    value: dict[str, Any],
+    context: ResponseContext,
+    table_of: Callable[..., pl.DataFrame],
+    read: Callable[[_Ticker], Row],
+) -> pl.DataFrame:
     reader = Reader(NAME, _ONE)
     exchange = _exchange(reader, value, context)
     if "tickers" not in value:
@@ -218,26 +226,26 @@ def _of_tickers(value: dict[str, Any], context: ResponseContext) -> list[_Ticker
     tickers = reader.get(value, "tickers", list, dict)
     if isinstance(tickers, dict):  # older responses nest it once more
         tickers = reader.items(tickers, "tickers")
-    perpetuals = []
-    for row in shaped(tickers, list[_CoingeckoTicker], NAME, _ONE, "tickers"):
+
+    def read_ticker(row: _CoingeckoTicker) -> Row | None:
         if not _is_perpetual(reader, row.contract_type, row.symbol):
-            continue
+            return None
         if not _fresh(reader, "last_traded", row.last_traded, row.symbol, context.at):
-            continue
+            return None
         volume = None
         if row.converted_volume is not None:
             volume = reader.finite("converted_volume.usd", row.converted_volume.usd)
-        perpetuals.append(
-            _Ticker(
-                _market(exchange, row.symbol, row.base, row.target or None),
-                _percent(reader, row.funding_rate, row.symbol),
-                COARSE_STEP,
-                _counted(reader, "index", row.index, row.symbol),
-                _counted(reader, "open_interest_usd", row.open_interest_usd, row.symbol),
-                _counted(reader, "converted_volume.usd", volume, row.symbol),
-            )
+        ticker = _Ticker(
+            _market(exchange, row.symbol, row.base, row.target or None),
+            _percent(reader, row.funding_rate, row.symbol),
+            COARSE_STEP,
+            _counted(reader, "index", row.index, row.symbol),
+            _counted(reader, "open_interest_usd", row.open_interest_usd, row.symbol),
+            _counted(reader, "converted_volume.usd", volume, row.symbol),
         )
-    return perpetuals
+        return read(ticker)
+
+    return table_of(reader, context, tickers, _CoingeckoTicker, read_ticker, "tickers")
 
 
 def _exchange(reader: Reader, value: dict[str, Any], context: ResponseContext) -> str:

@@ -2,7 +2,9 @@
 
 A fetcher is a datasheet and pure functions; it never touches network, disk or clock. `history.parse` returns FUNDING rows,
 `current.parse` SNAPSHOTS rows, `markets.parse` MARKETS rows (all without `month`), from the bytes of ONE response; a response
-that is not as the datasheet describes it raises BadPayload. `fundingdb.fetchers.testing` holds the tests of this contract.
+that is not as the datasheet describes it raises BadPayload. A history is about one market, and one bad row refuses it; of a list
+of markets or current rates a bad row alone is left out (`rows.markets_of`, `rows.snapshots_of`).
+`fundingdb.fetchers.testing` holds the tests of this contract.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fundingdb.errors import FundingdbError
+    from fundingdb.errors import BadPayload, FundingdbError
     from fundingdb.window import Window
 
 _PATH = re.compile(r"(/[A-Za-z0-9\-_~:@!$&'()*+,;=%.]*)+")
@@ -70,17 +72,27 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row of a response over many markets that is not as described: its symbol (None: it names none), and the reason."""
+
+    symbol: str | None
+    error: BadPayload
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseContext:
-    """What parse knows of a response beside its bytes.
+    """What parse knows of a response beside its bytes, and the list in which it reports rows that it leaves out.
 
     `at` is the instant of receipt (it becomes fetched_at, observed_at, first_seen), `market` the market whose history was
     requested, `markets` the exchange's listed markets (symbol -> Market; empty when unknown), `request` the request itself.
+    `left_out` belongs to the caller: parse appends the rows of a list of markets or of current rates that it can't read in full.
     """
 
     at: datetime
     market: Market | None = None
     markets: Mapping[str, Market] = field(default_factory=dict)
     request: Request | None = None
+    left_out: list[LeftOut] = field(default_factory=list, compare=False)
 
 
 # --- kinds of paging: what the exchange does when a window holds more rows than one page

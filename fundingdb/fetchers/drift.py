@@ -50,11 +50,13 @@ from fundingdb.fetchers.contract import (
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, hundredth, refused, shaped
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
 )
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
@@ -145,11 +147,6 @@ class _DriftStats(msgspec.Struct, rename="camel"):
     limits: _Limits | None = None
 
 
-class _List(msgspec.Struct):
-    success: bool
-    markets: list[_Any]
-
-
 class _DriftContract(msgspec.Struct):
     ticker_id: str
     product_type: str
@@ -157,10 +154,6 @@ class _DriftContract(msgspec.Struct):
     open_interest: str
     next_funding_rate: str
     next_funding_rate_timestamp: str
-
-
-class _Contracts(msgspec.Struct):
-    contracts: list[_DriftContract]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,33 +215,43 @@ class _DriftVenue:
         """SNAPSHOTS rows of the perpetuals that trade, from /stats/markets or /contracts: estimates of the running hour."""
         value = decode(body, self.name, _STATS)
         if isinstance(value, dict) and "contracts" in value:
-            contracts = shaped(value, _Contracts, self.name, _CONTRACTS).contracts
-            rows = [self._of_contract(row, context) for row in contracts if row.product_type == "PERP"]
-            return snapshot_rows([row for row in rows if row is not None])
-        trading = [row for row in self._perpetuals(value) if _STATUS[row.status] in ("active", "reduce_only")]
-        return snapshot_rows([self._of_stats(row, context) for row in trading])
-
-    def _perpetuals(self, value: Any) -> list[_DriftStats]:
+            reader = Reader(self.name, _CONTRACTS)
+            contracts = reader.items(value, "contracts")
+            read = partial(self._of_contract, context)
+            return snapshots_of(reader, context, contracts, _DriftContract, read, "contracts")
         reader = Reader(self.name, _STATS)
-        every = shaped(value, _List, self.name, _STATS)
-        if not every.success:
+
+        def read_stats(one: dict[str, Any]) -> Row | None:
+            row = self._perpetual(one)
+            if row is None or self._status(row, context) not in ("active", "reduce_only"):
+                return None
+            return self._of_stats(row, context)
+
+        return snapshots_of(reader, context, self._listed(value), dict[str, Any], read_stats, "markets")
+
+    def _listed(self, value: Any) -> list[Any]:
+        reader = Reader(self.name, _STATS)
+        if not reader.get(value, "success", bool):
             raise reader.bad("success", "is false")
-        if not every.markets:
+        if not (markets := reader.items(value, "markets")):
             raise reader.bad("markets", "is empty: no market at all")
-        rows = []
-        for i, one in enumerate(every.markets):
-            if one.market_type not in ("perp", "spot"):
-                raise reader.bad("marketType", f"of {one.symbol} is neither perp nor spot", one.market_type)
-            if one.market_type == "perp" and one.symbol.endswith(_SUFFIX):
-                row = shaped(value["markets"][i], _DriftStats, self.name, _STATS, f"markets[{i}]")
-                if row.status not in _STATUS:
-                    raise reader.bad(
-                        "status", f"of {row.symbol} is not one of {', '.join(_STATUS)}", row.status
-                    )
-                if f"{row.base_asset}{_SUFFIX}" != row.symbol or not row.base_asset:
-                    raise reader.bad("baseAsset", f"of {row.symbol} is another name", row.base_asset)
-                rows.append(row)
-        return rows
+        return markets
+
+    def _perpetual(self, value: dict[str, Any]) -> _DriftStats | None:
+        """The listing of a perpetual; None: of a spot market, which has other fields."""
+        reader = Reader(self.name, _STATS)
+        one = shaped(value, _Any, self.name, _STATS, "markets")
+        if one.market_type not in ("perp", "spot"):
+            raise reader.bad("marketType", f"of {one.symbol} is neither perp nor spot", one.market_type)
+        if one.market_type == "spot" or not one.symbol.endswith(_SUFFIX):
+            return None
+        row = shaped(value, _DriftStats, self.name, _STATS, "markets")
+        if f"{row.base_asset}{_SUFFIX}" != row.symbol or not row.base_asset:
+            raise reader.bad("baseAsset", f"of {row.symbol} is another name", row.base_asset)
+        return row
+
+    def _status(self, row: _DriftStats, context: ResponseContext) -> str:
+        return stated_status(Reader(self.name, _STATS), context, "status", row.symbol, row.status, _STATUS)
 
     def _of_stats(self, row: _DriftStats, context: ResponseContext) -> dict[str, Any]:
         reader = Reader(self.name, _STATS)
@@ -277,9 +280,9 @@ class _DriftVenue:
         }
         return snapshot_row(market, context.at, known)
 
-    def _of_contract(self, row: _DriftContract, context: ResponseContext) -> dict[str, Any] | None:
+    def _of_contract(self, context: ResponseContext, row: _DriftContract) -> Row | None:
         reader = Reader(self.name, _CONTRACTS)
-        if not row.ticker_id.endswith(_SUFFIX):
+        if row.product_type != "PERP" or not row.ticker_id.endswith(_SUFFIX):
             return None
         market = named(reader, self.market, row.ticker_id)
         rate, written = hundredth(reader, "next_funding_rate", row.next_funding_rate)
@@ -304,20 +307,26 @@ class _DriftVenue:
 
     def markets(self, body: bytes, context: ResponseContext) -> pl.DataFrame:
         """MARKETS rows of the perpetuals; those of a frozen exchange are delisted."""
-        rows = []
-        for row in self._perpetuals(decode(body, self.name, _STATS)):
+        reader = Reader(self.name, _STATS)
+
+        def read(one: dict[str, Any]) -> Row | None:
+            if (row := self._perpetual(one)) is None:
+                return None
             if row.quote_asset != self.quote:
                 problem = f"of {row.symbol} is not {self.quote}"
-                raise Reader(self.name, _STATS).bad("quoteAsset", problem, row.quote_asset)
+                raise reader.bad("quoteAsset", problem, row.quote_asset)
+            status = self._status(row, context)
             leverage = row.limits.leverage.max if row.limits and row.limits.leverage else None
             known = {
                 "collateral": self.quote,
                 "max_leverage": leverage or None,
-                "status": "delisted" if self.delisted_at else _STATUS[row.status],
+                "status": "delisted" if self.delisted_at else status,
                 "delisted_at": self.delisted_at,
             }
-            rows.append(market_row(self.market(row.symbol), context, known))
-        return market_rows(rows)
+            return market_row(self.market(row.symbol), context, known)
+
+        listed = self._listed(decode(body, self.name, _STATS))
+        return markets_of(reader, context, listed, dict[str, Any], read, "markets", by_symbol=self.market)
 
     def market(self, symbol: str) -> Market:
         """The market of a symbol alone; raises BadCall for a name that is not BASE-PERP."""

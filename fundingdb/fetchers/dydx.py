@@ -52,12 +52,14 @@ from fundingdb.fetchers.payload import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -98,16 +100,13 @@ class _DydxPage(msgspec.Struct, rename="camel"):
 
 
 class _DydxListing(msgspec.Struct, rename="camel"):
+    name: str  # the key of the row
     ticker: str
     status: str
     oracle_price: str | None  # null before the first price of a new market
     next_funding_rate: str
     open_interest: str
     volume_24h: str = msgspec.field(name="volume24H")
-
-
-class _DydxListings(msgspec.Struct):
-    markets: dict[str, _DydxListing]
 
 
 # --- history
@@ -154,23 +153,28 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_MARKETS, _MARKETS)]
 
 
-def _listings(body: bytes) -> list[_DydxListing]:
+def _listings(body: bytes) -> list[Any]:
     reader = Reader(NAME, _MARKETS)
-    listings = shaped(decode(body, NAME, _MARKETS), _DydxListings, NAME, _MARKETS).markets
+    listings = reader.get(decode(body, NAME, _MARKETS), "markets", dict)
     if not listings:
         raise reader.bad("markets", "is empty: no market at all")
-    for name, row in listings.items():
-        if row.ticker != name:
-            raise reader.bad("ticker", f"is {row.ticker!r} under the name {name!r}")
-        if row.status not in _STATUS:
-            raise reader.bad("status", f"of {name} is not one of {', '.join(_STATUS)}", row.status)
-    return list(listings.values())
+    return [{**row, "name": name} if isinstance(row, dict) else row for name, row in listings.items()]
+
+
+def _status(reader: Reader, row: _DydxListing, context: ResponseContext) -> str:
+    if row.ticker != row.name:
+        raise reader.bad("ticker", f"is {row.ticker!r} under the name {row.name!r}")
+    return stated_status(reader, context, "status", row.ticker, row.status, _STATUS)
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of the markets that trade: the estimate for the next full hour."""
-    trading = [row for row in _listings(body) if _STATUS[row.status] == "active"]
-    return snapshot_rows([_snapshot(row, context) for row in trading])
+    reader = Reader(NAME, _MARKETS)
+
+    def read(row: _DydxListing) -> Row | None:
+        return _snapshot(row, context) if _status(reader, row, context) == "active" else None
+
+    return snapshots_of(reader, context, _listings(body), _DydxListing, read, "markets")
 
 
 def _snapshot(row: _DydxListing, context: ResponseContext) -> dict[str, Any]:
@@ -195,11 +199,16 @@ def _snapshot(row: _DydxListing, context: ResponseContext) -> dict[str, Any]:
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, closed ones too."""
-    rows = []
-    for row in _listings(body):
-        market = _listed(row.ticker)
-        rows.append(market_row(market, context, {"status": _STATUS[row.status], "collateral": "USDC"}))
-    return market_rows(rows)
+    reader = Reader(NAME, _MARKETS)
+
+    def read(row: _DydxListing) -> Row | None:
+        values = {"status": _status(reader, row, context), "collateral": "USDC"}
+        return market_row(_listed(row.ticker), context, values)
+
+    listings = _listings(body)
+    return markets_of(
+        reader, context, listings, _DydxListing, read, "markets", symbol="name", by_symbol=symbol_market
+    )
 
 
 def _listed(ticker: str) -> Market:

@@ -46,8 +46,8 @@ from fundingdb.fetchers.contract import (
     Sweep,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, refused, shaped
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.payload import HOUR_MS, Reader, Span, bounded, counted, decode, refused, shaped
+from fundingdb.fetchers.rows import Row, funding_rows, market_row, markets_of, snapshot_row, snapshots_of
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 
@@ -82,7 +82,7 @@ class _EdgexRate(msgspec.Struct, rename="camel"):
     forecast_funding_rate: str
     mark_price: str
     index_price: str
-    funding_rate_interval_min: str
+    funding_rate_interval_min: Span
 
 
 class _EdgexPage(msgspec.Struct, rename="camel"):
@@ -105,7 +105,7 @@ class _EdgexContract(msgspec.Struct, rename="camel"):
     enable_open_position: bool
     funding_max_rate: str
     funding_min_rate: str
-    funding_rate_interval_min: str
+    funding_rate_interval_min: Span
     is_stock: bool
     is_fx: bool
     display_max_leverage: str | None = None
@@ -113,7 +113,7 @@ class _EdgexContract(msgspec.Struct, rename="camel"):
 
 class _EdgexMeta(msgspec.Struct, rename="camel"):
     coin_list: list[_EdgexCoin]
-    contract_list: list[_EdgexContract]
+    contract_list: list[Any]
 
 
 def _data(body: bytes, endpoint: str) -> Any:
@@ -125,11 +125,12 @@ def _data(body: bytes, endpoint: str) -> Any:
     return reader.get(value, "data", dict, list)
 
 
-def _hours(reader: Reader, text: str, whose: str) -> float:
-    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) / 60 not in _HOURS:
-        problem = f"of {whose} is none of {', '.join(str(60 * h) for h in _HOURS)} minutes, as text"
-        raise reader.bad("fundingRateIntervalMin", problem, text)
-    return int(text) / 60
+def _hours(reader: Reader, written: Span, whose: str) -> float:
+    hours = reader.span("fundingRateIntervalMin", written) / 60
+    if hours not in _HOURS:
+        problem = f"of {whose} is none of {', '.join(str(60 * h) for h in _HOURS)} minutes"
+        raise reader.bad("fundingRateIntervalMin", problem, written)
+    return hours
 
 
 def _settled_at(reader: Reader, text: str) -> int:
@@ -227,17 +228,21 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     Raises BadCall without markets: the response names contracts by id and does not state which trade.
     """
     reader = Reader(NAME, _CURRENT)
-    rows = shaped(_data(body, _CURRENT), list[_EdgexRate], NAME, _CURRENT, "data")
-    if not rows:
-        raise reader.bad("data", "is an empty list: no contract at all")
+    rows = _data(body, _CURRENT)
+    if not isinstance(rows, list) or not rows:
+        raise reader.bad("data", "is no list of contracts, or an empty one")
     if not context.markets:
         raise BadCall(
             "edgex: getLatestFundingRate names contracts by id; the response of /meta/getMetaData is needed"
             " (parse ... --markets FILE)"
         )
     by_id = {m.native_id: m for m in context.markets.values() if m.status == "active"}
-    active = [(row, market) for row in rows if (market := by_id.get(row.contract_id)) is not None]
-    return snapshot_rows([_snapshot(reader, row, market, context) for row, market in active])
+
+    def read(row: _EdgexRate) -> Row | None:
+        market = by_id.get(row.contract_id)
+        return None if market is None else _snapshot(reader, row, market, context)
+
+    return snapshots_of(reader, context, rows, _EdgexRate, read, "data")
 
 
 def _snapshot(reader: Reader, row: _EdgexRate, market: Market, context: ResponseContext) -> dict[str, Any]:
@@ -274,18 +279,26 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not meta.contract_list:
         raise reader.bad("contractList", "is empty: no market at all")
     coins = {coin.coin_id: coin.coin_name for coin in meta.coin_list}
-    rows = []
-    for row in meta.contract_list:
+
+    def read(row: _EdgexContract) -> Row:
         market = _listed(reader, row, coins)
         leverage = (
             None
             if row.display_max_leverage is None
             else counted(reader, "displayMaxLeverage", row.display_max_leverage, row.contract_name)
         )
-        rows.append(
-            market_row(market, context, {"collateral": market.quote, "max_leverage": leverage or None})
-        )
-    return market_rows(rows)
+        return market_row(market, context, {"collateral": market.quote, "max_leverage": leverage or None})
+
+    return markets_of(
+        reader,
+        context,
+        meta.contract_list,
+        _EdgexContract,
+        read,
+        "data.contractList",
+        symbol="contractName",
+        by_symbol=symbol_market,
+    )
 
 
 def _listed(reader: Reader, row: _EdgexContract, coins: dict[str, str]) -> Market:

@@ -43,11 +43,14 @@ from fundingdb.fetchers.contract import (
 from fundingdb.fetchers.identity import Identity, identify
 from fundingdb.fetchers.payload import Reader, decimals, decode, decode_lines, shaped
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     snapshot_row,
     snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -229,7 +232,14 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     be the payment just made, so its next_funding_time is null.
     """
     values = decode_lines(body, NAME, "/info/markets")
-    first = values[0]
+    reader, first = Reader(NAME, "/info/markets"), values[0]
+
+    def read(listing: _ExtendedListing) -> Row | None:
+        market = _market_of(listing, context)
+        if market is None or market.status not in _TRADED:
+            return None
+        return _snapshot(listing.market_stats, market, context)
+
     if isinstance(first, dict) and "status" not in first and "seq" in first:
         rows = [_of_frame(f, context) for f in shaped(values, list[_Frame], NAME, "stream/funding")]
     elif len(values) > 1:
@@ -239,26 +249,19 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     elif isinstance(data := _data(first, "/info/markets"), dict):
         rows = [_of_stats(shaped(data, _ExtendedStats, NAME, "/info/markets/{m}/stats", "data"), context)]
     else:
-        trading = [listing for listing in _perpetuals(data) if _STATUS[listing.status] in _TRADED]
-        rows = [_snapshot(listing.market_stats, _market_of(listing), context) for listing in trading]
+        return snapshots_of(reader, context, reader.array(data), _ExtendedListing, read, "data")
     return snapshot_rows(rows)
 
 
-def _perpetuals(data: Any) -> list[_ExtendedListing]:
+def _market_of(row: _ExtendedListing, context: ResponseContext) -> Market | None:
+    """The market of a listing; None: a spot market."""
     reader = Reader(NAME, "/info/markets")
-    listings = shaped(data, list[_ExtendedListing], NAME, "/info/markets", "data")
-    for row in listings:
-        if row.type not in ("PERPETUAL", "SPOT"):
-            raise reader.bad("type", f"of {row.name} is neither PERPETUAL nor SPOT", row.type)
-        if not row.asset_name:
-            raise reader.bad("assetName", f"of {row.name} is empty")
-        if row.status not in _STATUS:
-            raise reader.bad("status", f"of {row.name} is not one of {', '.join(_STATUS)}", row.status)
-    return [row for row in listings if row.type == "PERPETUAL"]
-
-
-def _market_of(row: _ExtendedListing) -> Market:
-    reader = Reader(NAME, "/info/markets")
+    if row.type not in ("PERPETUAL", "SPOT"):
+        raise reader.bad("type", f"of {row.name} is neither PERPETUAL nor SPOT", row.type)
+    if row.type == "SPOT":
+        return None
+    if not row.asset_name:
+        raise reader.bad("assetName", f"of {row.name} is empty")
     what = row.identity()
     percent = reader.finite("hourlyFundingRateCap", row.trading_config.hourly_funding_rate_cap)
     if percent > _ABSURD * 100:
@@ -270,7 +273,7 @@ def _market_of(row: _ExtendedListing) -> Market:
         quote=row.collateral_asset_name,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        status=_STATUS[row.status],
+        status=stated_status(reader, context, "status", row.name, row.status, _STATUS),
         interval_hours=1.0,
         rate_cap=percent / 100 if percent >= _SMALLEST_PERCENT_CAP else None,
         listed_at=from_ms(reader.ms({"createdAt": row.created_at}, "createdAt")),
@@ -349,12 +352,18 @@ def _of_frame(frame: _Frame, context: ResponseContext) -> dict[str, Any]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, delisted ones too; no SPOT rows."""
     reader = Reader(NAME, "/info/markets")
-    rows = []
-    for listing in _perpetuals(_data(decode(body, NAME, "/info/markets"), "/info/markets")):
+
+    def read(listing: _ExtendedListing) -> Row | None:
+        if (market := _market_of(listing, context)) is None:
+            return None
         leverage = reader.finite("maxLeverage", listing.trading_config.max_leverage)
         known = {"collateral": "USDC", "max_leverage": leverage or None}
-        rows.append(market_row(_market_of(listing), context, known))
-    return market_rows(rows)
+        return market_row(market, context, known)
+
+    listings = reader.array(_data(decode(body, NAME, "/info/markets"), "/info/markets"), may_be_empty=True)
+    return markets_of(
+        reader, context, listings, _ExtendedListing, read, "data", symbol="name", by_symbol=symbol_market
+    )
 
 
 def symbol_market(symbol: str) -> Market:

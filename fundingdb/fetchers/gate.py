@@ -39,14 +39,16 @@ from fundingdb.fetchers.contract import (
     Sweep,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import Reader, bounded, counted, decimals, decode, shaped
+from fundingdb.fetchers.payload import Reader, Span, bounded, counted, decimals, decode, shaped
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
 )
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
@@ -94,7 +96,7 @@ class _GateContract(msgspec.Struct):
     in_delisting: bool
     is_pre_market: bool
     funding_rate: str
-    funding_interval: int
+    funding_interval: Span
     funding_next_apply: int
     mark_price: str
     index_price: str
@@ -182,12 +184,18 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not isinstance(value, list) or not value:
         raise reader.bad("(body)", "is not a list of contracts")
     if isinstance(value[0], dict) and "contract" in value[0]:
-        tickers = shaped(value, list[_GateTicker], NAME, "tickers")
-        live = [(m, ticker) for ticker in tickers if (m := _trading(reader, ticker.contract, context))]
-        return snapshot_rows([_of_ticker(reader, ticker, m, context) for m, ticker in live])
-    contracts = shaped(value, list[_GateContract], NAME, endpoint)
-    pairs = [(row, _of_contract(reader, row)) for row in contracts]
-    return snapshot_rows([_snapshot(reader, row, m, context) for row, m in pairs if m.status == "active"])
+
+        def read_ticker(ticker: _GateTicker) -> Row | None:
+            market = _trading(reader, ticker.contract, context)
+            return None if market is None else _of_ticker(reader, ticker, market, context)
+
+        return snapshots_of(reader, context, value, _GateTicker, read_ticker)
+
+    def read(row: _GateContract) -> Row | None:
+        market = _of_contract(reader, row, context)
+        return _snapshot(reader, row, market, context) if market.status == "active" else None
+
+    return snapshots_of(reader, context, value, _GateContract, read)
 
 
 def _trading(reader: Reader, symbol: str, context: ResponseContext) -> Market | None:
@@ -261,24 +269,22 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all contracts, pre-market ones as prelisted."""
     reader = Reader(NAME, "contracts")
-    contracts = shaped(decode(body, NAME, "contracts"), list[_GateContract], NAME, "contracts")
-    if not contracts:
-        raise reader.bad("(body)", "is an empty list: no market at all")
-    rows = []
-    for row in contracts:
+
+    def read(row: _GateContract) -> Row:
         leverage = counted(reader, "leverage_max", row.leverage_max, row.name) if row.leverage_max else None
         values = {"collateral": "USDT", "max_leverage": leverage or None}
-        rows.append(market_row(_of_contract(reader, row), context, values))
-    return market_rows(rows)
+        return market_row(_of_contract(reader, row, context), context, values)
+
+    contracts = reader.array(decode(body, NAME, "contracts"))
+    return markets_of(reader, context, contracts, _GateContract, read, symbol="name", by_symbol=symbol_market)
 
 
-def _of_contract(reader: Reader, row: _GateContract) -> Market:
+def _of_contract(reader: Reader, row: _GateContract, context: ResponseContext) -> Market:
     base, _, quote = row.name.rpartition("_")
     if not base or not quote:
         raise reader.bad("name", "is not BASE_QUOTE", row.name)
-    if row.status not in _STATUS:
-        raise reader.bad("status", f"of {row.name} is none of {', '.join(_STATUS)}", row.status)
-    if not _HOUR <= row.funding_interval <= 24 * _HOUR or row.funding_interval % _HOUR:
+    seconds = reader.span("funding_interval", row.funding_interval)
+    if not _HOUR <= seconds <= 24 * _HOUR or seconds % _HOUR:
         raise reader.bad(
             "funding_interval", f"of {row.name} is not 1 to 24 full hours in seconds", row.funding_interval
         )
@@ -288,7 +294,7 @@ def _of_contract(reader: Reader, row: _GateContract) -> Market:
         )
     stated = None if row.contract_type is None else _CLASSES[row.contract_type]
     what = identify(NAME, base, asset_class="crypto" if base in _COINS else stated)
-    status = _STATUS[row.status]
+    status = stated_status(reader, context, "status", row.name, row.status, _STATUS)
     if status == "active" and row.is_pre_market:
         status = "prelisted"
     elif status == "active" and row.in_delisting:
@@ -309,7 +315,7 @@ def _of_contract(reader: Reader, row: _GateContract) -> Market:
         asset_class=what.asset_class,
         multiplier=what.multiplier,
         status=status,
-        interval_hours=row.funding_interval / _HOUR,
+        interval_hours=seconds / _HOUR,
         rate_cap=cap or None,
         listed_at=None if since is None else from_ms(since * 1000),
     )

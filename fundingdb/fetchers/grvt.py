@@ -46,6 +46,7 @@ from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import (
     HOUR_MS,
     Reader,
+    Span,
     bounded,
     counted,
     decode,
@@ -55,9 +56,10 @@ from fundingdb.fetchers.payload import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
     snapshot_rows,
@@ -90,7 +92,7 @@ class _GrvtPayment(msgspec.Struct):
     funding_rate: str
     funding_time: str
     mark_price: str
-    funding_interval_hours: int
+    funding_interval_hours: Span
 
 
 class _GrvtPage(msgspec.Struct):
@@ -116,18 +118,9 @@ class _GrvtListing(msgspec.Struct):
     base: str
     quote: str
     kind: str
-    funding_interval_hours: int
+    funding_interval_hours: Span
     adjusted_funding_rate_cap: str
     adjusted_funding_rate_floor: str
-
-
-class _GrvtKind(msgspec.Struct):
-    instrument: str
-    kind: str
-
-
-class _GrvtKinds(msgspec.Struct):
-    result: list[_GrvtKind]
 
 
 def _post(path: str, **what: Any) -> Request:
@@ -174,10 +167,10 @@ def _payment(reader: Reader, row: _GrvtPayment, market: Market) -> dict[str, Any
     stamp = ns_ms(reader, "funding_time", row.funding_time)
     rate, native = hundredth(reader, "funding_rate", row.funding_rate)
     mark = counted(reader, "mark_price", row.mark_price, market.symbol)
-    hours = row.funding_interval_hours
+    hours = reader.span("funding_interval_hours", row.funding_interval_hours)
     if hours not in _INTERVALS:
         raise reader.bad("funding_interval_hours", f"of {market.symbol} is none of {_INTERVALS}", hours)
-    if hours == 0 or stamp % (hours * HOUR_MS) >= _LATE_MS:
+    if hours == 0 or stamp % int(hours * HOUR_MS) >= _LATE_MS:
         return None
     return {
         "funding_time": stamp - stamp % HOUR_MS,
@@ -185,7 +178,7 @@ def _payment(reader: Reader, row: _GrvtPayment, market: Market) -> dict[str, Any
         "funding_rate": bounded(reader, "funding_rate", rate, _ABSURD, market.symbol),
         "native_rate": native,
         "mark_price": mark / market.multiplier or None,  # a price of 0 is none
-        "interval_hours": float(hours),
+        "interval_hours": hours,
         "interval_from": "row",
     }
 
@@ -241,20 +234,30 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of the perpetuals that trade."""
     reader = Reader(NAME, _MARKETS)
-    value = decode(body, NAME, _MARKETS)
-    kinds = shaped(value, _GrvtKinds, NAME, _MARKETS).result
-    perpetual = [i for i, row in enumerate(kinds) if row.kind == "PERPETUAL"]
-    if not perpetual:
+
+    def read(value: dict[str, Any]) -> Row | None:
+        if reader.get(value, "kind", str) != "PERPETUAL":  # options and futures have other fields
+            return None
+        row = shaped(value, _GrvtListing, NAME, _MARKETS, "result")
+        return market_row(_listed(reader, row), context, {"collateral": row.quote})
+
+    rows = markets_of(
+        reader,
+        context,
+        reader.items(decode(body, NAME, _MARKETS), "result"),
+        dict[str, Any],
+        read,
+        "result",
+        symbol="instrument",
+        by_symbol=symbol_market,
+    )
+    if rows.is_empty():
         raise reader.bad("kind", "names no perpetual at all")
-    rows = []
-    for i in perpetual:  # options and futures have other fields
-        row = shaped(value["result"][i], _GrvtListing, NAME, _MARKETS, f"result[{i}]")
-        rows.append(market_row(_listed(reader, row), context, {"collateral": row.quote}))
-    return market_rows(rows)
+    return rows
 
 
 def _listed(reader: Reader, row: _GrvtListing) -> Market:
-    hours = row.funding_interval_hours
+    hours = reader.span("funding_interval_hours", row.funding_interval_hours)
     if hours not in _INTERVALS[1:]:
         raise reader.bad("funding_interval_hours", f"of {row.instrument} is none of {_INTERVALS[1:]}", hours)
     if row.instrument != f"{row.base}_{row.quote}{_SUFFIX}" or not row.base:
@@ -271,7 +274,7 @@ def _listed(reader: Reader, row: _GrvtListing) -> Market:
         quote=row.quote,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        interval_hours=float(hours),
+        interval_hours=hours,
         rate_cap=max(abs(cap), abs(floor)) or None,
     )
 

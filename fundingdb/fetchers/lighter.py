@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -46,7 +46,16 @@ from fundingdb.fetchers.contract import (
 )
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import Reader, decimals, decode, decode_lines, shaped
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.rows import (
+    Row,
+    funding_rows,
+    market_row,
+    markets_of,
+    snapshot_row,
+    snapshot_rows,
+    snapshots_of,
+    stated_status,
+)
 from fundingdb.window import HOUR, floor_hour, from_ms, next_hour, to_ms
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ NAME = "lighter"
 QUOTE = "USDC"
 RATE_STEP = 1e-6
 RATE_CAP = 0.005  # fraction per hour
+_STATUS = {"active": "active", "inactive": "inactive"}
 _SIGN = {"long": 1.0, "short": -1.0}
 _LEAP, _LEAP_SECONDS = 3.0, 6 * 3600
 _HOUR_MS = 3_600_000
@@ -84,10 +94,6 @@ class _LighterRate(msgspec.Struct):
     exchange: str
     symbol: str
     rate: float
-
-
-class _Rates(msgspec.Struct):
-    funding_rates: list[_LighterRate]
 
 
 class _Book(msgspec.Struct):
@@ -116,9 +122,6 @@ class _LighterStats(msgspec.Struct):
     funding_timestamp: int
     daily_quote_token_volume: float
     symbol: str | None = None  # absent in frames of 2025
-
-
-_B = TypeVar("_B", bound=_Book)
 
 
 def _checked(value: Any, endpoint: str) -> Any:
@@ -257,23 +260,28 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if len(values) > 1 or (isinstance(first, dict) and ("type" in first or "error" in first)):
         return snapshot_rows(_of_frames(values, context))
     if isinstance(first, dict) and "funding_rates" in first:
-        return snapshot_rows(_of_rates(_checked(first, "/funding-rates"), context))
-    books = shaped(
-        _books(first, "order_book_details"), list[_Detail], NAME, "/orderBookDetails", "order_book_details"
-    )
-    return snapshot_rows([_of_book(book, context) for book in _perps(books) if book.status == "active"])
+        return _of_rates(_checked(first, "/funding-rates"), context)
+    name, reader = "order_book_details", Reader(NAME, "/orderBookDetails")
+
+    def read(book: _Detail) -> Row | None:
+        trades = _is_perpetual(book) and _status(book, context) == "active"
+        return _of_book(book, context) if trades else None
+
+    return snapshots_of(reader, context, _books(first, name), _Detail, read, name)
 
 
-def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
+def _of_rates(value: Any, context: ResponseContext) -> pl.DataFrame:
     reader = Reader(NAME, "/funding-rates")
-    ours = [r for r in shaped(value, _Rates, NAME, "/funding-rates").funding_rates if r.exchange == NAME]
-    if not ours:
-        raise reader.bad("exchange", "is never 'lighter': the response has no row of this exchange")
-    rows: list[dict[str, Any]] = []
-    for row in ours:
+    ours = False
+
+    def read(row: _LighterRate) -> Row | None:
+        nonlocal ours
+        if row.exchange != NAME:
+            return None
+        ours = True
         market = context.markets.get(row.symbol) or _named(reader, row.symbol)
         if market.status != "active":
-            continue
+            return None
         _check_cap(reader, "rate", row.rate / 8, market)
         known = {
             "funding_rate": row.rate / 8,
@@ -282,7 +290,12 @@ def _of_rates(value: Any, context: ResponseContext) -> list[dict[str, Any]]:
             "rate_step": RATE_STEP,
             "next_funding_time": next_hour(context.at),
         }
-        rows.append(snapshot_row(market, context.at, known))
+        return snapshot_row(market, context.at, known)
+
+    name = "funding_rates"
+    rows = snapshots_of(reader, context, reader.items(value, name), _LighterRate, read, name)
+    if not ours:
+        raise reader.bad("exchange", "is never 'lighter': the response has no row of this exchange")
     return rows
 
 
@@ -291,16 +304,17 @@ def _books(value: Any, name: str) -> list[Any]:
     return Reader(NAME, endpoint).items(_checked(value, endpoint), name)
 
 
-def _perps(books: Sequence[_B]) -> list[_B]:
-    """The perpetuals among them; every kind and status must be a documented one."""
+def _is_perpetual(book: _Book) -> bool:
     reader = Reader(NAME, "/orderBookDetails")
-    for book in books:
-        _named(reader, book.symbol)
-        if book.market_type not in ("perp", "spot"):
-            raise reader.bad("market_type", f"of {book.symbol} is neither perp nor spot", book.market_type)
-        if book.status not in ("active", "inactive"):
-            raise reader.bad("status", f"of {book.symbol} is neither active nor inactive", book.status)
-    return [book for book in books if book.market_type == "perp"]
+    _named(reader, book.symbol)
+    if book.market_type not in ("perp", "spot"):
+        raise reader.bad("market_type", f"of {book.symbol} is neither perp nor spot", book.market_type)
+    return book.market_type == "perp"
+
+
+def _status(book: _Book, context: ResponseContext) -> str:
+    reader = Reader(NAME, "/orderBookDetails")
+    return stated_status(reader, context, "status", book.symbol, book.status, _STATUS)
 
 
 def _of_book(book: _Detail, context: ResponseContext) -> dict[str, Any]:
@@ -399,8 +413,12 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
         name, kind = "order_books", _Book
     else:
         name, kind = "order_book_details", _Detail
-    books = [shaped(book, kind, NAME, f"/{name}", name) for book in _books(value, name)]
-    return market_rows([_market_row(book, context) for book in _perps(books)])
+    reader = Reader(NAME, "/orderBookDetails")
+
+    def read(book: _Book) -> Row | None:
+        return _market_row(book, context) if _is_perpetual(book) else None
+
+    return markets_of(reader, context, _books(value, name), kind, read, name, by_symbol=symbol_market)
 
 
 def _cap(reader: Reader, clamp: str) -> float:
@@ -417,7 +435,7 @@ def _market_row(book: _Book, context: ResponseContext) -> dict[str, Any]:
     known: dict[str, Any] = {
         "native_id": str(book.market_id),
         "collateral": QUOTE,
-        "status": book.status,
+        "status": _status(book, context),
         "rate_cap": RATE_CAP if clamp is None else _cap(reader, clamp),
         "max_leverage": 10_000 / margin if margin else None,
     }

@@ -45,7 +45,15 @@ from fundingdb.fetchers.contract import (
 )
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, decode, refused, shaped
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.rows import (
+    Row,
+    funding_rows,
+    market_row,
+    markets_of,
+    snapshot_row,
+    snapshots_of,
+    stated_status,
+)
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms
 
@@ -104,19 +112,11 @@ class _NadoContract(msgspec.Struct):
 
 
 class _Symbol(msgspec.Struct):
+    name: str  # the key of the row
     type: str
     product_id: int
     symbol: str
     trading_status: str
-
-
-class _Symbols(msgspec.Struct):
-    symbols: dict[str, _Symbol]
-
-
-class _NadoSymbols(msgspec.Struct):
-    status: str
-    data: _Symbols
 
 
 # --- history
@@ -187,7 +187,9 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     Raises BadCall without known markets: the response does not show which of them trade.
     """
     reader = Reader(NAME, _CURRENT)
-    contracts = shaped(decode(body, NAME, _CURRENT), dict[str, _NadoContract], NAME, _CURRENT)
+    contracts = decode(body, NAME, _CURRENT)
+    if not isinstance(contracts, dict):
+        raise reader.bad("(body)", f"is {type(contracts).__name__}, must be an object", contracts)
     if not contracts:
         raise reader.bad("(body)", "is an empty map: no market at all")
     if not context.markets:
@@ -195,15 +197,18 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
             "nado: contracts does not show which markets trade; the gateway's response for symbols is needed"
             " (parse ... --markets FILE)"
         )
-    rows = []
-    for name, row in contracts.items():
+
+    def read(entry: tuple[str, _NadoContract]) -> Row | None:
+        name, row = entry
         known = _read(reader, name, row)
         market = context.markets.get(name)
-        if market is not None and market.status == "active":
-            if market.native_id not in (None, str(row.product_id)):
-                raise reader.bad("product_id", f"of {name} is not {market.native_id}", row.product_id)
-            rows.append(_snapshot(market, row, known, context))
-    return snapshot_rows(rows)
+        if market is None or market.status != "active":
+            return None
+        if market.native_id not in (None, str(row.product_id)):
+            raise reader.bad("product_id", f"of {name} is not {market.native_id}", row.product_id)
+        return _snapshot(market, row, known, context)
+
+    return snapshots_of(reader, context, contracts.items(), tuple[str, _NadoContract], read)
 
 
 def _read(reader: Reader, name: str, row: _NadoContract) -> dict[str, Any]:
@@ -255,27 +260,39 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, those that don't trade too; no spot."""
     reader = Reader(NAME, _MARKETS)
-    response = shaped(decode(body, NAME, _MARKETS), _NadoSymbols, NAME, _MARKETS)
-    if response.status != "success":
-        raise reader.bad("status", "is not success", response.status)
-    rows = []
-    for name, row in response.data.symbols.items():
+    response = decode(body, NAME, _MARKETS)
+    if (status := reader.get(response, "status", str)) != "success":
+        raise reader.bad("status", "is not success", status)
+    symbols = reader.get(reader.get(response, "data", dict), "symbols", dict)
+
+    def read(row: _Symbol) -> Row | None:
         if row.type not in ("perp", "spot"):
-            raise reader.bad("type", f"of {name} is neither perp nor spot", row.type)
-        if row.type == "perp":
-            rows.append(market_row(_listed(reader, name, row), context, {"collateral": QUOTE}))
-    if not rows:
+            raise reader.bad("type", f"of {row.name} is neither perp nor spot", row.type)
+        return (
+            None
+            if row.type == "spot"
+            else market_row(_listed(reader, row, context), context, {"collateral": QUOTE})
+        )
+
+    rows = markets_of(
+        reader,
+        context,
+        [{**row, "name": name} if isinstance(row, dict) else row for name, row in symbols.items()],
+        _Symbol,
+        read,
+        "symbols",
+        symbol="name",
+        by_symbol=lambda name: symbol_market(f"{name}_{QUOTE}"),
+    )
+    if rows.is_empty():
         raise reader.bad("symbols", "names no perpetual at all")
-    return market_rows(rows)
+    return rows
 
 
-def _listed(reader: Reader, name: str, row: _Symbol) -> Market:
+def _listed(reader: Reader, row: _Symbol, context: ResponseContext) -> Market:
+    name = row.name
     if row.symbol != name or not name.endswith(_PERP) or name == _PERP:
         raise reader.bad("symbol", f"is {row.symbol!r} under the name {name!r}, must be like BTC-PERP")
-    if row.trading_status not in _STATUS:
-        raise reader.bad(
-            "trading_status", f"of {name} is not one of {', '.join(_STATUS)}", row.trading_status
-        )
     if row.product_id < 0:
         raise reader.bad("product_id", f"of {name} is negative", row.product_id)
     what = identify(NAME, name.removesuffix(_PERP))
@@ -287,7 +304,9 @@ def _listed(reader: Reader, name: str, row: _Symbol) -> Market:
         asset_class=what.asset_class,
         multiplier=what.multiplier,
         native_id=str(row.product_id),
-        status=_STATUS[row.trading_status],
+        status=stated_status(
+            reader, context, "trading_status", f"{name}_{QUOTE}", row.trading_status, _STATUS
+        ),
         interval_hours=1.0,
     )
 

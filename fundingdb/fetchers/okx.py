@@ -28,6 +28,7 @@ Unknown   how dividends of stock perpetuals are paid; two rates at one instant a
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,11 +48,13 @@ from fundingdb.fetchers.contract import (
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import Reader, bounded, counted, decode, shaped, text_ms
 from fundingdb.fetchers.rows import (
+    Row,
     late_stamped_rows,
     market_row,
-    market_rows,
+    markets_of,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
+    stated_status,
     the_market,
 )
 from fundingdb.schema import FUNDING
@@ -164,18 +167,20 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not data:
         raise reader.bad("data", "is empty: no market at all")
     if isinstance(data[0], dict) and "markPx" in data[0]:
-        marks = shaped(data, list[_OkxMark], NAME, endpoint, "data")
-        prices = {mark.inst_id: reader.finite("markPx", mark.mark_px) for mark in marks}
-        if low := [s for s, price in prices.items() if price < 0]:
-            raise reader.bad("markPx", f"of {low[0]} is negative", prices[low[0]])
-        live = [(m, prices[s]) for s in prices if (m := _trading(s, context))]
-        return snapshot_rows(
-            [snapshot_row(m, context.at, {"mark_price": price / m.multiplier or None}) for m, price in live]
-        )
-    rates = shaped(data, list[_OkxRate], NAME, endpoint, "data")
-    return snapshot_rows(
-        [_snapshot(reader, rate, m, context) for rate in rates if (m := _trading(rate.inst_id, context))]
-    )
+
+        def read_mark(mark: _OkxMark) -> Row | None:
+            price = counted(reader, "markPx", mark.mark_px, mark.inst_id)
+            if (market := _trading(mark.inst_id, context)) is None:
+                return None
+            return snapshot_row(market, context.at, {"mark_price": price / market.multiplier or None})
+
+        return snapshots_of(reader, context, data, _OkxMark, read_mark, "data")
+
+    def read(rate: _OkxRate) -> Row | None:
+        market = _trading(rate.inst_id, context)
+        return None if market is None else _snapshot(reader, rate, market, context)
+
+    return snapshots_of(reader, context, data, _OkxRate, read, "data")
 
 
 def _trading(symbol: str, context: ResponseContext) -> Market | None:
@@ -241,22 +246,25 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     if not data:
         raise reader.bad("data", "is empty: no market at all")
     if isinstance(data[0], dict) and "fundingRate" in data[0]:
-        rates = shaped(data, list[_OkxRate], NAME, endpoint, "data")
-        return market_rows([_of_rate(reader, row, context) for row in rates if _SWAP.fullmatch(row.inst_id)])
-    rows = []
-    for row in shaped(data, list[_OkxInstrument], NAME, endpoint, "data"):
-        if (market := _of_instrument(reader, row)) is not None:
-            leverage = counted(reader, "lever", row.lever, row.inst_id) if row.lever else None
-            rows.append(
-                market_row(
-                    market, context, {"collateral": row.settle_ccy or None, "max_leverage": leverage or None}
-                )
-            )
-    return market_rows(rows)
+        read_rate = partial(_of_rate, reader, context)
+        return markets_of(reader, context, data, _OkxRate, read_rate, "data", by_symbol=None)
+
+    def read(row: _OkxInstrument) -> Row | None:
+        if (market := _of_instrument(reader, row, context)) is None:
+            return None
+        leverage = counted(reader, "lever", row.lever, row.inst_id) if row.lever else None
+        values = {"collateral": row.settle_ccy or None, "max_leverage": leverage or None}
+        return market_row(market, context, values)
+
+    return markets_of(
+        reader, context, data, _OkxInstrument, read, "data", symbol="instId", by_symbol=symbol_market
+    )
 
 
-def _of_rate(reader: Reader, row: _OkxRate, context: ResponseContext) -> dict[str, Any]:
+def _of_rate(reader: Reader, context: ResponseContext, row: _OkxRate) -> Row | None:
     """Interval and cap of a swap from funding-rate; a null quote marks that instruments has not listed it."""
+    if not _SWAP.fullmatch(row.inst_id):
+        return None
     values = {
         "quote": None,
         "status": "inactive",
@@ -271,10 +279,8 @@ def _listed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("quote").is_not_null())
 
 
-def _of_instrument(reader: Reader, row: _OkxInstrument) -> Market | None:
+def _of_instrument(reader: Reader, row: _OkxInstrument, context: ResponseContext) -> Market | None:
     """The market of a swap; None: another name, or a kind without class."""
-    if row.state not in _STATUS:
-        raise reader.bad("state", f"of {row.inst_id} is none of {', '.join(_STATUS)}", row.state)
     if not _SWAP.fullmatch(row.inst_id) or row.inst_category == _UNCLASSED:
         return None
     if row.inst_category is not None and row.inst_category not in _CLASSES:
@@ -285,7 +291,8 @@ def _of_instrument(reader: Reader, row: _OkxInstrument) -> Market | None:
         raise reader.bad("instFamily", f"of {row.inst_id} does not fit its name", row.inst_family)
     stated = None if row.inst_category is None else _CLASSES[row.inst_category]
     listed = from_ms(text_ms(reader, "listTime", row.list_time)) if row.list_time else None
-    return _market(row.inst_id, stated, _STATUS[row.state], listed)
+    status = stated_status(reader, context, "state", row.inst_id, row.state, _STATUS)
+    return _market(row.inst_id, stated, status, listed)
 
 
 def _market(

@@ -55,12 +55,13 @@ from fundingdb.fetchers.payload import (
     shaped,
 )
 from fundingdb.fetchers.rows import (
+    Row,
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
 )
 from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, next_hour
@@ -105,27 +106,12 @@ class _Price(msgspec.Struct):
     timestamp: int
 
 
-class _Prices(msgspec.Struct):
-    success: bool
-    data: list[_Price]
-
-
 class _PacificaListing(msgspec.Struct):
     symbol: str
     instrument_type: str
     base_asset: str
     max_leverage: int
     created_at: int
-
-
-class _PacificaListings(msgspec.Struct):
-    success: bool
-    data: list[_PacificaListing]
-
-
-def _good(reader: Reader, response: _PacificaPage | _Prices | _PacificaListings) -> None:
-    if not response.success:
-        raise reader.bad("success", "is false")
 
 
 # --- history
@@ -141,7 +127,8 @@ def _history_request(market: Market, _window: Window, cursor: str | None) -> Req
 def _page(body: bytes) -> _PacificaPage:
     reader = Reader(NAME, _HISTORY)
     page = shaped(decode(body, NAME, _HISTORY), _PacificaPage, NAME, _HISTORY)
-    _good(reader, page)
+    if not page.success:
+        raise reader.bad("success", "is false")
     if page.has_more and not page.next_cursor:
         raise reader.bad("next_cursor", "is empty where has_more is true")
     return page
@@ -192,14 +179,22 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     Where `context.markets` is empty, all names but those with a quote (spot).
     """
     reader = Reader(NAME, _CURRENT)
-    response = shaped(decode(body, NAME, _CURRENT), _Prices, NAME, _CURRENT)
-    _good(reader, response)
-    if not response.data:
+
+    def read(row: _Price) -> Row | None:
+        values = _snapshot(reader, row, context)  # those of no interest are checked too
+        wanted = row.symbol in context.markets if context.markets else "-" not in row.symbol
+        return values if wanted else None
+
+    return snapshots_of(reader, context, _listed(reader, body), _Price, read, "data")
+
+
+def _listed(reader: Reader, body: bytes) -> list[Any]:
+    value = decode(body, NAME, reader.endpoint)
+    if not reader.get(value, "success", bool):
+        raise reader.bad("success", "is false")
+    if not (rows := reader.items(value, "data")):
         raise reader.bad("data", "is empty: no market at all")
-    rows = [(row, _snapshot(reader, row, context)) for row in response.data]  # those left out are read too
-    if context.markets:
-        return snapshot_rows([values for row, values in rows if row.symbol in context.markets])
-    return snapshot_rows([values for row, values in rows if "-" not in row.symbol])
+    return rows
 
 
 def _snapshot(reader: Reader, row: _Price, context: ResponseContext) -> dict[str, Any]:
@@ -233,10 +228,8 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals; no spot."""
     reader = Reader(NAME, _MARKETS)
-    response = shaped(decode(body, NAME, _MARKETS), _PacificaListings, NAME, _MARKETS)
-    _good(reader, response)
-    rows = []
-    for row in response.data:
+
+    def read(row: _PacificaListing) -> Row | None:
         if row.instrument_type not in ("perpetual", "spot"):
             problem = f"of {row.symbol} is neither perpetual nor spot"
             raise reader.bad("instrument_type", problem, row.instrument_type)
@@ -246,14 +239,17 @@ def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
             )
         listed_at = from_ms(reader.ms({"created_at": row.created_at}, "created_at"))
         if row.instrument_type == "spot":
-            continue
+            return None
         if row.base_asset != row.symbol:
             raise reader.bad("base_asset", f"of {row.symbol} is another name", row.base_asset)
         values = {"collateral": "USDC", "max_leverage": float(row.max_leverage), "listed_at": listed_at}
-        rows.append(market_row(named_market(reader, "symbol", row.symbol, symbol_market), context, values))
-    if not rows:
+        return market_row(named_market(reader, "symbol", row.symbol, symbol_market), context, values)
+
+    listings = _listed(reader, body)
+    rows = markets_of(reader, context, listings, _PacificaListing, read, "data", by_symbol=symbol_market)
+    if rows.is_empty():
         raise reader.bad("instrument_type", "names no perpetual at all")
-    return market_rows(rows)
+    return rows
 
 
 def symbol_market(symbol: str) -> Market:

@@ -51,8 +51,8 @@ from fundingdb.fetchers.contract import (
     Sweep,
 )
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import HOUR_MS, Reader, bounded, counted, decode, refused, shaped
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.payload import HOUR_MS, Reader, Span, bounded, counted, decode, refused, shaped
+from fundingdb.fetchers.rows import Row, funding_rows, market_row, markets_of, snapshot_row, snapshots_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,14 +77,6 @@ _MEASURED = ("funding_time", "reported_time", "funding_rate", "native_rate", "ma
 _LEAST_RATE = 1e-7  # per period: below it the quotient premium / rate has too few decimals for a price
 
 
-class _Name(msgspec.Struct):
-    symbol: str
-
-
-class _Summaries(msgspec.Struct):
-    results: list[_Name]
-
-
 class _Summary(msgspec.Struct):
     symbol: str
     mark_price: str
@@ -94,21 +86,12 @@ class _Summary(msgspec.Struct):
     volume_24h: str
 
 
-class _ParadexKind(msgspec.Struct):
-    symbol: str
-    asset_kind: str
-
-
-class _ParadexKinds(msgspec.Struct):
-    results: list[_ParadexKind]
-
-
 class _ParadexListing(msgspec.Struct):
     symbol: str
     base_currency: str
     quote_currency: str
     settlement_currency: str
-    funding_period_hours: int
+    funding_period_hours: Span
     max_funding_rate: str
     tags: list[str] | None = None
 
@@ -118,7 +101,7 @@ class _Sample(msgspec.Struct):
     funding_index: str
     funding_premium: str
     funding_rate: str
-    funding_period_hours: int
+    funding_period_hours: Span
     created_at: int
 
 
@@ -173,9 +156,10 @@ def _settled(reader: Reader, samples: list[_Sample], hour: int) -> dict[str, Any
     """The settlement of the hour from the newest sample at or before its start on; None where the samples don't determine it."""
     first, last = samples[0], samples[-1]
     late = max(hour - HOUR_MS - first.created_at, hour - last.created_at)
-    if late > _EDGE_MS or len({s.funding_period_hours for s in samples}) > 1:
+    periods = {reader.span("funding_period_hours", s.funding_period_hours) for s in samples}
+    if late > _EDGE_MS or len(periods) > 1:
         return None
-    period = first.funding_period_hours
+    period = periods.pop()
     if not 0 < period <= _MOST_HOURS:
         raise reader.bad("funding_period_hours", f"is not between 1 and {_MOST_HOURS}", period)
     premium = [reader.finite("funding_premium", s.funding_premium) for s in samples]
@@ -228,22 +212,22 @@ def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     Raises BadCall without known markets: the response does not state over how many hours its rates are.
     """
     reader = Reader(NAME, _CURRENT)
-    value = decode(body, NAME, _CURRENT)
-    names = shaped(value, _Summaries, NAME, _CURRENT).results
-    if not names:
+    summaries = reader.items(decode(body, NAME, _CURRENT), "results")
+    if not summaries:
         raise reader.bad("results", "is empty: no market at all")
     if not context.markets:
         raise BadCall(
             "paradex: the summary does not state over how many hours a rate is; the response of /markets is needed"
             " (parse ... --markets FILE)"
         )
-    rows = []
-    for i, name in enumerate(names):
-        market = context.markets.get(name.symbol)
-        if market is not None and market.status == "active":  # options have other fields
-            row = shaped(value["results"][i], _Summary, NAME, _CURRENT, f"results[{i}]")
-            rows.append(_snapshot(reader, row, market, context))
-    return snapshot_rows(rows)
+
+    def read(value: dict[str, Any]) -> Row | None:
+        market = context.markets.get(reader.get(value, "symbol", str))
+        if market is None or market.status != "active":  # options have other fields
+            return None
+        return _snapshot(reader, shaped(value, _Summary, NAME, _CURRENT, "results"), market, context)
+
+    return snapshots_of(reader, context, summaries, dict[str, Any], read, "results")
 
 
 def _snapshot(reader: Reader, row: _Summary, market: Market, context: ResponseContext) -> dict[str, Any]:
@@ -279,25 +263,26 @@ def _market_requests(_markets: Sequence[Market]) -> list[Request]:
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals; no options."""
     reader = Reader(NAME, _MARKETS)
-    value = decode(body, NAME, _MARKETS)
-    kinds = shaped(value, _ParadexKinds, NAME, _MARKETS).results
-    rows = []
-    for i, kind in enumerate(kinds):
-        if kind.asset_kind == "PERP":
-            row = shaped(value["results"][i], _ParadexListing, NAME, _MARKETS, f"results[{i}]")
-            market = _listed(reader, row)
-            rows.append(market_row(market, context, {"collateral": row.settlement_currency}))
-    if not rows:
+
+    def read(value: dict[str, Any]) -> Row | None:
+        if reader.get(value, "asset_kind", str) != "PERP":  # options have other fields
+            return None
+        row = shaped(value, _ParadexListing, NAME, _MARKETS, "results")
+        return market_row(_listed(reader, row), context, {"collateral": row.settlement_currency})
+
+    listings = reader.items(decode(body, NAME, _MARKETS), "results")
+    rows = markets_of(reader, context, listings, dict[str, Any], read, "results", by_symbol=symbol_market)
+    if rows.is_empty():
         raise reader.bad("asset_kind", "names no perpetual at all")
-    return market_rows(rows)
+    return rows
 
 
 def _listed(reader: Reader, row: _ParadexListing) -> Market:
     if row.symbol != f"{row.base_currency}-{row.quote_currency}-PERP" or not row.base_currency:
         problem = f"is not made of base {row.base_currency!r} and quote {row.quote_currency!r}"
         raise reader.bad("symbol", problem, row)
-    period = row.funding_period_hours
-    if not 0 <= period <= _MOST_HOURS:
+    period = reader.span("funding_period_hours", row.funding_period_hours)
+    if period > _MOST_HOURS:
         raise reader.bad(
             "funding_period_hours", f"of {row.symbol} is not between 0 and {_MOST_HOURS}", period
         )
@@ -311,7 +296,7 @@ def _listed(reader: Reader, row: _ParadexListing) -> Market:
         quote=row.settlement_currency,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        interval_hours=float(period) or None,
+        interval_hours=period or None,
         rate_cap=_cap(reader, row) or None,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,9 +20,10 @@ from fundingdb.errors import BadCall, BadPayload, FundingdbError, RateLimited, R
 from fundingdb.window import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 T = TypeVar("T")
+Span = float | str  # how exchanges write hours, minutes or seconds; `Reader.span` reads it
 HOUR_MS = 3_600_000
 _EARLY_MS = 60_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -73,6 +75,20 @@ def shaped(value: Any, kind: type[T], exchange: str, endpoint: str, at: str = "$
         where = path.strip("`").replace("$", at, 1) or at
         field = f"{where}.{missing[1]}" if missing else where
         raise BadPayload(exchange, endpoint, field, "is missing" if missing else problem) from None
+
+
+@contextmanager
+def translated_errors(exchange: str, endpoint: str, field: str = "(body)") -> Iterator[None]:
+    """Any error that is not one of fundingdb's becomes BadPayload with its type: a parser that met it can't read the response.
+
+    MemoryError passes.
+    """
+    try:
+        yield
+    except (FundingdbError, MemoryError):
+        raise
+    except Exception as error:
+        raise BadPayload(exchange, endpoint, field, f"can't be read ({type(error).__name__})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,13 @@ class Reader:
         if paid_at <= 0:
             raise self.bad(price, "is not a positive price", paid_at)
         return paid / paid_at + 0.0  # no negative zero
+
+    def span(self, name: str, value: float | str) -> float:
+        """A declared span of time, a whole number of its unit from 0 on: 8, 8.0 and "8" are the same."""
+        number = self.finite(name, value)
+        if number < 0 or number % 1:
+            raise self.bad(name, "is a negative span of time, or no whole one", value)
+        return number
 
     def iso(self, row: Any, name: str, *, zone: str = "Z") -> int:
         """Unix milliseconds, rounded down, of ISO text in UTC that ends with exactly `zone` ("" where it has none)."""

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,8 +35,8 @@ import msgspec
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.contract import Budget, Fetcher, Market, Request, ResponseContext, Sweep
 from fundingdb.fetchers.identity import identify
-from fundingdb.fetchers.payload import Reader, bounded, counted, decode, refused, shaped
-from fundingdb.fetchers.rows import market_row, market_rows, snapshot_row, snapshot_rows
+from fundingdb.fetchers.payload import Reader, Span, bounded, counted, decode, refused
+from fundingdb.fetchers.rows import Row, market_row, markets_of, snapshot_row, snapshots_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 NAME = "variational"
 QUOTE = "USDC"
 _STATS = "/metadata/stats"
+_READER = Reader(NAME, _STATS)
 _YEAR_S = 31_536_000  # 365 days
 _HOUR_S = 3600
 _LONGEST_S = 24 * _HOUR_S
@@ -65,44 +67,47 @@ class _VariationalListing(msgspec.Struct):
     volume_24h: str
     open_interest: _VariationalSides
     funding_rate: str
-    funding_interval_s: int
-
-
-class _VariationalStats(msgspec.Struct):
-    listings: list[_VariationalListing]
+    funding_interval_s: Span
 
 
 def _requests(_markets: Sequence[Market]) -> list[Request]:
     return [Request(_STATS, _STATS)]
 
 
-def _perpetuals(body: bytes) -> list[_VariationalListing]:
-    """The listings that pay funding."""
-    reader = Reader(NAME, _STATS)
-    listings = shaped(decode(body, NAME, _STATS), _VariationalStats, NAME, _STATS).listings
-    for row in listings:
-        seconds = row.funding_interval_s
-        if seconds % _HOUR_S or not 0 <= seconds <= _LONGEST_S:
-            problem = f"of {row.ticker} is no whole number of hours up to 24, in seconds"
-            raise reader.bad("funding_interval_s", problem, seconds)
-        if not row.ticker:
-            raise reader.bad("ticker", "is empty", row)
-    perpetuals = [row for row in listings if row.funding_interval_s]
-    if not perpetuals:
-        raise reader.bad("listings", "has no perpetual at all")
-    return perpetuals
+def _listings(body: bytes) -> list[Any]:
+    return _READER.items(decode(body, NAME, _STATS), "listings")
+
+
+def _paid(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the listings that pay funding, at least one."""
+    if rows.is_empty():
+        raise _READER.bad("listings", "has no perpetual at all")
+    return rows
+
+
+def _seconds(row: _VariationalListing) -> int:
+    """The interval; 0: it pays no funding."""
+    seconds = _READER.span("funding_interval_s", row.funding_interval_s)
+    if seconds % _HOUR_S or seconds > _LONGEST_S:
+        problem = f"of {row.ticker} is no whole number of hours up to 24, in seconds"
+        raise _READER.bad("funding_interval_s", problem, row.funding_interval_s)
+    if not row.ticker:
+        raise _READER.bad("ticker", "is empty", row)
+    return int(seconds)
 
 
 def _parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """SNAPSHOTS rows of all perpetuals: the running rate, per interval."""
-    return snapshot_rows([_snapshot(row, context) for row in _perpetuals(body)])
+    read = partial(_snapshot, context)
+    return _paid(snapshots_of(_READER, context, _listings(body), _VariationalListing, read, "listings"))
 
 
-def _snapshot(row: _VariationalListing, context: ResponseContext) -> dict[str, Any]:
-    reader = Reader(NAME, _STATS)
-    market = _listed(row)
+def _snapshot(context: ResponseContext, row: _VariationalListing) -> Row | None:
+    if not (seconds := _seconds(row)):
+        return None
+    reader, market = _READER, _listed(row, seconds)
     yearly = reader.finite("funding_rate", row.funding_rate)
-    share = Decimal(row.funding_interval_s) / _YEAR_S
+    share = Decimal(seconds) / _YEAR_S
     rate = float(Decimal(repr(yearly)) * share)
     mark = counted(reader, "mark_price", row.mark_price, row.ticker)
     sides = row.open_interest
@@ -121,12 +126,25 @@ def _snapshot(row: _VariationalListing, context: ResponseContext) -> dict[str, A
 
 def _parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals, each with its interval of now."""
-    return market_rows(
-        [market_row(_listed(row), context, {"collateral": QUOTE}) for row in _perpetuals(body)]
+
+    def read(row: _VariationalListing) -> Row | None:
+        seconds = _seconds(row)
+        return market_row(_listed(row, seconds), context, {"collateral": QUOTE}) if seconds else None
+
+    rows = markets_of(
+        _READER,
+        context,
+        _listings(body),
+        _VariationalListing,
+        read,
+        "listings",
+        symbol="ticker",
+        by_symbol=symbol_market,
     )
+    return _paid(rows)
 
 
-def _listed(row: _VariationalListing) -> Market:
+def _listed(row: _VariationalListing, seconds: int) -> Market:
     what = identify(NAME, row.ticker)
     return Market(
         exchange=NAME,
@@ -135,7 +153,7 @@ def _listed(row: _VariationalListing) -> Market:
         quote=QUOTE,
         asset_class=what.asset_class,
         multiplier=what.multiplier,
-        interval_hours=row.funding_interval_s / _HOUR_S,
+        interval_hours=seconds / _HOUR_S,
     )
 
 

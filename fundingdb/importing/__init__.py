@@ -5,7 +5,16 @@ what is neither stated nor proven, BadData for what can't be right; both name fi
 guessed, nothing is written, and no request is sent.
 """
 
-from fundingdb.importing.overlap import fresh, refuse_another
-from fundingdb.importing.preparing import CheckedRows, ImportOptions, prepare, together
+from fundingdb.importing.overlap import fresh, refuse_another, spans
+from fundingdb.importing.preparing import CheckedRows, ImportOptions, prepare, prepare_all, together
 
-__all__ = ["CheckedRows", "ImportOptions", "fresh", "prepare", "refuse_another", "together"]
+__all__ = [
+    "CheckedRows",
+    "ImportOptions",
+    "fresh",
+    "prepare",
+    "prepare_all",
+    "refuse_another",
+    "spans",
+    "together",
+]

@@ -12,8 +12,8 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadData
 from fundingdb.fetchers.registry import names as sources
-from fundingdb.importing import intervals, markets, overlap, reading, stamps, units
-from fundingdb.importing.reading import ROW
+from fundingdb.importing import intervals, markets, overlap, reading, stamps, stated, units
+from fundingdb.importing.files import ROW, read
 from fundingdb.schema import FUNDING, TIME
 
 if TYPE_CHECKING:
@@ -51,33 +51,48 @@ class CheckedRows:
 def prepare(
     path: Path, options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
 ) -> list[CheckedRows]:
-    """The rows of a file, by exchange; nothing is written.
+    """As `prepare_all`, of one file."""
+    return prepare_all([path], options, known, now=now)
+
+
+def prepare_all(
+    paths: Sequence[Path], options: ImportOptions, known: Callable[[str], pl.DataFrame], *, now: datetime
+) -> list[CheckedRows]:
+    """The rows of the files, by file and exchange; nothing is written.
 
     `known(exchange)` returns the regular payments of it in the lake, at least (symbol, base, funding_time, funding_rate).
-    Raises BadCall for an option that is needed and missing, BadData for a file that can't be right; never part of a file.
+    What the rows of one file prove of intervals and unit counts for all files of the exchange. Raises BadCall for an option
+    that is needed and missing, BadData for a file that can't be right; never part of a file.
     """
-    rows = reading.chosen(reading.read(path), path, options.where)
+    ready = [
+        (one, one.read(rows))
+        for path in paths
+        for exchange, rows in _by_exchange(path, options)
+        for one in [_Preparation(path, exchange, options, known(exchange), now)]
+    ]
+    return [
+        one.checked(rows, [other for o, other in ready if o.exchange == one.exchange]) for one, rows in ready
+    ]
+
+
+def _by_exchange(path: Path, options: ImportOptions) -> list[tuple[str, pl.DataFrame]]:
+    """The chosen rows of a file with the exchange of each part."""
+    rows = reading.chosen(read(path), path, options.where)
     column = reading.exchange_column(rows, path, options.exchange_column)
     if column is None or (column in options.where and options.exchange_column is None):
         if options.exchange is None:
             raise BadCall(
                 f"{path}: no column names the exchange of each row: give --exchange or --exchange-column"
             )
-        return [_Preparation(path, options.exchange, options, known(options.exchange), now).of(rows)]
-    named = rows.with_columns(_exchange=reading.text(rows, path, column).str.to_lowercase())
-    listed = sorted(named["_exchange"].drop_nulls().unique())
-    if options.exchange is None:
-        chosen = listed
-    elif options.exchange in listed:
-        chosen = [options.exchange]
-    else:
-        raise BadCall(f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(listed[:12])}")
-    return [
-        _Preparation(path, e, options, known(e), now).of(
-            named.filter(pl.col("_exchange") == e).drop("_exchange")
+        return [(options.exchange, rows)]
+    rows = rows.with_columns(_exchange=reading.text(rows, path, column).str.to_lowercase())
+    listed = sorted(rows["_exchange"].drop_nulls().unique())
+    if options.exchange is not None and options.exchange not in listed:
+        raise BadCall(
+            f"{path}: no row has {column} {options.exchange!r}; there are {', '.join(map(_printable, listed[:12]))}"
         )
-        for e in chosen
-    ]
+    chosen = listed if options.exchange is None else [options.exchange]
+    return [(e, rows.filter(pl.col("_exchange") == e).drop("_exchange")) for e in chosen]
 
 
 def together(ready: Sequence[CheckedRows]) -> pl.DataFrame:
@@ -100,7 +115,7 @@ def together(ready: Sequence[CheckedRows]) -> pl.DataFrame:
     return best.unique(key, keep="first", maintain_order=True).drop("_file")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Preparation:
     """The rows of one exchange in one file, step by step; `evidence` grows with each."""
 
@@ -110,25 +125,52 @@ class _Preparation:
     lake: pl.DataFrame
     now: datetime
     evidence: list[str] = field(default_factory=list)
+    unit_of_file: tuple[str, str] | None = None  # the unit that the file states, and how
+    ahead: int | None = (
+        None  # hours of the file's clock before UTC, where the file itself does not state its zone
+    )
 
-    def of(self, raw: pl.DataFrame) -> CheckedRows:
+    def read(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """The payments of a file: stamp and hour in UTC, value as written, price, premium, row_hours, and the market."""
         self._check_exchange()
         self._refuse_means(raw)
         columns = reading.roles(raw, self.path, self.options.columns)
+        stated.refuse_predicted(raw, self.path, columns)
+        raw, left_out = stated.settled(raw, self.path)
+        self.evidence.extend(left_out)
         rows = self._signed(self._figures(raw, columns), raw, columns)
-        rows = self._timed(self._complete(rows, columns["funding_rate"]), columns["funding_time"])
+        rows = self._timed(
+            self._named(self._complete(rows, columns["funding_rate"])), columns["funding_time"]
+        )
         sign = units.refuse_unsigned(rows, self.path, signed=self.options.signed or "direction" in columns)
         self.evidence.extend([sign] if sign else [])
         rows = self._unique(rows.with_columns(hour=pl.col("stamp").dt.truncate("1h")))
-        rows = markets.with_market(
+        return markets.with_market(
             self.path, rows, self.exchange, respelled=self.options.symbol_form is not None
+        )
+
+    def checked(self, rows: pl.DataFrame, every: Sequence[pl.DataFrame]) -> CheckedRows:
+        """The rows of `read` as FUNDING rows; `every`: those of all files of the exchange, which prove more together."""
+        pool = (
+            rows
+            if len(every) == 1
+            else pl.concat(every).unique(["symbol", "hour"], keep="first", maintain_order=True)
+        )
+        gaps = intervals.by_gaps(pool)
+        pool, rows = (
+            part.join(gaps, on=["symbol", "hour"], how="left", maintain_order="left") for part in (pool, rows)
         )
         rows, interval = intervals.with_interval(self.path, rows, self.exchange, self.options.interval)
         self.evidence.append(interval)
-        unit = self._unit(rows)
+        stamps.refuse_off_grid(rows, self.path, self.exchange, ahead=self.ahead)
+        unit = self._unit(
+            rows, pool.with_columns(hours=pl.coalesce("row_hours", "declared", "_observed", "_first"))
+        )
         rows = self._rated(rows, unit)
-        self.evidence.extend(overlap.agree(self.path, rows, self.lake, self.exchange))
+        self.evidence.extend(overlap.agree(self.path, rows, self.lake))
         units.refuse_impossible(rows, self.path, unit)
+        by_premium = units.refuse_against_premium(rows, self.path, self.exchange)
+        self.evidence.extend([by_premium] if by_premium else [])
         units.refuse_finer(rows, self.path, self.exchange)
         funding = _funding(rows, self.exchange, self.now)
         return CheckedRows(self.path, self.exchange, unit.shown, funding, tuple(self.evidence))
@@ -168,19 +210,40 @@ class _Preparation:
             raw,
             columns.get("symbol"),
             self.exchange,
-            stated=self.options.symbol,
+            stated=self.options.symbol or (None if "symbol" in columns else self._symbol_of_path()),
             form=self.options.symbol_form,
         )
         self.evidence.append(
             f"times are in column {columns['funding_time']}, rates in column {columns['funding_rate']}"
         )
-        return raw.select(
+        premium = reading.named(raw, ("premium",)) if self.exchange == "hyperliquid" else []
+        interval = None if self.options.interval == "infer" else columns.get("interval")
+        figures = raw.select(
             ROW,
             symbol,
+            row_hours=stated.hours(raw, self.path, interval),
+            premium=reading.numbers(raw, self.path, premium[0]) if premium else pl.lit(None, pl.Float64),
             value=reading.numbers(raw, self.path, columns["funding_rate"]),
             price=reading.numbers(raw, self.path, price) if price else pl.lit(None, pl.Float64),
             _clock=columns["funding_time"],
         )
+        names = figures["symbol"].drop_nulls()
+        self.unit_of_file = stated.unit(
+            raw, self.path, columns["funding_rate"], unified=markets.unified(names)
+        )
+        return figures
+
+    def _symbol_of_path(self) -> str | None:
+        name = reading.name_in_path(self.path)
+        if name is not None and self.options.symbol_form is None:
+            self.evidence.append(f"the market is {name} by the name of the file")
+            return name
+        return None
+
+    def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        rows, lines = markets.spelled(self.path, rows, self.exchange)
+        self.evidence.extend(lines)
+        return rows
 
     def _signed(self, rows: pl.DataFrame, raw: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
         """The sign from column `direction`, where there is one."""
@@ -239,13 +302,16 @@ class _Preparation:
             return clock
         if tz is not None:
             self.evidence.append(f"the clock of the file is {tz}: --tz")
-            return stamps.moved(clock, stamps.zone_of(tz), self.path, rows[ROW]).cast(TIME)
+            zone = stamps.zone_of(tz)
+            if isinstance(zone, timedelta) and not zone % timedelta(hours=1):
+                self.ahead = zone // timedelta(hours=1)
+            return stamps.moved(rows, zone, self.path).cast(TIME)
         offset, why = overlap.zone(rows, self.lake)
         if offset is None:
             raise BadCall(
                 f"{self.path}: the times state no zone ({_zones_that_fit(rows)}; {why}): give --tz UTC or --tz UTC+3"
             )
-        self.evidence.append(f"the clock of the file is {_named(offset)}: {why}")
+        self.evidence.append(f"the clock of the file is {stamps.named_zone(offset)}: {why}")
         return (clock - timedelta(hours=offset)).cast(TIME)
 
     def _unique(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -269,39 +335,62 @@ class _Preparation:
         )
         return kept
 
-    def _unit(self, rows: pl.DataFrame) -> units.Unit:
-        """The unit of column value: as stated, else as the lake or the figures prove it."""
+    def _unit(self, rows: pl.DataFrame, pool: pl.DataFrame) -> units.Unit:
+        """The unit of column value: as stated, else as the lake, the premiums or the figures prove it."""
         masses = units.masses(rows, self.exchange)
-        stated = None if self.options.unit is None else units.unit(self.options.unit)
-        if stated is not None and stated.name == "money" and rows["price"].null_count() == rows.height:
-            raise BadCall(f"{self.path}: money needs a price to become a rate: give --map price=COLUMN")
+        given = self._given_unit(rows)
         units.refuse_change(rows, self.path, self.exchange)
         by_lake = overlap.unit(rows, self.lake)
         by_mass = units.proven(masses, rows, self.exchange)
+        pool = pool.filter(pl.col("symbol").is_in(rows["symbol"].unique().implode()))
+        if by_mass is None and units.of_one_size(rows, pool):
+            by_mass = units.proven(units.masses(pool, self.exchange), pool, self.exchange)
+            masses = units.masses(pool, self.exchange) if by_mass else masses
         if by_lake is not None and by_mass is not None and not units.same(by_lake[0], by_mass, rows):
             raise BadData(
                 f"{self.path}: row {rows[ROW][0]} and on: the unit is {by_lake[0].shown} by the lake ({by_lake[1]}), but "
                 f"{by_mass.shown} by the figures ({units.evidence(masses[0])}): one of the two is wrong; compare some rows"
             )
-        if stated is not None:
-            against = units.contradicted(stated, masses, rows)
+        if given is not None:
+            unit, why = given
+            against = units.contradicted(unit, masses, rows)
             if against is not None:
+                flag = f"--unit {unit.shown}" if self.options.unit else f"the unit {unit.shown} ({why})"
                 raise BadData(
-                    f"{self.path}: row {rows[ROW][0]} and on: the rates contradict --unit {stated.shown}: "
-                    f"{units.evidence(against)}"
+                    f"{self.path}: row {rows[ROW][0]} and on: the rates contradict {flag}: {units.evidence(against)}"
                 )
             more = f"; {units.evidence(masses[0])}" if by_mass else ""
-            self.evidence.append(f"unit: {stated.shown}, as stated{more}")
-            return stated
+            self.evidence.append(f"unit: {unit.shown}, {why}{more}")
+            return unit
         if by_lake is not None:
             self.evidence.append(f"unit: {by_lake[0].shown}: {by_lake[1]}")
             return by_lake[0]
-        if by_mass is None:
+        if by_mass is not None:
+            self.evidence.append(
+                f"unit: {by_mass.shown}: {units.evidence(masses[0])}, more than under any other unit"
+            )
+            return by_mass
+        by_premium = units.proven_by_premium(rows, self.exchange)
+        if by_premium is None:
             raise units.unproven(self.path, masses, self.exchange)
         self.evidence.append(
-            f"unit: {by_mass.shown}: {units.evidence(masses[0])}, more than under any other unit"
+            f"unit: {by_premium.shown}: under it the rates follow from the premium beside them"
         )
-        return by_mass
+        return by_premium
+
+    def _given_unit(self, rows: pl.DataFrame) -> tuple[units.Unit, str] | None:
+        """The unit that the caller or the file states, and who; raises where the two differ, or money has no price."""
+        by_file = self.unit_of_file
+        if self.options.unit is None:
+            return None if by_file is None else (units.unit(by_file[0]), by_file[1])
+        unit = units.unit(self.options.unit)
+        if unit.name == "money" and rows["price"].null_count() == rows.height:
+            raise BadCall(f"{self.path}: money needs a price to become a rate: give --map price=COLUMN")
+        if by_file is not None and (by_file[0] == "percent") != unit.name.startswith("percent"):
+            raise BadData(
+                f"{self.path}: row {rows[ROW][0]} and on: --unit {unit.shown} contradicts the file: {by_file[1]} ({by_file[0]})"
+            )
+        return unit, "as stated"
 
     def _rated(self, rows: pl.DataFrame, unit: units.Unit) -> pl.DataFrame:
         """+ rate, the fraction per interval; raises BadData where a row lacks the price or interval that it takes."""
@@ -323,6 +412,10 @@ class _Preparation:
         return rows
 
 
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
+
+
 def _zones_that_fit(rows: pl.DataFrame) -> str:
     """Which zones the hours of the rows allow, for a message: payments of 8 hours are made at 0, 8 and 16 o'clock UTC."""
     counts = stamps.phases(rows)
@@ -331,11 +424,7 @@ def _zones_that_fit(rows: pl.DataFrame) -> str:
         return f"{grid}; hourly rows fit any zone"
     first = next(iter(counts))
     offsets = (-8, 0, 8) if first == 0 else [h for h in range(-12, 15) if (first - h) % 8 == 0]
-    return f"{grid}; payments of 8 hours fit {', '.join(_named(h) for h in offsets)}"
-
-
-def _named(hours: int) -> str:
-    return f"UTC{hours:+d}" if hours else "UTC"
+    return f"{grid}; payments of 8 hours fit {', '.join(stamps.named_zone(h) for h in offsets)}"
 
 
 def _funding(rows: pl.DataFrame, exchange: str, now: datetime) -> pl.DataFrame:

@@ -1,134 +1,54 @@
-"""Files as frames of text and numbers, and which column plays which role."""
+"""The columns of a file: which one plays which role, and its cells as text or numbers."""
 
 from __future__ import annotations
 
-import csv
 import re
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData
+from fundingdb.importing.files import INDEX, ROW, stem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-ROW = "_row"
-ROLES = ("funding_time", "funding_rate", "symbol", "price", "direction")
+ROLES = ("funding_time", "funding_rate", "symbol", "price", "direction", "interval")
+# Names without case and signs, the surest first. Of ccxt, of the exchanges' responses and exports (fundingRateTimestamp: Bybit,
+# calc_time: Binance's archive, effectiveAt: dYdX, created_at: Pacifica), of aggregators (t: Coinalyze).
 _TIMES = (
-    "funding_time", "fundingTime", "fundingRateTimestamp", "effectiveAt", "timestamp", "time", "ts", "t", "T",
-    "hour_timestamp", "datetime", "date", "Date", "captured_utc",
+    "fundingtime", "fundingratetimestamp", "effectiveat", "calctime", "settlementtime", "settletime", "timestamp",
+    "fundingtimestamp", "timestampms", "time", "ts", "t", "hourtimestamp", "datetime", "date", "capturedutc", "createdat",
 )  # fmt: skip
-_RATES = ("funding_rate", "fundingRate", "rate", "r", "f", "Funding Rate", "avg_funding_rate")
-_SYMBOLS = ("symbol", "Symbol", "instId", "ticker", "market", "m", "coin", "contract")
+# OKX: realizedRate is what was paid, fundingRate what had been predicted.
+_RATES = (
+    "realizedrate", "realizedfundingrate", "realfundingrate", "settledfundingrate", "actualfundingrate", "fundingrate", "rate",
+    "r", "f", "avgfundingrate",
+)  # fmt: skip
+_SYMBOLS = (
+    "symbol", "instid", "ticker", "market", "m", "coin", "contract", "contracts", "instrument", "instrumentname", "pair",
+)  # fmt: skip
 _EXCHANGES = ("exchange", "venue")
+_INTERVALS = (
+    "intervalhours", "fundingintervalhours", "fundingintervalhour", "fundinginterval", "interval", "intervalh",
+    "fundingperiod",
+)  # fmt: skip
+_CANDLES = (("open", "high", "low", "close"), ("o", "h", "l", "c"))
 _RATE_LIKE = re.compile(r"fund.*rate|annual|apr\b|apy\b", re.IGNORECASE)
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_INT64 = range(-(2**63), 2**63)
 
 
-def read(path: Path) -> pl.DataFrame:
-    """The rows of a CSV, JSON, JSON Lines or Parquet file; `_row` counts them from 1. Cells of CSV are text, empty is null.
-
-    JSON may wrap its one list of objects in other objects. Raises BadData for what can't be read, BadCall for other endings.
-    """
-    kind = path.suffix.lower()
-    try:
-        if kind == ".parquet":
-            rows = _parquet(path)
-        elif kind in (".csv", ".tsv"):
-            rows = _csv(path, "\t" if kind == ".tsv" else ",")
-        elif kind == ".json":
-            rows = _objects(path, _json(path, path.read_bytes(), "the file"))
-        elif kind in (".jsonl", ".ndjson"):
-            lines = enumerate(path.read_bytes().splitlines(), 1)
-            rows = _objects(path, [_json(path, line, f"line {n}") for n, line in lines if line.strip()])
-        else:
-            raise BadCall(
-                f"{path}: files that end in {kind or 'nothing'} can't be imported: "
-                "save it as .csv, .tsv, .json, .jsonl or .parquet"
-            )
-    except OSError as error:
-        raise BadCall(f"{path}: can't be read ({error.strerror or 'input or output error'})") from None
-    if rows.is_empty():
-        raise BadData(f"{path}: has no rows")
-    if ROW in rows.columns:
-        raise BadData(f"{path}: a column is called {ROW}, which counts the rows here: rename it")
-    return rows.with_row_index(ROW, offset=1)
+def plain(name: str) -> str:
+    """A column's name without case and signs: `fundingrate` of `Funding Rate` and of `funding_rate`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _parquet(path: Path) -> pl.DataFrame:
-    path.stat()  # a missing file is an OSError, not a broken one
-    try:
-        return pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError):
-        raise BadData(f"{path}: is no complete Parquet file: export or download it again") from None
-
-
-def _csv(path: Path, separator: str) -> pl.DataFrame:
-    path.stat()
-    try:
-        return pl.read_csv(path, infer_schema=False, glob=False, separator=separator)
-    except pl.exceptions.PolarsError:
-        raise BadData(f"{path}: {_csv_fault(path, separator)}") from None
-
-
-def _csv_fault(path: Path, separator: str) -> str:
-    """What is wrong with a CSV file, with the first row that shows it."""
-    row = 0
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            cells = csv.reader(file, delimiter=separator, strict=True)
-            header: list[str] = next(cells, [])
-            for row, line in enumerate(cells, 1):
-                if len(line) > len(header):
-                    return f"row {row}: has {len(line)} cells, the header names {len(header)} columns; correct the row"
-    except UnicodeDecodeError:
-        return f"row {row + 1} and on: is no UTF-8 text: save it as UTF-8"
-    except csv.Error:
-        return f"row {row + 1}: a quotation mark is opened and not closed, or closed inside a cell; correct the row"
-    return "has no rows" if not row else "is no CSV file with one header line: save it again as CSV"
-
-
-def _json(path: Path, text: bytes, where: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        start = " ".join(text[:60].decode("utf-8", "replace").split())
-        raise BadData(
-            f"{path}: {where} is no complete JSON (it begins with {start!r}): export it again"
-        ) from None
-
-
-def _objects(path: Path, value: Any) -> pl.DataFrame:
-    lists = _lists(value)
-    if len(lists) != 1:
-        raise BadData(f"{path}: has {len(lists)} lists of objects, must have one: a list of rows")
-    rows = lists[0]
-    columns = []
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells = [row.get(name) for row in rows]
-        kinds = {type(cell) for cell in cells if cell is not None}
-        if kinds & {dict, list}:
-            continue
-        if kinds <= {int} and all(c is None or c in _INT64 for c in cells):
-            columns.append(pl.Series(name, cells, pl.Int64))
-        elif kinds <= {int, float}:
-            columns.append(pl.Series(name, [None if c is None else float(c) for c in cells], pl.Float64))
-        else:
-            columns.append(pl.Series(name, [None if c is None else str(c) for c in cells], pl.String))
-    return pl.DataFrame(columns)
-
-
-def _lists(value: Any) -> list[list[dict[str, Any]]]:
-    if isinstance(value, dict):
-        return [rows for part in value.values() for rows in _lists(part)]
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        return [value]
-    return []
+def named(rows: pl.DataFrame, wanted: Sequence[str]) -> list[str]:
+    """The columns whose plain names are wanted, in the order of `wanted`."""
+    columns = [(plain(name), name) for name in rows.columns if name != ROW]
+    return [name for want in wanted for short, name in columns if short == want]
 
 
 def chosen(rows: pl.DataFrame, path: Path, where: Mapping[str, str]) -> pl.DataFrame:
@@ -148,7 +68,7 @@ def exchange_column(rows: pl.DataFrame, path: Path, given: str | None) -> str | 
     """The column that names the exchange of each row; None where there is none."""
     if given is not None:
         return _column(rows, path, given, "--exchange-column").name
-    return next((name for name in _EXCHANGES if name in rows.columns), None)
+    return next(iter(named(rows, _EXCHANGES)), None)
 
 
 def roles(rows: pl.DataFrame, path: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -159,22 +79,54 @@ def roles(rows: pl.DataFrame, path: Path, given: Mapping[str, str]) -> dict[str,
             raise BadCall(f"--map {role}=...: no such role; there are {', '.join(ROLES)}")
         columns[role] = _column(rows, path, column, f"--map {role}").name
     if "funding_time" not in columns:
-        times = [name for name in _TIMES if name in rows.columns]
-        # A count since 1970 or an instant with its zone proves more than a clock without one.
-        times.sort(key=lambda name: not (rows[name].dtype.is_numeric() or _zoned(rows[name].dtype)))
-        columns["funding_time"] = _only(rows, path, times[:1], "funding_time")
+        columns["funding_time"] = _time(rows, path)
     if "funding_rate" not in columns:
-        rates = [name for name in _RATES if name in rows.columns]
-        rates = rates[:1] or [name for name in rows.columns if _RATE_LIKE.search(name)]
-        columns["funding_rate"] = _only(rows, path, rates, "funding_rate")
-    symbols = [name for name in _SYMBOLS if name in rows.columns]
-    if "symbol" not in columns and symbols:
-        columns["symbol"] = symbols[0]
+        columns["funding_rate"] = _rate(rows, path)
+    for role, wanted in (("symbol", _SYMBOLS), ("interval", _INTERVALS), ("direction", ("direction",))):
+        if role not in columns and (names := named(rows, wanted)):
+            columns[role] = names[0]
     if "price" not in columns and {"base", "target", "index"} <= set(rows.columns):
         columns["price"] = "index"
-    if "direction" not in columns and "direction" in rows.columns:
-        columns["direction"] = "direction"
     return columns
+
+
+def _time(rows: pl.DataFrame, path: Path) -> str:
+    times = named(rows, _TIMES) or [name for name in (INDEX, "index") if name in rows.columns]
+    # A count since 1970 or an instant with its zone proves more than a clock without one.
+    times.sort(key=lambda name: not (rows[name].dtype.is_numeric() or _zoned(rows[name].dtype)))
+    return _only(rows, path, times[:1], "funding_time")
+
+
+def _rate(rows: pl.DataFrame, path: Path) -> str:
+    # Binance's archive calls the settled rate so; beside other times it is the running one (premiumIndex).
+    archive = ("lastfundingrate",) if named(rows, ("calctime",)) else ()
+    if names := named(rows, (*archive, *_RATES)):
+        return names[0]
+    likely = [name for name in rows.columns if _RATE_LIKE.search(name)]
+    if not likely and (candle := next((c for c in _CANDLES if len(named(rows, c)) == len(c)), None)):
+        return _opening(rows, path, named(rows, candle))
+    return _only(rows, path, likely, "funding_rate")
+
+
+def _opening(rows: pl.DataFrame, path: Path, candle: Sequence[str]) -> str:
+    """The first column of candles: freqtrade stores settled rates so, with zeros in the others."""
+    first, *others = candle
+    filled = rows.filter(pl.any_horizontal(numbers(rows, path, name) != 0 for name in others))
+    if filled.height:
+        raise BadData(
+            f"{path}: row {filled[ROW][0]}: candles ({', '.join(candle)}) of a price or of a running rate, no settlements; "
+            f"freqtrade's candles of settled rates are zero but for {first}"
+        )
+    return first
+
+
+def name_in_path(path: Path) -> str | None:
+    """The market that the name of a file states, as Binance's archive and freqtrade name theirs; None: it states none."""
+    if match := re.fullmatch(r"([A-Za-z0-9_]+)-fundingRate-[\d-]+", stem(path)):
+        return match[1]
+    if match := re.fullmatch(r"([^_]+)_([A-Z0-9]+)_([A-Z0-9]+)-\w+-funding_rate", stem(path)):
+        return f"{match[1]}/{match[2]}:{match[3]}"
+    return None
 
 
 def _zoned(dtype: pl.DataType) -> bool:
@@ -210,11 +162,14 @@ def text(rows: pl.DataFrame, path: Path, name: str) -> pl.Series:
 
 
 def numbers(rows: pl.DataFrame, path: Path, name: str) -> pl.Series:
-    """A column as finite numbers, null where the cell is empty; raises BadData with the row of the first other one."""
+    """A column as finite numbers, null where the cell is empty; raises BadData with the row of the first other one.
+
+    A percent sign behind a number is left out: `percent_signs` reads it.
+    """
     cells = rows[name]
     if cells.dtype == pl.String:
         written = cells.str.strip_chars()
-        written = written.set(written == "", None)
+        written = written.set(written == "", None).str.strip_suffix("%").str.strip_chars()
         values = written.set(~written.str.contains(_NUMBER), "nan").cast(pl.Float64)
     elif cells.dtype.is_numeric() or cells.dtype == pl.Null:
         values = cells.cast(pl.Float64)
@@ -226,3 +181,17 @@ def numbers(rows: pl.DataFrame, path: Path, name: str) -> pl.Series:
             f"{path}: row {bad[ROW][0]}: {name} = {bad[name][0]!r} is no finite number; correct the row"
         )
     return values
+
+
+def percent_signs(rows: pl.DataFrame, path: Path, name: str) -> bool:
+    """Whether the numbers of a column carry a percent sign, all of them; raises BadData where only some do."""
+    cells = rows[name]
+    if cells.dtype != pl.String:
+        return False
+    signs = cells.str.strip_chars().str.ends_with("%")
+    if signs.any() and not signs.all():
+        row = rows.filter(signs != signs.drop_nulls()[0])
+        raise BadData(
+            f"{path}: row {row[ROW][0]}: {name} = {row[name][0]!r}: some rates have a percent sign, others none"
+        )
+    return bool(signs.any())

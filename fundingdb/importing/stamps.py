@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData
-from fundingdb.importing.reading import ROW
+from fundingdb.fetchers.limits import MIDNIGHT_GRID
+from fundingdb.importing.files import ROW
 from fundingdb.schema import TIME
 
 if TYPE_CHECKING:
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 INTERVALS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 _EPOCHS = ((1e9, 5e9, 1_000_000, 1), (1e12, 5e12, 1000, 1), (1e15, 5e15, 1, 1), (1e18, 5e18, 1, 1000))
-_ZONE = r"(?i)\s*(Z|UTC|[+-]\d\d:?\d\d)$"
-_FORMS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_ZONE = r"(?i)\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)$"
+_FORMS = (
+    "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S%.f", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M:%S%.f",
+    "%d.%m.%Y %H:%M",
+)  # fmt: skip
 _LATE_S, _EARLY_S = 600, 3540
 _DENSE = timedelta(minutes=30)
+_OFF_GRID = 0.01  # share of rows: of 96,000 recorded payments none is off
 
 
 def zone_of(text: str) -> timedelta | str:
@@ -116,23 +121,113 @@ def _written(rows: pl.DataFrame, path: Path, name: str, cells: pl.Series) -> tup
 
 
 def _minutes(zone: str) -> int:
-    sign, digits = (-1 if zone[0] == "-" else 1), zone[1:].replace(":", "")
+    sign, digits = (-1 if zone[0] == "-" else 1), zone[1:].replace(":", "").ljust(4, "0")
     return sign * (int(digits[:2]) * 60 + int(digits[2:]))
 
 
-def moved(clock: pl.Series, zone: timedelta | str, path: Path, numbers: pl.Series) -> pl.Series:
-    """Readings of a clock in `zone` as instants UTC; raises BadCall for one that summer time skips or repeats."""
+def moved(rows: pl.DataFrame, zone: timedelta | str, path: Path) -> pl.Series:
+    """The readings `stamp` of rows (_row, symbol, stamp) of a clock in `zone`, as instants UTC.
+
+    A reading that summer time repeats is the instant that fits the other payments of its market: that on the grid of
+    its hours, or of two equal readings each in its order. Raises BadCall where neither decides, or summer time
+    skips the reading.
+    """
     if isinstance(zone, timedelta):
-        return clock - zone
-    readings = clock.dt.replace_time_zone(None)
-    local = readings.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-    if local.null_count() > clock.null_count():
-        row = (local.is_null() & clock.is_not_null()).arg_true()[0]
+        return rows["stamp"] - zone
+    readings = rows["stamp"].dt.replace_time_zone(None)
+    either = rows.select(ROW, "symbol").with_columns(
+        early=_instants(readings, zone, "earliest"), late=_instants(readings, zone, "latest")
+    )
+    twice = pl.col("early") != pl.col("late")
+    instants = either.with_columns(
+        at=pl.when(twice.not_()).then("early"),
+        _copies=pl.len().over("symbol", "early"),
+        _copy=pl.int_range(pl.len()).over("symbol", "early"),
+        _falls=(pl.col("early").diff() < timedelta(0)).mean().over("symbol") > 0.5,
+    )
+    gap = _gaps(instants)
+    instants = instants.join(gap, on="symbol", how="left", maintain_order="left")
+    fits_early, fits_late = (_hour(name) % pl.col("_gap") == pl.col("_phase") for name in ("early", "late"))
+    first = pl.col("_falls") != (pl.col("_copy") == 0)
+    at = (
+        pl.when(twice.not_())
+        .then("early")
+        .when(fits_early & fits_late.not_())
+        .then("early")
+        .when(fits_late & fits_early.not_())
+        .then("late")
+        .when(pl.col("_copies") == 2)
+        .then(pl.when(first).then("early").otherwise("late"))
+    )
+    instants = instants.with_columns(at=at)
+    if instants["at"].null_count() > readings.null_count():
+        row = (instants["at"].is_null() & readings.is_not_null()).arg_true()[0]
         raise BadCall(
-            f"{path}: row {numbers[row]}: {readings[row]:%Y-%m-%d %H:%M} is skipped or repeated by the summer time of {zone}; "
+            f"{path}: row {rows[ROW][row]}: {readings[row]:%Y-%m-%d %H:%M} is skipped or repeated by the summer time of {zone}; "
             "give --tz as an offset, such as UTC+3, one import for each"
         )
+    return instants["at"]
+
+
+def _instants(readings: pl.Series, zone: str, side: Literal["earliest", "latest"]) -> pl.Series:
+    local = readings.dt.replace_time_zone(zone, ambiguous=side, non_existent="null")
     return local.dt.convert_time_zone("UTC")
+
+
+def _hour(name: str) -> pl.Expr:
+    return pl.col(name).dt.epoch("s") // 3600
+
+
+def _gaps(instants: pl.DataFrame) -> pl.DataFrame:
+    """Of each market its usual hours between two instants `at`, and the usual hour of the day modulo these."""
+    sure = instants.drop_nulls("at").sort("symbol", "at")
+    step = (_hour("at") - _hour("at").shift(1)).over("symbol")
+    steps = sure.with_columns(_step=step).filter(pl.col("_step") > 0)
+    gap = steps.group_by("symbol").agg(_gap=pl.col("_step").mode().min())
+    return (
+        sure.join(gap, on="symbol")
+        .group_by("symbol", "_gap")
+        .agg(_phase=(_hour("at") % pl.col("_gap").first()).mode().min())
+    )
+
+
+def refuse_off_grid(rows: pl.DataFrame, path: Path, exchange: str, *, ahead: int | None) -> None:
+    """Raise BadData where rows (_row, symbol, hour, hours) lie off the settlement grid of their exchange, naming the zone.
+
+    `ahead`: hours of the stated or derived zone before UTC; None where it has none to name.
+    """
+    known = rows.drop_nulls("hours")
+    off = known.filter(_off(pl.col("hour")))
+    if exchange not in MIDNIGHT_GRID or off.height <= _OFF_GRID * rows.height:
+        return
+    row = off.row(0, named=True)
+    moves = [
+        h
+        for h in range(-12, 15)
+        if known.filter(_off(pl.col("hour") - timedelta(hours=h))).height <= 0.01 * rows.height
+    ]
+    zones = sorted((ahead + h for h in moves if ahead is not None and -12 <= ahead + h <= 14), key=abs)
+    fits = ", ".join(map(named_zone, zones))
+    raise BadData(
+        f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M} UTC is no settlement of {exchange}, whose "
+        "payments "
+        f"of {row['hours']:g} hours fall on multiples of {row['hours']:g} since midnight ({off.height:,} of {rows.height:,} rows "
+        f"are off); "
+        + (
+            f"the clock of the file fits {fits}: give --tz"
+            if fits
+            else "compare the times with another source"
+        )
+    )
+
+
+def _off(hour: pl.Expr) -> pl.Expr:
+    return hour.dt.hour().cast(pl.Float64) % pl.col("hours") != 0
+
+
+def named_zone(hours: int) -> str:
+    """UTC, UTC+3 or UTC-5."""
+    return f"UTC{hours:+d}" if hours else "UTC"
 
 
 def refuse_samples(rows: pl.DataFrame, path: Path) -> None:

@@ -7,13 +7,15 @@ figures that are exactly this under one unit and under no other proves the unit,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from fundingdb.errors import BadCall, BadData, UnknownName
-from fundingdb.importing.reading import ROW
+from fundingdb.fetchers.limits import STEPS
+from fundingdb.importing.files import ROW
 from fundingdb.window import YEAR_HOURS
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 
 # Per hour. Lighter publishes the calm 0.00125 percent cut to 0.0012.
 _BASE_1H = {"lighter": 0.000012}
-# Smallest step of settled figures as a fraction: Hyperliquid writes ten decimals (all 121,610 recorded payments do).
-STEPS = {"hyperliquid": 1e-10}
+# Hyperliquid's rate per hour from the premium beside it: (premium + clamp(0.0001 - premium, -most, most)) / over. The main dex
+# pays so since 2024; of the builder dexes the terms of xyz are known, whose base rate is half the usual one.
+_BY_PREMIUM = {"": (0.0005, 8.0), "xyz": (0.0003, 16.0)}
+_BY_PREMIUM_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+_PREMIUM_STEP = 1e-8  # collectors round both to eight decimals; the exchange publishes ten
+# Recorded series of Lighter by other collectors have 7 % of rows between its steps.
+_ROUNDED = frozenset({"lighter"})
 _TURNED, _MONEY = "-turned", "money"
 _BASES = {
     "fraction": None,
@@ -112,8 +119,63 @@ def masses(rows: pl.DataFrame, exchange: str) -> list[Mass]:
 
 
 def _at_base(one: Unit, exchange: str) -> pl.Expr:
-    base = pl.col("hours") * _BASE_1H.get(exchange, 0.0001 / 8)
+    base = pl.col("hours") * _base_1h(exchange)
     return ((one.fraction() / base - 1).abs() < one.tolerance).fill_null(value=False)
+
+
+def _base_1h(exchange: str) -> pl.Expr:
+    usual = pl.lit(_BASE_1H.get(exchange, 0.0001 / 8))
+    if exchange != "hyperliquid":
+        return usual
+    return pl.when(_dex() == "xyz").then(0.0001 / _BY_PREMIUM["xyz"][1]).otherwise(usual)
+
+
+def _dex() -> pl.Expr:
+    return pl.col("symbol").str.extract(r"^(.*):", 1).fill_null("")
+
+
+def by_premium(rows: pl.DataFrame, exchange: str) -> tuple[pl.DataFrame, pl.Expr]:
+    """Of rows (symbol, hour, premium, ...) those whose rate per hour follows from their premium, and that rate."""
+    premium = pl.col("premium")
+    expected = pl.lit(None, pl.Float64)
+    for dex, (most, over) in _BY_PREMIUM.items():
+        rate = (premium + (0.0001 - premium).clip(-most, most)) / over
+        expected = pl.when(_dex() == dex).then(rate).otherwise(expected)
+    if exchange != "hyperliquid" or rows["premium"].null_count() == rows.height:
+        return rows.clear(), expected
+    listed = (pl.col("value") != 0) | (premium != 0)  # a delisted market has zeros in both
+    since = pl.col("hour") >= _BY_PREMIUM_SINCE
+    return rows.filter(premium.is_not_null(), listed, since, expected.is_not_null()), expected
+
+
+def refuse_against_premium(rows: pl.DataFrame, path: Path, exchange: str) -> str | None:
+    """Evidence from the premiums of a file of Hyperliquid; raises BadData where the rates do not follow from them."""
+    own, expected = by_premium(rows, exchange)
+    if own.is_empty():
+        return None
+    wrong = own.with_columns(_expected=expected).filter(
+        (pl.col("rate") - pl.col("_expected")).abs() > _PREMIUM_STEP
+    )
+    if wrong.height > 0.01 * own.height:
+        row = wrong.row(0, named=True)
+        raise BadData(
+            f"{path}: row {row[ROW]}: {row['symbol']} {row['hour']:%Y-%m-%d %H:%M} has the rate {row['rate']:g}, but its premium "
+            f"{row['premium']:g} makes {row['_expected']:g} ({wrong.height:,} of {own.height:,} rows differ): another unit or "
+            "sign, or rates that were not paid; compare some rows, or give --unit"
+        )
+    return f"{1 - wrong.height / own.height:.1%} of {own.height:,} rates follow from the premium beside them"
+
+
+def proven_by_premium(rows: pl.DataFrame, exchange: str) -> Unit | None:
+    """The unit under which the rates of a file of Hyperliquid follow from its premiums; None where none does."""
+    own, expected = by_premium(rows.filter(pl.col("value") != 0), exchange)
+    if own.height < _SPLIT:
+        return None
+    own = own.with_columns(_expected=expected)
+    for one in (Unit(n, turned=t) for n in UNITS if n != _MONEY for t in (False, True)):
+        if own.select(((one.fraction() - pl.col("_expected")).abs() <= _PREMIUM_STEP).mean()).item() >= 0.99:
+            return one
+    return None
 
 
 def evidence(mass: Mass) -> str:
@@ -145,6 +207,13 @@ def same(one: Unit, other: Unit, rows: pl.DataFrame) -> bool:
         rows.filter(pl.col("value") != 0).select((one.fraction() / other.fraction() - 1).abs().max()).item()
     )
     return ratio is not None and ratio < 1e-9
+
+
+def of_one_size(rows: pl.DataFrame, pool: pl.DataFrame) -> bool:
+    """Whether the typical figure of rows (value) is near that of the pool, so that both can have one unit."""
+    sizes = [part.filter(pl.col("value") != 0)["value"].abs().median() for part in (rows, pool)]
+    own, every = sizes
+    return isinstance(own, float) and isinstance(every, float) and every / 5 < own < every * 5
 
 
 def contradicted(given: Unit, masses: list[Mass], rows: pl.DataFrame) -> Mass | None:
@@ -256,7 +325,7 @@ def refuse_impossible(rows: pl.DataFrame, path: Path, given: Unit) -> None:
 def refuse_finer(rows: pl.DataFrame, path: Path, exchange: str) -> None:
     """Raise BadData where rates (rate) are finer than the exchange's settled ones: then they are samples or means."""
     step = STEPS.get(exchange)
-    if step is None:
+    if step is None or exchange in _ROUNDED:
         return
     steps = pl.col("rate") / step
     fine = rows.filter((steps - steps.round()).abs() > 0.01)

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadPayload
+from fundingdb.errors import BadPayload, InternalError
 from fundingdb.ingest import guard, held, ledger
 from fundingdb.ingest.healing import Healer
-from fundingdb.ingest.quarantine import keep
+from fundingdb.ingest.listing import reasons
+from fundingdb.ingest.quarantine import keep, keep_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from fundingdb.errors import FundingdbError
+    from fundingdb.fetchers.contract import LeftOut
     from fundingdb.ingest.ledger import Attempt
     from fundingdb.lake import Lake
     from fundingdb.transport.walk import Fetched
@@ -45,7 +47,8 @@ class CollectReport:
 
     inserted, restated, unchanged: rows of `funding`; snapshots: rows of `snapshots`. windows: those requested with
     success; covered: markets of which nothing was missing; succeeded: windows and sweeps. verdicts: of the gate, a frame a write
-    (continuity.VERDICTS); unbounded: predicted rates beyond the bound of their exchange, stored as null.
+    (continuity.VERDICTS); unbounded: predicted rates beyond the bound of their exchange, stored as null; left_out: rows of lists
+    and current rates that could not be read in full.
     """
 
     inserted: int = 0
@@ -61,6 +64,7 @@ class CollectReport:
     succeeded: int = 0
     verdicts: list[pl.DataFrame] = field(default_factory=list)
     unbounded: int = 0
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # source -> reasons, each with its count
 
     @property
     def exit_code(self) -> int:
@@ -112,10 +116,18 @@ class Batch:
         async with self._lock:
             await asyncio.to_thread(self._write_snapshots, rows, self._ledger_row(attempt, fetched))
         self.report.snapshots += rows.height
+        self.leave_out(attempt.source, fetched.left_out)
         self._count(fetched)
 
+    def leave_out(self, source: str, left_out: Sequence[LeftOut]) -> None:
+        """Report the rows of a list or of current rates that could not be read in full."""
+        if left_out:
+            self.report.left_out.setdefault(source, []).extend(reasons(left_out))
+
     def fail(self, attempt: Attempt, error: FundingdbError) -> None:
-        """Take a failure: into the report, into the ledger, and a refused response into quarantine."""
+        """Take a failure: into the report, into the ledger, and a refused response or an internal error into quarantine."""
+        if isinstance(error, InternalError):
+            keep_trace(self._lake.warehouse, attempt, error, self._now())
         self.report.failures.append(Failure(attempt.exchange, attempt.symbol, attempt.window, error))
         if isinstance(error, BadPayload) and error.body:
             keep(self._lake.warehouse, attempt, error, self._now())

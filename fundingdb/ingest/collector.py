@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import FundingdbError, RetryLater, UnknownName
+from fundingdb.errors import FundingdbError, InternalError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.ingest import guard, jobs, ledger
 from fundingdb.ingest.batch import Batch, CollectReport
@@ -19,7 +20,7 @@ from fundingdb.transport.backoff import SOURCE
 from fundingdb.transport.walk import SourceReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fundingdb.fetchers.contract import Fetcher, Market
@@ -51,22 +52,24 @@ class Collector:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     on: Callable[[Progress], None] = lambda _progress: None
 
-    async def refresh_markets(self, fetcher: Fetcher) -> dict[str, Market]:
+    async def refresh_markets(self, fetcher: Fetcher, batch: Batch | None = None) -> dict[str, Market]:
         """The markets that the source lists, by symbol; they are stored in `markets`.
 
         A market that is listed no longer keeps its row, as delisted. A source without a list has that of another. The list
         of an aggregator is returned but not stored, since it spells the symbols of exchanges its own way; nor is that of a
-        second source of an exchange whose own list says more.
+        second source of an exchange whose own list says more. Rows that could not be read in full are reported to `batch`.
         """
         if fetcher.listed_by is not None:
-            return await self.refresh_markets(fetcher.listed_by)
+            return await self.refresh_markets(fetcher.listed_by, batch)
         fetched = await SourceReader(fetcher, self.engine, guard.admitted).markets()
+        if batch is not None:
+            batch.leave_out(fetcher.source, fetched.left_out)
         rows = fetched.frame
         if fetcher.history is not None and (
             fetcher.source == fetcher.exchange or fetcher.exchange not in BUILT_IN
         ):
             stored = self.lake.scan("markets").filter(pl.col("exchange") == fetcher.exchange).collect()
-            rows = merged(rows, stored, self.now())
+            rows = merged(rows, stored, self.now(), fetched.left_out)
             self.lake.upsert("markets", rows)
             cost = ledger.Cost.of(fetched, self.now())
             row = ledger.succeeded(Attempt.of(fetcher, "*", "markets"), fetched.frame, cost)
@@ -110,8 +113,9 @@ class Collector:
     ) -> None:
         attempt = Attempt.of(fetcher, "*", "current")
         try:
-            markets = await self.refresh_markets(fetcher) if fetcher.history else {}
-            fetched = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
+            with own_faults(attempt):
+                markets = await self.refresh_markets(fetcher, batch) if fetcher.history else {}
+                fetched = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
         except FundingdbError as error:
             batch.fail(attempt, error)
             return
@@ -128,7 +132,8 @@ class Collector:
         except UnknownName as error:
             batch.fail(attempt, error)
             return
-        trading = [m for m in chosen if m.status in {"active", "reduce_only"}]
+        collected = {"active", "reduce_only"} if tokens is None else {"active", "reduce_only", "unknown"}
+        trading = [m for m in chosen if m.status in collected]
         todo = jobs.since_last_run(fetcher, trading, self._complete(fetcher, batch), self.now())
         await self._work(fetcher, todo, batch)
 
@@ -136,7 +141,7 @@ class Collector:
         self, fetchers: Sequence[Fetcher], batch: Batch
     ) -> list[tuple[Fetcher, dict[str, Market]]]:
         """The markets of each source that can be listed; the others are failures of the batch."""
-        results = await asyncio.gather(*(self.refresh_markets(f) for f in fetchers), return_exceptions=True)
+        results = await asyncio.gather(*(self._listed(f, batch) for f in fetchers), return_exceptions=True)
         listed = []
         for fetcher, markets in zip(fetchers, results, strict=True):
             if isinstance(markets, FundingdbError):
@@ -146,6 +151,10 @@ class Collector:
             else:
                 listed.append((fetcher, markets))
         return listed
+
+    async def _listed(self, fetcher: Fetcher, batch: Batch) -> dict[str, Market]:
+        with own_faults(Attempt.of(fetcher, "*", "markets")):
+            return await self.refresh_markets(fetcher, batch)
 
     def _complete(self, fetcher: Fetcher, batch: Batch) -> Mapping[str, Sequence[Window]]:
         """By symbol the windows of a source that the ledger has as complete."""
@@ -167,7 +176,8 @@ class Collector:
                     return
                 attempt = Attempt.of(fetcher, market.symbol, "history", window)
                 try:
-                    fetched = await reader.history(market, window)
+                    with own_faults(attempt):
+                        fetched = await reader.history(market, window)
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
                     batch.fail(attempt, error)
@@ -182,6 +192,19 @@ class Collector:
         await asyncio.gather(*(work() for _ in range(min(fetcher.budget.concurrent, state.total))))
         if state.done < state.total:
             batch.report.not_asked[fetcher.exchange] = state.total - state.done
+
+
+@contextmanager
+def own_faults(attempt: Attempt) -> Iterator[None]:
+    """Any error that is not one of fundingdb's becomes InternalError, of this attempt alone; MemoryError passes."""
+    try:
+        yield
+    except (FundingdbError, MemoryError):
+        raise
+    except Exception as error:
+        where = f"{attempt.exchange} {attempt.endpoint} {attempt.symbol}"
+        problem = f"{where}: an error of fundingdb itself ({type(error).__name__}); its report is in warehouse/quarantine"
+        raise InternalError(f"{problem}/{attempt.exchange}: please send it to the developers") from error
 
 
 @dataclass(slots=True)

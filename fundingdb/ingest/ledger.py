@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
+from fundingdb.ingest.listing import reasons
 from fundingdb.schema import FETCHES
 from fundingdb.settings import version as package_version
 from fundingdb.window import HOUR, Window, floor_hour
@@ -46,17 +47,19 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of an attempt: responses, bytes, seconds; `asked_at` is when the first response came, UTC."""
+    """The cost of an attempt: responses, bytes, seconds, rows left out; `asked_at` is when the first response came, UTC."""
 
     pages: int
     bytes: int
     seconds: float
     asked_at: datetime
+    left_out: tuple[str, ...] = ()  # lines of `listing.reasons`
 
     @classmethod
     def of(cls, fetched: Fetched, now: datetime) -> Self:
         """The cost of what was fetched; without any response it counts as requested `now`."""
-        return cls(fetched.pages, fetched.bytes, fetched.seconds, fetched.asked_at or now)
+        asked_at, left_out = fetched.asked_at or now, tuple(reasons(fetched.left_out))
+        return cls(fetched.pages, fetched.bytes, fetched.seconds, asked_at, left_out)
 
 
 def succeeded(attempt: Attempt, rows: pl.DataFrame, cost: Cost) -> pl.DataFrame:
@@ -65,7 +68,8 @@ def succeeded(attempt: Attempt, rows: pl.DataFrame, cost: Cost) -> pl.DataFrame:
     if attempt.window:
         last = rows["funding_time"].max()
         stop = complete_until(attempt.window, last if isinstance(last, datetime) else None, cost.asked_at)
-    return _row(attempt, stop, "rows" if rows.height else "empty", cost, rows=rows.height)
+    error = "; ".join(cost.left_out)[:500] or None
+    return _row(attempt, stop, "rows" if rows.height else "empty", cost, rows=rows.height, error=error)
 
 
 def failed(attempt: Attempt, error: FundingdbError, now: datetime) -> pl.DataFrame:

@@ -5,6 +5,7 @@ A token selects a market by its base in any case, or by its symbol verbatim.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from fundingdb.fetchers.contract import LeftOut
+
+_UNSURE = ("prelisted", "unknown")
+
 
 def market_of(row: Mapping[str, object]) -> Market:
     """The Market of one MARKETS row."""
@@ -25,12 +30,12 @@ def market_of(row: Mapping[str, object]) -> Market:
 def select_markets(
     listed: Mapping[str, Mapping[str, Market]], tokens: Sequence[str] | None
 ) -> dict[str, list[Market]]:
-    """By exchange the markets that `tokens` select; None: all but those that do not trade yet.
+    """By exchange the markets that `tokens` select; None: all but those that do not trade yet or whose status is unknown.
 
     Raises UnknownName for a token that no exchange lists.
     """
     if tokens is None:
-        return {e: [m for m in ms.values() if m.status != "prelisted"] for e, ms in listed.items()}
+        return {e: [m for m in ms.values() if m.status not in _UNSURE] for e, ms in listed.items()}
     markets = [m for ms in listed.values() for m in ms.values()]
     for token in tokens:
         if listed and not any(selects(m, [token]) for m in markets):
@@ -57,11 +62,26 @@ def select_rows(rows: pl.DataFrame, tokens: Sequence[str]) -> pl.DataFrame:
     return rows.filter(token_filter(tokens))
 
 
-def merged(new: pl.DataFrame, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def merged(
+    new: pl.DataFrame, stored: pl.DataFrame, now: datetime, left_out: Sequence[LeftOut] = ()
+) -> pl.DataFrame:
     """A new list of MARKETS rows with what only the stored one has: first_seen, delisted_at, markets listed no longer.
 
-    Those become delisted, as of `now`, except when the new list is empty.
+    Those become delisted, as of `now`, except when the new list is empty. A market whose new row is left out or has the status
+    unknown stays as it is stored; where a row that is left out names no market, none becomes delisted.
     """
+    unread = [one.symbol for one in left_out if one.symbol is not None]
+    nameless = len(unread) < len(left_out)
+    unknown = new.filter(pl.col("status") == "unknown").select("exchange", "symbol", "last_seen")
+    described = stored.filter(pl.col("status") != "unknown").select(new.columns)
+    listed_still = described.drop("last_seen").join(unknown, on=["exchange", "symbol"], how="inner")
+    kept = described.join(new, on=["exchange", "symbol"], how="anti").filter(
+        pl.col("symbol").is_in(unread) | nameless
+    )
+    new = pl.concat(
+        [new.join(listed_still, on=["exchange", "symbol"], how="anti"), listed_still.select(new.columns)]
+    )
+    stored = stored.join(kept, on=["exchange", "symbol"], how="anti")
     gone = (
         stored.join(new, on=["exchange", "symbol"], how="anti")
         .select(new.columns)
@@ -75,4 +95,15 @@ def merged(new: pl.DataFrame, stored: pl.DataFrame, now: datetime) -> pl.DataFra
         first_seen=pl.coalesce("_first", "first_seen"),
         delisted_at=pl.when(delisted).then(pl.coalesce("delisted_at", "_gone", pl.lit(now))),
     )
-    return pl.concat([listed.drop("_first", "_gone"), gone])
+    return pl.concat([listed.drop("_first", "_gone"), gone, kept])
+
+
+def reasons(left_out: Sequence[LeftOut]) -> list[str]:
+    """One line per field: how many rows are left out or kept as unknown for it, and the first reason."""
+    by_field: dict[str, list[LeftOut]] = {}
+    for one in left_out:
+        by_field.setdefault(re.sub(r"\[\d+\]", "", one.error.field), []).append(one)
+    return [
+        f"{len(same)} rows left out or of unknown status, the first: {same[0].error}"
+        for same in by_field.values()
+    ]

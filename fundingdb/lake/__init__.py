@@ -6,7 +6,8 @@ pinned version and commits only if that is still the newest; else it starts agai
 
 from fundingdb.lake.audit import AuditReport, Finding
 from fundingdb.lake.log import Version
+from fundingdb.lake.repair import RepairReport, WithdrawnFile
 from fundingdb.lake.store import Lake
 from fundingdb.lake.writer import Merged, Upserted
 
-__all__ = ["AuditReport", "Finding", "Lake", "Merged", "Upserted", "Version"]
+__all__ = ["AuditReport", "Finding", "Lake", "Merged", "RepairReport", "Upserted", "Version", "WithdrawnFile"]

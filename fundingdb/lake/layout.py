@@ -35,6 +35,11 @@ def inspect(warehouse: Path) -> None:
         raise LakeError(f"{home} is not a lake of fundingdb (no layout.json, but {shown}); give another path")
 
 
+def exists(warehouse: Path) -> bool:
+    """Whether there is a lake in the folder, be it empty."""
+    return (warehouse / "lake" / "layout.json").exists()
+
+
 def prepare(warehouse: Path) -> None:
     """Create the folder of the lake where there is none yet. Raises LakeError as `inspect` does."""
     inspect(warehouse)

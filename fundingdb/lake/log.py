@@ -34,7 +34,7 @@ class Version:
 
     version: int
     at: datetime
-    operation: str  # create, upsert, amend or compact
+    operation: str  # create, upsert, amend, compact or withdraw
     inserted: int
     restated: int
     amended: int
@@ -79,7 +79,7 @@ def _why(error: Exception) -> str:
         return "no permission to write or read there"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
-    return "a file is missing or damaged; 'fundingdb check' names it"
+    return "a file is missing or damaged; 'fundingdb check' names it, 'fundingdb check --repair' takes it out"
 
 
 class Log:

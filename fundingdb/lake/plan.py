@@ -54,6 +54,50 @@ def planned(
     return plan
 
 
+def replacing(
+    log: Log, parts: Mapping[tuple[str, ...], pl.DataFrame], listed: pl.DataFrame, spans: pl.DataFrame
+) -> Plan:
+    """The rows of each partition in place of the stored ones inside the spans; what is outside of these stays.
+
+    `listed`: all files of the sources of the rows; `spans`: partition columns but the month, symbol, first, last (inclusive).
+    `unchanged` counts the rows that are stored as they are, `restated` those with another value.
+    """
+    t = log.table
+    plan, mine = Plan(set(listed["path"])), listed.partition_by(t.partitions, as_dict=True)
+    owner = [p for p in t.partitions if p != "month"]
+    try:
+        for key in {**parts, **mine}:
+            rows, files_of = parts.get(key, t.empty()).select(files.body(t)), mine.get(key, listed.clear())
+            there = files.read([log.home / p for p in files_of["path"]], t, files.body(t))
+            values = dict(zip(t.partitions, key, strict=True))
+            own = spans.filter(pl.col(p) == values[p] for p in owner).select("symbol", "first", "last")
+            stay = there.join(own, on="symbol", how="left").filter(
+                pl.col(str(t.time)).is_between("first", "last").fill_null(value=False).not_()
+            )
+            stay = stay.select(files.body(t))
+            changes = merge.split(t, parts.get(key, t.empty()), there)
+            if (
+                not changes.fresh.height
+                and not changes.changed.height
+                and stay.height + rows.height == there.height
+            ):
+                plan.unchanged += rows.height
+                continue
+            events = merge.events(t, changes.changed, there)
+            plan.events += [events] if events.height else []
+            plan.inserted += changes.fresh.height
+            plan.restated += changes.changed.height
+            plan.unchanged += changes.unchanged
+            plan.removed.append(files_of)
+            out = pl.concat([stay, rows]).sort(merge.order(t))
+            if out.height:
+                plan.drafts.append(files.write(log.home, t, values, out))
+    except Exception:
+        discard(log, plan)
+        raise
+    return plan
+
+
 def merging(log: Log, listed: pl.DataFrame) -> Plan:
     """One file in place of the listed files of each partition that has several of them; the rows stay the same."""
     t = log.table

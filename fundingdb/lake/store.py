@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fundingdb.errors import VersionGone
-from fundingdb.lake import audit, files, layout
+from fundingdb.lake import audit, files, layout, repair
 from fundingdb.lake.log import Log, translated_errors
 from fundingdb.lake.plan import all_stored
 from fundingdb.lake.vacuum import KEEP, vacuum
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fundingdb.lake.log import Version
+    from fundingdb.lake.repair import RepairReport
 
 
 class Lake:
@@ -45,6 +46,10 @@ class Lake:
         self._writer = Writer(self.warehouse, self._log, sleep)
         layout.inspect(self.warehouse)
 
+    def exists(self) -> bool:
+        """Whether anything was ever written: False for a mistyped path."""
+        return layout.exists(self.warehouse)
+
     def upsert(self, name: str, frame: pl.DataFrame) -> Upserted:
         """Store the rows of `frame` in table `name`, in one commit, or in none when all are stored already.
 
@@ -62,6 +67,14 @@ class Lake:
                 if all_stored(log, frame, pinned.files):
                     return Upserted(0, 0, frame.height, pinned.version)
         return self._writer.upsert(t, t.check(frame))
+
+    def replace(self, rows: pl.DataFrame, spans: pl.DataFrame) -> Upserted:
+        """Store rows of `funding` in place of the stored ones of the same source inside the spans, in one commit.
+
+        `spans`: exchange, source, symbol, first, last (both inclusive). What is stored inside and not among the rows is
+        gone from this version on; replaced rates and intervals go to `restatements` first. Raises as `upsert` does.
+        """
+        return self._writer.replace(FUNDING, FUNDING.check(rows), spans)
 
     def amend(self, hours: pl.DataFrame) -> Upserted:
         """Set the hours of stored rows of `funding`, in one commit, and change nothing else of them.
@@ -140,6 +153,15 @@ class Lake:
         """Read everything back and report every fault; see `audit`."""
         layout.inspect(self.warehouse)
         return audit.audit(self.home, {n: self._log(t) for n, t in TABLES.items()})
+
+    def repair(self) -> RepairReport:
+        """Take files whose rows are lost out of their tables and take back what the ledger promises of them; see `repair`.
+
+        The next backfill fetches the rows again. Raises LakeError, LakeConflict.
+        """
+        layout.inspect(self.warehouse)
+        logs = {n: self._log(t) for n, t in TABLES.items()}
+        return repair.repair(self.warehouse, self.home, logs, self._writer)
 
     def _log(self, t: Table) -> Log:
         if t.name not in self._logs:

@@ -11,12 +11,12 @@ import polars as pl
 from fundingdb.errors import LakeConflict, LakeError
 from fundingdb.lake import files, layout
 from fundingdb.lake.log import translated_errors
-from fundingdb.lake.plan import discard, merging, planned, touching
+from fundingdb.lake.plan import discard, merging, planned, replacing, touching
 from fundingdb.schema import RESTATEMENTS
 from fundingdb.transport.backoff import COMMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from fundingdb.lake.log import Log, Pinned
@@ -85,6 +85,29 @@ class Writer:
         discard(log, plan)
         raise _conflict(t)
 
+    def replace(self, t: Table, rows: pl.DataFrame, spans: pl.DataFrame) -> Upserted:
+        """Store checked rows in place of those inside the spans, in one commit, as `Lake.replace`."""
+        log = self.log(t)
+        if not log.exists():
+            return self.upsert(t, rows)
+        owner = [p for p in t.partitions if p != "month"]
+        for _ in self._attempts():
+            pinned = log.open()
+            listed = pinned.files.join(
+                rows.select(owner).unique(), on=owner, how="semi", maintain_order="left"
+            )
+            with translated_errors(f"writing to table {t.name} in {log.home}"):
+                plan = replacing(log, files.by_partition(t, rows), listed, spans)
+            try:
+                version = self._commit(log, pinned, plan, "replace")
+            except LakeError as error:
+                discard(log, plan)
+                if not isinstance(error, LakeConflict):
+                    raise
+            else:
+                return Upserted(plan.inserted, plan.restated, plan.unchanged, version, plan.amended)
+        raise _conflict(t)
+
     def compact(self, t: Table) -> Merged:
         """Merge the files of each partition of an existing table into one."""
         log = self.log(t)
@@ -104,6 +127,20 @@ class Writer:
                     raise
             else:
                 return Merged(t.name, before, before - gone.height + len(plan.drafts))
+        raise _conflict(t)
+
+    def withdraw(self, t: Table, paths: Collection[str]) -> pl.DataFrame:
+        """Take the files of these paths out of an existing table, in one commit; return those that were still listed."""
+        log = self.log(t)
+        for _ in self._attempts():
+            pinned = log.open()
+            gone = pinned.files.filter(pl.col("path").is_in(list(paths)))
+            if gone.height:
+                try:
+                    log.commit(pinned, [], gone, {"operation": "withdraw"})
+                except LakeConflict:
+                    continue
+            return gone
         raise _conflict(t)
 
     def _commit(self, log: Log, pinned: Pinned, plan: Plan, operation: str) -> int:

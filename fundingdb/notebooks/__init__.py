@@ -1,1 +1,1 @@
-"""marimo notebooks; `python -m fundingdb.notebooks` prints the path of the one there is."""
+"""marimo notebooks; `python -m fundingdb.notebooks` prints the path of the notebook."""

@@ -1,4 +1,4 @@
-"""`marimo run "$(python -m fundingdb.notebooks)"`: the path of the notebook, wherever pip has put it."""
+"""`marimo run "$(python -m fundingdb.notebooks)"`: the path of the notebook, wherever it is installed."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From an empty folder to a judged pair: a marimo notebook, an app and a script.
+"""Choose and evaluate a pair of exchanges, from an empty folder on: a marimo notebook, an app and a script.
 
 marimo edit|run "$(python -m fundingdb.notebooks)", or python -m fundingdb.notebooks.judge_a_pair, which prints the
 judgement. Needs `pip install 'fundingdb[notebook]'`. The lake it makes holds simulated rows only.
@@ -106,8 +106,8 @@ def _(con, warehouse):
     ## 1. The lake
 
     {held["payments"].sum():,} settled payments of {held["markets"].sum()} markets in `{warehouse}`. They are cut in
-    two: a pair is **chosen** by what it did before {middle:%d %B %H:%M} and **judged** by what it did after,
-    {middle:%d %B} to {last:%d %B}. Judged by the days it was chosen on, the best of many pairs always looks good.
+    two: a pair is **chosen** by what it did before {middle:%d %B %H:%M} and **evaluated** by what it did after,
+    {middle:%d %B} to {last:%d %B}. Evaluated on the days it was chosen on, the best of many pairs always looks good.
     """),
             table(held),
         ]
@@ -142,7 +142,7 @@ def _(con, first, middle):
     What each pair of exchanges earned in the first half, by settled payments and before costs. The widest was
     **{top["base"]}, long on {top["long_exchange"]}, short on {top["short_exchange"]}**: {top["mean_1h"]:.7f} of
     notional per hour on average, which is {top["mean_1h"] * YEAR:.1%} a year, and it paid in
-    {top["same_sign_share"]:.0%} of the hours. Where the median lies far below the mean, few hours earn most of it.
+    {top["same_sign_share"]:.0%} of the hours. Where the median is far below the mean, few hours earn most of it.
     """),
             table(shown),
         ]
@@ -355,7 +355,7 @@ def _(hours, refused, result):
     Round trips: {figures["trades"]}; {figures["held_hours"]} of {hours:.0f} hours held:
     {figures["funding_usd"]:+,.2f} USD funding, {figures["fees_usd"]:+,.2f} USD fees, **{figures["net_usd"]:+,.2f}
     USD net**. The deepest fall from a peak was {-figures["max_drawdown_usd"]:,.2f} USD. Fingerprint of rows and
-    code: `{result.fingerprint[:16]}`; the same again gives the same figures.
+    code: `{result.fingerprint[:16]}`; equal fingerprints mean equal figures.
     """),
             equity_chart,
             mo.accordion({"Each round trip, with the reason it ended": trips}),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def of_rows(rows: Rows) -> str:
-    """64 hexadecimal digits that stand for names, times and values, whatever order or files they came in."""
+    """SHA-256, as 64 hexadecimal digits, of names, times and values, whatever order or files they came in."""
     digest = hashlib.sha256(json.dumps(sorted(rows.values)).encode())
     time = rows.time.astype("<i8", copy=False)
     columns = [_plain(rows.values[name]) for name in sorted(rows.values)]
@@ -43,7 +43,7 @@ def _plain(values: np.ndarray) -> np.ndarray:
 
 @cache
 def of_code() -> str:
-    """The version of fundingdb and 12 digits for its modules and views, as they stand on disk."""
+    """The version of fundingdb and 12 digits for its modules and views, as they are on disk."""
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parents[1]
     modules = {p.relative_to(package).as_posix(): p for p in package.rglob("*.py")}

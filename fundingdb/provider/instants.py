@@ -1,4 +1,4 @@
-"""Instants as a reader is given them: Unix seconds or aware datetimes, one or many."""
+"""Instants as arguments: Unix seconds or aware datetimes, one or many."""
 
 from __future__ import annotations
 

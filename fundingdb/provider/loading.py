@@ -1,7 +1,7 @@
-"""The rows a provider answers from: 18 bytes a payment, found by bisection.
+"""The rows of a provider in memory: 18 bytes a payment, searched by bisection.
 
-Rows of one market lie together, oldest first: the settlement (Unix seconds; doubles keep microseconds apart), the
-rate per interval, and a number that stands for the interval. How long a rate counts as known: `fundingdb.provider.known`.
+Rows of one market are contiguous, oldest first: the settlement (Unix seconds; doubles keep microseconds apart), the
+rate per interval, and a code for the interval. How long a rate counts as known: `fundingdb.provider.known`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fundingdb.provider.picture import LakeView
+    from fundingdb.provider.lake_view import LakeView
 
 _HALF = 5e-7  # half a microsecond: instants are whole ones, doubles are a little off them
 
@@ -36,8 +36,8 @@ _HALF = 5e-7  # half a microsecond: instants are whole ones, doubles are a littl
 class Loaded:
     """The rows of one load and their names; raises UnknownName for chosen names the lake does not have."""
 
-    def __init__(self, picture: LakeView, window: Window, chosen: Chosen) -> None:
-        self.picture, self.window, self.chosen = picture, window, chosen
+    def __init__(self, lake_view: LakeView, window: Window, chosen: Chosen) -> None:
+        self.lake_view, self.window, self.chosen = lake_view, window, chosen
         self.start, self.stop = window.start.timestamp(), window.stop.timestamp()
         self.spans: dict[tuple[str, str], tuple[int, int]] = {}  # (exchange, token) -> rows, as read so far
         self._read()
@@ -55,18 +55,18 @@ class Loaded:
             self.listing(token)
 
     def _read(self) -> None:
-        found = gathered(
-            self.picture.parts(self.window, self.chosen, ["interval_hours", "funding_rate"]),
+        rows = gathered(
+            self.lake_view.parts(self.window, self.chosen, ["interval_hours", "funding_rate"]),
             self.window,
             ["interval_hours", "funding_rate"],
         )
-        regular = [i for i, who in enumerate(found.series) if who[-1] == "regular"]
-        cuts = [slice(found.lows[i], found.lows[i + 1]) for i in regular]
-        whole = len(regular) == len(found.series)
-        time = found.time if whole else _of(found.time, cuts)
+        regular = [i for i, who in enumerate(rows.series) if who[-1] == "regular"]
+        cuts = [slice(rows.lows[i], rows.lows[i + 1]) for i in regular]
+        whole = len(regular) == len(rows.series)
+        time = rows.time if whole else _of(rows.time, cuts)
         self._time = time / 1e6
-        self._rate = found.values["funding_rate"] if whole else _of(found.values["funding_rate"], cuts)
-        hours = found.values["interval_hours"] if whole else _of(found.values["interval_hours"], cuts)
+        self._rate = rows.values["funding_rate"] if whole else _of(rows.values["funding_rate"], cuts)
+        hours = rows.values["interval_hours"] if whole else _of(rows.values["interval_hours"], cuts)
         self._code, self._hours = _coded(hours)
         self._keep = interval_us(self._hours) / 1e6 - _HALF  # NaN: never known
         self.times, self.rates = self._time.data, self._rate.data
@@ -75,7 +75,7 @@ class Loaded:
         self.keeps: list[float] = self._keep.tolist()
         lows = [0, *np.cumsum([cut.stop - cut.start for cut in cuts], dtype=np.int64).tolist()]
         self._markets = [
-            LoadedMarket(*found.series[i][:4], low, high)
+            LoadedMarket(*rows.series[i][:4], low, high)
             for i, (low, high) in zip(regular, pairwise(lows), strict=True)
         ]
 
@@ -117,9 +117,9 @@ class Loaded:
         return names.get(matching(token, names) or token, {})
 
     def paired(self, token: str) -> list[str]:
-        """Those of `listing` whose market is no other thing of the same name."""
+        """Those of `listing` whose market is the same asset, not another one of the same name."""
         if token not in self._paired:
-            other = self.picture.mismatched()
+            other = self.lake_view.mismatched()
             self._paired[token] = [e for e in self.listing(token) if self.market(e, token).who not in other]
         return self._paired[token]
 
@@ -143,7 +143,7 @@ class Loaded:
 
     def _lake(self) -> dict[str, dict[str, LoadedMarket]]:
         if self._absent is None:
-            self._everywhere = [LoadedMarket(**row) for row in self.picture.names().iter_rows(named=True)]
+            self._everywhere = [LoadedMarket(**row) for row in self.lake_view.names().iter_rows(named=True)]
             markets = [m for m in self._everywhere if self.chosen.has(m)]
             self._absent = names.named(markets, names.classes(markets) | self._classes)
         return self._absent
@@ -171,7 +171,7 @@ class Loaded:
     def outside(self, timestamp: Any) -> BadWindow:
         """The error for an instant that can't be answered: wrong unit, no time, outside the loaded span."""
         at = instant(instants.plain(timestamp), "timestamp")
-        problem = f"timestamp {at.isoformat()}: lies outside the loaded span"
+        problem = f"timestamp {at.isoformat()}: is outside the loaded span"
         window = f"{self.window.start.isoformat()} .. {self.window.stop.isoformat()}"
         return BadWindow(f"{problem} {window}; load_data a wider one")
 
@@ -212,11 +212,11 @@ class Loaded:
         """Time and interval_hours (None: unknown) of the regular payments in (start, end] and the one before, in order."""
         low = max(market.low, bisect_right(self.times, start.timestamp(), market.low, market.high) - 1)
         high = bisect_right(self.times, end.timestamp(), market.low, market.high)
-        found = list[tuple[datetime, float | None]]()
+        payments = list[tuple[datetime, float | None]]()
         for row in range(low, high):
             hours = self.hours[self.codes[row]]
-            found.append((instant(self.times[row], "settlement"), None if hours != hours else hours))  # noqa: PLR0124
-        return found
+            payments.append((instant(self.times[row], "settlement"), None if hours != hours else hours))  # noqa: PLR0124
+        return payments
 
     def known(self, at: pl.Series, market: LoadedMarket, longer: float = 0.0) -> pl.DataFrame:
         """What is known at Unix seconds, or was up to `longer` seconds before: a row each, nulls where nothing was.
@@ -231,9 +231,9 @@ class Loaded:
         row[none] = market.low
         age, code = seconds - self._time[row], self._code[row]
         lost = none | ~(age < self._keep[code] + longer)  # a payment of unknown interval is never known
-        found = {"rate_1h": self._rate[row] / self._hours[code], "funding_time": self._time[row]}
+        columns = {"rate_1h": self._rate[row] / self._hours[code], "funding_time": self._time[row]}
         return pl.DataFrame(
-            {name: np.where(lost, np.nan, figures) for name, figures in found.items()}
+            {name: np.where(lost, np.nan, figures) for name, figures in columns.items()}
         ).select(
             pl.all().fill_nan(None), fresh=pl.when(pl.Series(~lost)).then(pl.Series(age < self._keep[code]))
         )
@@ -257,7 +257,7 @@ class Loaded:
 
     def summary(self) -> pl.DataFrame:
         """One row a market: see `get_data_summary`."""
-        other = self.picture.mismatched()
+        other = self.lake_view.mismatched()
         columns: dict[str, list[Any]] = {name: [] for name in _SUMMARY}
         for market in self._markets:
             main = self._named[market.base].get(market.exchange) is market
@@ -266,16 +266,28 @@ class Loaded:
                 column.append(value)
         return pl.DataFrame([pl.Series(name, columns[name], dtype) for name, dtype in _SUMMARY.items()])
 
+    def without_rows(self, summary: pl.DataFrame) -> list[str]:
+        """The chosen exchanges and tokens without a payment in the span, by the `summary`; `any market` where there is none."""
+        paid = summary.filter(pl.col("payments") > 0)
+        if not paid.height:
+            return [str(self.chosen) if self.chosen.exchanges or self.chosen.tokens else "any market"]
+        absent = [e for e in self.chosen.exchanges or () if self.exchange(e) not in paid["exchange"]]
+        for token in self.chosen.tokens or ():
+            markets = [self.market(exchange, token).who for exchange in self.listing(token)]
+            if not paid.join(pl.DataFrame(markets, schema=WHO, orient="row"), on=WHO, how="semi").height:
+                absent.append(token)
+        return absent
+
     def _counted(
         self, market: LoadedMarket
     ) -> tuple[int, datetime | None, datetime | None, list[float], int, float]:
         """Payments, first, last, interval_hours, holes and hole_hours of a market."""
         time, code = self._time[market.low : market.high], self._code[market.low : market.high]
         turns = np.flatnonzero(code[1:] != code[:-1]) + 1
-        met = list(dict.fromkeys(code[[0, *turns]].tolist()))
-        hours = [self.hours[c] for c in met if self.hours[c] == self.hours[c]]  # not NaN
+        codes = list(dict.fromkeys(code[[0, *turns]].tolist()))
+        hours = [self.hours[c] for c in codes if self.hours[c] == self.hours[c]]  # not NaN
         following = time[1:]
-        if len(hours) < len(met):  # a payment of unknown interval ends what was known, and is none itself
+        if len(hours) < len(codes):  # a payment of unknown interval ends what was known, and is none itself
             known = np.flatnonzero(~np.isnan(self._hours[code]))
             following = time[np.minimum(known + 1, len(time) - 1)][:-1]
             time, code = time[known], code[known]
@@ -285,7 +297,7 @@ class Loaded:
             if first < len(time)
             else [None, None]
         )
-        keep = self._keep[met[0]] if len(met) == 1 else self._keep[code[:-1]]
+        keep = self._keep[codes[0]] if len(codes) == 1 else self._keep[code[:-1]]
         gap = time[1:] - time[:-1]
         late = np.flatnonzero((gap > keep + 2 * _HALF) | (following != time[1:]))
         until = np.minimum(time[late] + self._keep[code[late]] + _HALF, following[late])
@@ -318,7 +330,7 @@ def _of(array: npt.NDArray[Any], cuts: Sequence[slice]) -> npt.NDArray[Any]:
 
 
 def _coded(hours: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.float64]]:
-    """A number a row and the hours each number stands for; NaN (unknown) is one of them."""
+    """The interval code of each row, and the hours of each code; NaN (unknown) is one of them."""
     unknown = np.isnan(hours)
     plain = np.where(unknown, 0.0, hours) if unknown.any() else hours
     starts = (

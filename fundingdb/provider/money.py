@@ -1,4 +1,4 @@
-"""What the payments of a position add up to, and the hours of a span that no settlement accounts for. Pure."""
+"""Sums of the payments of a position, and the hours of a span without a settlement. Pure functions."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Span = tuple[datetime, datetime]
 class Unpaid:
     """Spans of (start, end] that no known settlement accounts for.
 
-    `holes`: settlements are missing there; `unknown`: the payment after it is of unknown interval, so that nobody can
-    tell.
+    `holes`: settlements are missing there; `unknown`: the payment after it has an unknown interval, so that a settlement
+    may be missing there.
     """
 
     holes: list[Span]

@@ -1,4 +1,4 @@
-"""Which markets a token, an exchange or a class stands for. Pure."""
+"""From names of tokens, exchanges and asset classes to markets. Pure functions."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ class Chosen:
 
 
 def classes(markets: Iterable[LoadedMarket]) -> dict[str, str]:
-    """The asset class that a base stands for."""
-    found: dict[str, str] = {}
+    """Base -> its asset class; of several the first in ASSET_CLASSES."""
+    by_base: dict[str, str] = {}
     for market in markets:
-        met = found.setdefault(market.base, market.asset_class)
-        found[market.base] = min(met, market.asset_class, key=ASSET_CLASSES.index)
-    return found
+        known = by_base.setdefault(market.base, market.asset_class)
+        by_base[market.base] = min(known, market.asset_class, key=ASSET_CLASSES.index)
+    return by_base
 
 
 def named(markets: Sequence[LoadedMarket], meant: Mapping[str, str]) -> dict[str, dict[str, LoadedMarket]]:
     """Token -> exchange -> market: bases first, then symbols that are no base."""
-    found: dict[str, dict[str, LoadedMarket]] = {}
+    by_name: dict[str, dict[str, LoadedMarket]] = {}
     for market in sorted(markets, key=lambda m: (":" in m.symbol, m.symbol)):
         if market.asset_class == meant[market.base]:
-            found.setdefault(market.base, {}).setdefault(market.exchange, market)
+            by_name.setdefault(market.base, {}).setdefault(market.exchange, market)
     for market in markets:
         if market.symbol not in meant:
-            found.setdefault(market.symbol, {}).setdefault(market.exchange, market)
-    return found
+            by_name.setdefault(market.symbol, {}).setdefault(market.exchange, market)
+    return by_name

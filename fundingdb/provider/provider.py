@@ -15,6 +15,7 @@ their symbols.
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,13 +26,13 @@ import numpy as np
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadCall, BadWindow, UnknownName, VersionGone
+from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName, VersionGone
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.provider import fingerprint, instants, money
+from fundingdb.provider.lake_view import LakeView
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen, LoadedMarket
 from fundingdb.provider.pairs import best_pair
-from fundingdb.provider.picture import LakeView
 from fundingdb.provider.rows import gathered
 from fundingdb.schema import ASSET_CLASSES
 from fundingdb.settings import default_warehouse
@@ -108,30 +109,42 @@ class FundingRateBacktestDataProvider:
         *,
         asset_class: str | None = None,
     ) -> pl.DataFrame:
-        """Load what answers for every instant from start to end, both included; gives `get_data_summary()`.
+        """Load the rows for every instant from start to end, both included; returns `get_data_summary()`.
 
         Replaces what was loaded before. A bare date is its 00:00 UTC. A payment before the start that is
         still known at it is loaded too. Raises BadWindow (reversed, naive, milliseconds), UnknownName (an
         exchange, token or asset class that the lake does not have, with near matches), VersionGone (the pinned
-        version does not exist or was vacuumed), LakeError.
+        version does not exist or was vacuumed), LakeError. Warns (NoRowsWarning) where the folder has no lake, and
+        where no settlement of the span is stored, of any market or of a chosen exchange or token.
         """
         span = Window(instant(start_date, "start_date"), instant(end_date, "end_date"))
         if asset_class is not None and asset_class not in ASSET_CLASSES:
             raise UnknownName("asset class", asset_class, ASSET_CLASSES)
         chosen = Chosen(_several("exchanges", exchanges), _several("tokens", tokens), asset_class)
         folder = default_warehouse() if self._warehouse is None else Path(self._warehouse)
+        filled = catalog.has_lake(folder)
         listed, committed = catalog.pinned(folder, self._as_of or self._version)
         if self._as_of is not None and committed is None:
             raise VersionGone(f"{folder}: nothing was committed by as_of {self._as_of.isoformat()}")
         self._rows = Loaded(LakeView(listed, committed, self._known_by), span, chosen)
-        return self.get_data_summary()
+        summary = self.get_data_summary()
+        absent = self._rows.without_rows(summary) if filled else []
+        if absent:
+            warnings.warn(
+                f"{folder}: no settlement from {span.start:%Y-%m-%d %H:%M}Z to {span.stop:%Y-%m-%d %H:%M}Z is stored "
+                f"{'for ' if summary['payments'].sum() else 'at all for '}{', '.join(absent)}: "
+                "'fundingdb coverage' lists what is, 'fundingdb backfill' fetches more",
+                NoRowsWarning,
+                stacklevel=2,
+            )
+        return summary
 
     # ---- one instant
 
     def rate_1h(self, timestamp: Instant, exchange: str, token: str) -> float | None:
         """The rate known at an instant, per hour: fraction of notional, positive when longs pay; None: unknown.
 
-        `rates_1h` answers many instants at once, `get_funding` gives the same payment per its own interval. Raises BadWindow
+        `rates_1h` answers many instants at once, `get_funding` returns the same payment per its own interval. Raises BadWindow
         for milliseconds, naive datetimes and instants outside the loaded span, UnknownName with near matches, BadCall before
         `load_data`.
         """
@@ -298,20 +311,20 @@ class FundingRateBacktestDataProvider:
 
         Columns funding_time, exchange, symbol, rate_type, funding_rate (fraction of notional per interval,
         positive: longs pay), interval_hours (null: unknown), mark_price (quote per base token; null: unknown).
-        Empty: nothing was settled, or the lake does not have it (`carry_summary` and view `coverage` tell). Raises as
+        Empty: nothing was settled, or the lake does not have it (see `carry_summary` and the view `coverage`). Raises as
         `get_funding_rate`; BadCall for an exchange that shows no history (Variational): the lake has no settlements
         of it, and what its published rates come to can't be proven.
         """
         rows = self._rows or _none()
         market = self._settling(exchange, token)
-        return rows.picture.ask(
+        return rows.lake_view.query(
             "SELECT funding_time, exchange, symbol, rate_type, funding_rate, interval_hours, mark_price FROM funding"
             " WHERE exchange = ? AND asset_class = ? AND base = ? AND symbol = ?"
             " AND funding_time > ? AND funding_time <= ? ORDER BY funding_time, rate_type",
             [*market.who, *rows.held(start, end)],
         )
 
-    def carry(  # noqa: PLR0917 - what and where, when, how much: the order in which one says it
+    def carry(  # noqa: PLR0917 - what and where, when, how much: the order of the sentence
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
         """What long on one exchange and short on another was paid: settlements with start < funding_time <=
@@ -334,17 +347,17 @@ class FundingRateBacktestDataProvider:
             or not 0 < notional < float("inf")
         ):
             raise BadCall(f"notional={notional!r}: give the worth of one leg at entry, a number above zero")
-        places = [f"{leg.exchange}/{leg.symbol}" for leg in legs]
+        names = [f"{leg.exchange}/{leg.symbol}" for leg in legs]
         span = [at.isoformat() for at in rows.held(start, end)]
-        return rows.picture.ask(
+        return rows.lake_view.query(
             "SELECT * FROM carry(?, ?, ?, ?, ?, class := ?, notional := ?) ORDER BY funding_time, leg, rate_type",
-            [legs[0].base, *places, *span, legs[0].asset_class, float(notional)],
+            [legs[0].base, *names, *span, legs[0].asset_class, float(notional)],
         )
 
     def carry_summary(  # noqa: PLR0917 - as `carry`
         self, token: str, long: str, short: str, start: Instant, end: Instant, notional: float = 1.0
     ) -> pl.DataFrame:
-        """What `carry` adds up to, and what it does not know: rows long, short and both.
+        """What `carry` adds up to, and what is missing from it: rows long, short and both.
 
         Columns leg, exchange, symbol (null for both), payments, specials (of them), funding (sum of cash, in the unit of
         `notional`), earned_apr (funding / notional a year over the whole span, not compounded), span_hours, hole_hours
@@ -395,8 +408,8 @@ class FundingRateBacktestDataProvider:
     def get_data_summary(self) -> pl.DataFrame:
         """What is loaded, one row a market.
 
-        Columns exchange, asset_class, base, symbol, main (the market its base stands for), payments, first,
-        last (funding times in the loaded span), interval_hours (the intervals met), holes and hole_hours
+        Columns exchange, asset_class, base, symbol, main (the market that its base names), payments, first,
+        last (funding times in the loaded span), interval_hours (the intervals that occur), holes and hole_hours
         (spans between two payments, and hours of them in the loaded span, in which nothing was known), mismatch (view
         `identity_checks` says it is another thing of the same name: left out of the best spreads, it answers to all
         else).
@@ -404,7 +417,7 @@ class FundingRateBacktestDataProvider:
         return (self._rows or _none()).summary()
 
     def fingerprint(self) -> str:
-        """A hash of the rows read and of the code, `rows-version-code`: the same again gives the same figures.
+        """A hash of the rows read and of the code, `rows-version-code`: equal fingerprints mean equal figures.
 
         Of every settlement in the loaded span, special ones included, and of those known at its start: exchange, asset
         class, base, symbol, kind, time, interval, rate and mark price. Neither files nor the order of writing count,
@@ -413,7 +426,7 @@ class FundingRateBacktestDataProvider:
         """
         rows = self._rows or _none()
         columns = ["interval_hours", "funding_rate", "mark_price"]
-        read = gathered(rows.picture.parts(rows.window, rows.chosen, columns), rows.window, columns)
+        read = gathered(rows.lake_view.parts(rows.window, rows.chosen, columns), rows.window, columns)
         return f"{fingerprint.of_rows(read)[:32]}-{fingerprint.of_code()}"
 
 
@@ -422,7 +435,7 @@ def _none() -> Never:
 
 
 def _why_never(exchange: str) -> str | None:
-    """Why an exchange settles nothing that can be stored; None: it does, or nobody knows the exchange."""
+    """Why an exchange settles nothing that can be stored; None: it does, or the exchange is unknown."""
     try:
         source = fetcher(exchange)
     except UnknownName:

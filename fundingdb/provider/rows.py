@@ -1,4 +1,4 @@
-"""The settlements of a span, market by market and oldest first, as plain arrays. Pure but for the parts it is given."""
+"""The settlements of a span, market by market and oldest first, as plain arrays. Pure functions."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def _plain(column: pl.Series) -> Array:
 
 def _starts(part: pl.DataFrame) -> list[int]:
     """Where another series begins."""
-    found = {0}
+    starts = {0}
     for name in _SERIES:
         column = part[name]
         if not (column == column[0]).all():  # a third of the cost of looking for runs
-            found.update(column.rle().struct.field("len").cum_sum().to_list()[:-1])
-    return sorted(found)
+            starts.update(column.rle().struct.field("len").cum_sum().to_list()[:-1])
+    return sorted(starts)
 
 
 def _joined(arrays: Sequence[Array], kind: type[np.int64 | np.float64]) -> Array:
@@ -97,7 +97,7 @@ def _put_in_order(lows: Sequence[int], time: Ints, values: Mapping[str, Floats])
 
 
 def _trimmed(rows: Rows, window: Window) -> Rows:
-    """Without what lies before the window and is not known at its start any more; series without rows left go."""
+    """Without rows before the window that are no longer known at its start; series left empty are dropped."""
     start = int(window.start.timestamp()) * _US + window.start.microsecond
     if not rows.time.size or rows.time.min() >= start:
         return rows

@@ -1,4 +1,4 @@
-"""Spreads between exchanges from a frame of rates, by the rule of the view `spreads`. Pure."""
+"""Spreads between exchanges from a frame of rates, by the rule of the view `spreads`. Pure functions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _by_hour(rates: pl.DataFrame) -> pl.DataFrame:
     )
     span = (pl.col("interval_hours") * 3_600_000_000).round().cast(pl.Int64).cast(pl.Duration("us"))
     following = pl.col("funding_time").shift(-1).over(market)
-    # one hour after the newest response is the first that it says nothing of
+    # one hour after the newest response is the first that it does not cover
     end = pl.col("fetched_at").max() + pl.duration(microseconds=1)
     until = pl.min_horizontal(following, pl.col("funding_time") + span, end)
     return (

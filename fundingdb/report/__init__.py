@@ -1,4 +1,4 @@
-"""The report of a backtest as one HTML page that needs nothing else: no network, no font, no script to be read."""
+"""Backtest reports as self-contained HTML pages: no network, no fonts, readable without scripts."""
 
 from fundingdb.report.grid_page import grid_html
 from fundingdb.report.page import html

@@ -1,4 +1,4 @@
-"""The charts of a run: equity, drawdown, daily money by leg, spreads of the traded assets."""
+"""The charts of a report: equity, drawdown, daily money by leg, spreads of the traded assets."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def equity(result: Result, span: Span) -> str:
 
 
 def drawdown(result: Result, span: Span) -> str:
-    """How far equity stands below its peak."""
+    """How far equity is below its peak."""
     if result.equity.is_empty():
         return "<p>The run has no hours.</p>"
     curve = Curve("drawdown", "loss", hourly(span, result.equity, "drawdown_usd"), filled=True)

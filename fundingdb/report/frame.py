@@ -1,4 +1,4 @@
-"""The frame of every page: what must be read first stands first, and nothing may be loaded from anywhere."""
+"""The common frame of all report pages: warnings before figures, and a policy that forbids loading anything."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def page(title: str, about: str, run: Result | Grid, sections: Sequence[Section]
 {main}
 </main>
 <footer><p>Times are UTC. Rates are positive when longs pay shorts. Money received is positive, paid is negative; 1 unit of the
-quote currency is taken as 1 USD. Spreads are known rates, money is settled payments. The run knows no prices: notional stays as
+quote currency counts as 1 USD. Spreads are known rates, money is settled payments. The run knows no prices: notional stays as
 entered; basis, margin, liquidation and depth are not in it.</p></footer>
 <script>{_part("page.js")}</script>
 </body>
@@ -82,5 +82,5 @@ def _policy() -> str:
 def _warnings(warnings: Sequence[str]) -> str:
     if not warnings:
         return '<section id="warnings"><h2>Warnings</h2><p>None.</p></section>'
-    told = "".join(f"<li>{safe(w)}</li>" for w in warnings)
-    return f'<section id="warnings" class="alert"><h2>Warnings</h2><ul>{told}</ul></section>'
+    items = "".join(f"<li>{safe(w)}</li>" for w in warnings)
+    return f'<section id="warnings" class="alert"><h2>Warnings</h2><ul>{items}</ul></section>'

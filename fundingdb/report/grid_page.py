@@ -1,4 +1,4 @@
-"""The page of many runs: the best point, net a year over two parameters, and every point."""
+"""The HTML report of a grid search: the best point, net a year over two parameters, and every point."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def grid_html(grid: Grid) -> str:
         Section("points", "Points", _points(axes, ranked)),
         Section("parameters", "Parameters", parameters(grid.settings, varied=axes)),
     ]
-    told = f"{len(grid.table):,} points over {', '.join(map(_words, axes))}."
+    points = f"{len(grid.table):,} points over {', '.join(map(_words, axes))}."
     return page(
         "Funding backtest, grid",
-        f"{told} The best of many is luck in part: try it on another span.",
+        f"{points} The best of many is luck in part: try it on another span.",
         grid,
         sections,
     )
@@ -61,15 +61,15 @@ def _maps(axes: list[str], rows: pl.DataFrame) -> str:
     for fixed in every[:_MAPS]:
         where = [pl.col(a) == v for a, v in zip(others, fixed, strict=True)]
         part = rows.filter(*where) if where else rows
-        places = [{v: n for n, v in enumerate(values[a])} for a in (down, across)]
+        positions = [{v: n for n, v in enumerate(values[a])} for a in (down, across)]
         cells = {
-            (places[0][r], places[1][c]): Shade(apr, f"{trades:,} trades")
+            (positions[0][r], positions[1][c]): Shade(apr, f"{trades:,} trades")
             for r, c, apr, trades in part.select(down, across, "net_apr", "trades").iter_rows()
         }
         heads = {a: [_value(a, v) for v in values[a]] for a in (down, across)}
         corner = f"{_words(down)} <small>across: {_words(across)}</small>"
-        told = "; ".join(f"{_words(a)} {_value(a, v)}" for a, v in zip(others, fixed, strict=True))
-        maps.append(f"<h3>{told}</h3>" if told else "")
+        heading = "; ".join(f"{_words(a)} {_value(a, v)}" for a, v in zip(others, fixed, strict=True))
+        maps.append(f"<h3>{heading}</h3>" if heading else "")
         maps.append(
             shaded(
                 f"Net a year, {_words(down)} by {_words(across)}",

@@ -18,10 +18,10 @@ for (const plot of document.querySelectorAll(".plot")) {
   const tip = plot.appendChild(document.createElement("div"));
   tip.className = "tip";
   tip.hidden = true;
-  let place = -1;
+  let shown = -1;
 
   const show = (n) => {
-    place = n;
+    shown = n;
     const share = times[n] / hours;
     line.setAttribute("x1", `${share * 100}%`);
     line.setAttribute("x2", `${share * 100}%`);
@@ -43,7 +43,7 @@ for (const plot of document.querySelectorAll(".plot")) {
   const hide = () => {
     tip.hidden = true;
     line.remove();
-    place = -1;
+    shown = -1;
   };
   const nearest = (hour) => {
     let low = 0;
@@ -68,7 +68,7 @@ for (const plot of document.querySelectorAll(".plot")) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    show(Math.max(0, Math.min(times.length - 1, place < 0 ? (step > 0 ? 0 : times.length - 1) : place + step)));
+    show(Math.max(0, Math.min(times.length - 1, shown < 0 ? (step > 0 ? 0 : times.length - 1) : shown + step)));
   });
 }
 

@@ -1,4 +1,4 @@
-"""The page of one run."""
+"""The HTML report of one backtest run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def html(result: Result) -> str:
-    """One HTML page with everything in it; the same result gives the same page.
+    """One self-contained HTML page; equal results give equal pages.
 
-    It asks no network (its Content-Security-Policy forbids it), follows the reader's dark or light setting, and its charts
-    and tables stand without scripts; a script adds read-outs and sorting. Long curves are thinned, long tables cut
-    with a sentence that says by how much, so that a year of hours and many trades stay below 2 MB.
+    It loads nothing from the network (its Content-Security-Policy forbids it) and follows the reader's dark or light
+    setting; charts and tables show without scripts, a script adds read-outs and sorting. Long curves are thinned, long tables
+    cut with a sentence that counts what is left out, so that a year of hours and many trades stay below 2 MB.
     """
     traded = set(result.trades.select("asset_class", "base").rows())
     sections = [
@@ -54,11 +54,11 @@ def _traded(result: Result) -> list[Section]:
     ]
 
 
-_EXPOSURE = '<p class="note">Gross notional standing at each exchange, both kinds of leg.</p>'
+_EXPOSURE = '<p class="note">Gross notional of the open legs at each exchange, both kinds of leg.</p>'
 
 
 def no_trades(result: Result) -> str:
-    """That there were none, and how far the exchanges stood apart."""
+    """A sentence instead of trades: none were made; and the widest mean spreads between exchanges."""
     entry = f"entry asks for a known spread of {percent(result.settings.entry_apr)} % a year"
     pairs = (
         result.heat.drop_nulls("mean_apr")
@@ -83,10 +83,10 @@ def no_trades(result: Result) -> str:
     return f"<p>No trade was made: {entry}. {why}</p>"
 
 
-def _strategy(asked: Settings) -> str:
-    fees = f"{asked.fees} fees" if asked.fees in {"taker", "maker"} else f"fees of {asked.fees}"
+def _strategy(settings: Settings) -> str:
+    fees = f"{settings.fees} fees" if settings.fees in {"taker", "maker"} else f"fees of {settings.fees}"
     return (
-        f"Long the lower and short the higher funding rate: in from {percent(asked.entry_apr, 1)} % a year, "
-        f"out below {percent(asked.exit_apr, 1)} %, held at least {asked.hold_hours:g} h, "
-        f"{number(asked.notional_usd, 0)} USD a leg, {safe(fees)}."
+        f"Long the lower and short the higher funding rate: in from {percent(settings.entry_apr, 1)} % a year, "
+        f"out below {percent(settings.exit_apr, 1)} %, held at least {settings.hold_hours:g} h, "
+        f"{number(settings.notional_usd, 0)} USD a leg, {safe(fees)}."
     )

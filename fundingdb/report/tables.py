@@ -1,4 +1,4 @@
-"""The tables of a run: figures, parameters, exposure, legs, trades, decisions."""
+"""The tables of a report: figures, parameters, exposure, legs, trades, decisions."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _NONE = {"max_pairs": "no limit", "switch_band_apr": "never", "tokens": "all", "
 
 
 def figure_list(summary: Mapping[str, float | int | None]) -> str:
-    """Every figure with unit and meaning; its exact value stands in the element's `value`."""
-    told = []
+    """Every figure with unit and meaning; its exact value is in the element's `value`."""
+    entries = []
     for name, value in summary.items():
         unit, meaning = FIGURES.get(name, ("1", ""))
         words = safe(name.removesuffix("_usd").replace("_", " "))
         exact = "" if value is None else f' value="{value if isinstance(value, int) else float(value)!r}"'
-        told.append(
+        entries.append(
             f'<div><dt>{words}</dt><dd><data id="figure-{safe(name)}"{exact}>{figure(unit, value)}</data>'
             f"<p>{safe(meaning)}</p></dd></div>"
         )
-    return f'<dl class="figures">{"".join(told)}</dl>'
+    return f'<dl class="figures">{"".join(entries)}</dl>'
 
 
 def parameters(settings: Settings, varied: Sequence[str] = ()) -> str:
@@ -115,9 +115,9 @@ def legs(result: Result) -> str:
 
 
 def exposure(result: Result) -> str:
-    """Notional standing at each exchange, as figures and bars."""
+    """Notional of the open legs at each exchange, as figures and bars."""
     if result.exposure.is_empty():
-        return "<p>Nothing stood at any exchange.</p>"
+        return "<p>No leg was open at any exchange.</p>"
     rows = result.exposure.select("exchange", "mean_usd", "most_usd").sort("most_usd", descending=True).rows()
     widest = max((most or 0.0 for _, _, most in rows), default=0.0) or 1.0
     cells = [
@@ -154,9 +154,9 @@ def trades(result: Result) -> str:
     rows, every = result.trades, len(result.trades)
     left = ""
     if every > _ROWS:
-        ranked = rows.with_row_index("place").sort(pl.col("net_usd").abs(), descending=True, nulls_last=True)
+        ranked = rows.with_row_index("rank").sort(pl.col("net_usd").abs(), descending=True, nulls_last=True)
         rest = float(ranked.slice(_ROWS)["net_usd"].cast(pl.Float64).sum())
-        rows = ranked.head(_ROWS).sort("place").drop("place")
+        rows = ranked.head(_ROWS).sort("rank").drop("rank")
         left = (
             f'<p class="note">{every - _ROWS:,} of {every:,} trades are left out (--trades FILE writes all): '
             f"those with the least gain or loss, {number(rest, sign=True)} USD net in all.</p>"
@@ -200,11 +200,11 @@ def decisions(result: Result) -> str:
     rows = result.decisions
     if rows.is_empty():
         return "<p>There was nothing to decide.</p>"
-    said = f"{len(rows):,} decisions: {_counts(rows)}."
+    note = f"{len(rows):,} decisions: {_counts(rows)}."
     if len(rows) > _ROWS:
-        ranked = rows.with_row_index("place").sort(pl.col("action") == "skip", "place")
-        said += f" The table leaves out {len(rows) - _ROWS:,} (--decisions FILE writes all): {_counts(ranked.slice(_ROWS))}."
-        rows = ranked.head(_ROWS).sort("place").drop("place")
+        ranked = rows.with_row_index("rank").sort(pl.col("action") == "skip", "rank")
+        note += f" The table leaves out {len(rows) - _ROWS:,} (--decisions FILE writes all): {_counts(ranked.slice(_ROWS))}."
+        rows = ranked.head(_ROWS).sort("rank").drop("rank")
     columns = [
         TableColumn("hour", "UTC"),
         TableColumn("action"),
@@ -224,7 +224,7 @@ def decisions(result: Result) -> str:
         ]
         for r in rows.iter_rows(named=True)
     )
-    return f'<p class="note">{said}</p>{table("Decisions", columns, cells)}'
+    return f'<p class="note">{note}</p>{table("Decisions", columns, cells)}'
 
 
 def _counts(decisions: pl.DataFrame) -> str:

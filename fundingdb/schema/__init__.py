@@ -40,7 +40,7 @@ __all__ = [
 ASSET_CLASSES = ("crypto", "equity", "commodity", "fx", "index")
 INTERVAL_FROM = ("row", "declared", "observed", "unknown")
 RATE_TYPES = ("regular", "special")
-STATUSES = ("active", "reduce_only", "prelisted", "delisted", "inactive")
+STATUSES = ("active", "reduce_only", "prelisted", "delisted", "inactive", "unknown")
 OUTCOMES = ("rows", "empty", "failed")
 HELD_STATES = ("held", "released", "dropped")
 
@@ -135,7 +135,11 @@ MARKETS = Table(
         ),
         "collateral": Column(_TEXT, "what margin is paid in", null=True),
         "multiplier": Column(_FLOAT, "base tokens per contract unit, 1000 for kPEPE", positive=True),
-        "status": Column(_TEXT, "whether it trades", among=STATUSES),
+        "status": Column(
+            _TEXT,
+            "whether it trades; unknown: the exchange lists it in words that are not described",
+            among=STATUSES,
+        ),
         "interval_hours": Column(
             _FLOAT, "declared for now, hours; null = not declared", null=True, positive=True
         ),
@@ -168,7 +172,9 @@ FETCHES = Table(
         "pages": Column(_INT, "responses received", counted=True),
         "bytes": Column(_INT, "bytes received", counted=True),
         "seconds": Column(_FLOAT, "wall time", counted=True),
-        "error": Column(_TEXT, "why it failed", null=True, prose=True),
+        "error": Column(
+            _TEXT, "why it failed, or which rows of the response were left out", null=True, prose=True
+        ),
         "asked_at": Column(TIME, "when the first request was sent, UTC"),
         "fetcher_version": Column(_TEXT, "version of fundingdb and of the fetcher"),
     },

@@ -1,4 +1,4 @@
-"""A local exchange server that speaks the real protocols over one known world; for the demo and for tests.
+"""A local exchange server that answers with the real protocols from one deterministic world; for the demo and for tests.
 
 with Simulator(World(stop=...), faults=Faults.some()) as simulator:
     os.environ.update(simulator.env())

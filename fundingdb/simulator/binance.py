@@ -1,4 +1,4 @@
-"""Binance USD-M as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Binance USD-M: its protocol, implemented independently of the fetcher.
 
 Rows of /fundingRate: "fundingTime" (ms, 0-9 after the hour), "fundingRate" (text, fraction per interval, 8 decimals),
 "markPrice"; both bounds inclusive, oldest first, the oldest `limit` (at most 1,000) of a range silently, the newest where no
@@ -25,7 +25,7 @@ _DATED = "BTCUSDT_261225"
 
 
 def weight(call: Call) -> float:
-    """What counts against the small limit; the other one is never reached."""
+    """What a request costs of the small limit: 1, or 0 where only the large one counts, which is never reached."""
     return 1.0 if call.path in _METERED else 0.0
 
 

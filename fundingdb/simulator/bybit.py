@@ -1,4 +1,4 @@
-"""Bybit's linear perpetuals as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Bybit (linear perpetuals): its protocol, implemented independently of the fetcher.
 
 Envelope {"retCode", "retMsg", "result"}, errors with status 200 too. Rows of /funding/history: "fundingRate" (text, fraction per
 interval, at most 8 decimals), "fundingRateTimestamp" (ms as text, the full hour); both bounds inclusive, newest first, the newest

@@ -1,4 +1,4 @@
-"""CoinGecko as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated CoinGecko: its protocol, implemented independently of the fetcher.
 
 Percent per the exchange's own interval, which no response states; six decimals in /derivatives, three in an
 exchange's tickers. Null rates, dated futures, stale rows, and exchanges that the world does not have.
@@ -111,7 +111,7 @@ def _key_refused(call: Call, *, pro: bool) -> Reply | None:
 
 
 def shown(world: World) -> pl.DataFrame:
-    """What a right reader makes of the perpetuals that traded lately on the exchanges of the world, now.
+    """The rows that a correct fetcher returns for the perpetuals that traded lately on the exchanges of the world, now.
 
     Columns exchange, symbol (CoinGecko's), base (the exchange's own spelling), funding_rate (/derivatives)
     and funding_rate_coarse (an exchange's tickers), both fractions per the exchange's own interval or null,

@@ -1,4 +1,4 @@
-"""dYdX v4's indexer as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated dYdX v4 indexer: its protocol, implemented independently of the fetcher.
 
 Rows of /historicalFunding/{ticker}: "rate" (text, fraction per hour), "price" (oracle), "effectiveAt" (ISO text, 0-0.8 s after
 the hour); newest first, at most 100 at or before `effectiveBeforeOrAt`, and no lower bound. What is closed stays in the list. The

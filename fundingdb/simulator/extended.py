@@ -1,4 +1,4 @@
-"""Extended as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Extended: its protocol, implemented independently of the fetcher.
 
 Envelope {"status", "data"}. Funding rows: "m", "f" (text, fraction per hour, 6 decimals), "T" (ms, 0.8-1.7 s
 after the hour); both bounds inclusive, newest first, the newest 1,000 of a range silently.

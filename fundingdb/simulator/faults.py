@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: a fault hits some requests of some exchange, by their count or by a seed."""
+"""Faults that a test switches on: some requests of an exchange fail, chosen by their count or by a seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal[
     "429",  # with Retry-After: `value` seconds
     "429-silent",  # without
     "5xx",  # `value` is the status, default 502 with HTML
-    "hang",  # no answer for `value` seconds, default until the client gives up
+    "hang",  # no response for `value` seconds, default until the client times out
     "cut",  # the connection ends in the middle of the body
     "truncated",  # half the JSON with a right Content-Length
     "html-200",

@@ -1,4 +1,4 @@
-"""Hyperliquid as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Hyperliquid: its protocol, implemented independently of the fetcher.
 
 POST /info with {"type": ...}. Rows of fundingHistory: "coin", "fundingRate" (text, fraction per interval),
 "premium", "time" (ms of the block); both bounds inclusive, oldest first, the oldest 500 of a range

@@ -1,4 +1,4 @@
-"""Lighter as it answers: an own reading of its protocol, independent of the fetcher.
+"""A simulated Lighter: its protocol, implemented independently of the fetcher.
 
 /fundings rows: "timestamp" (s, the full hour), "value" (USDC per base unit), "rate" (text, PERCENT per
 hour, unsigned, cut to 4 decimals), "direction" (who pays); bounds exclusive, ascending, the newest 749 of a

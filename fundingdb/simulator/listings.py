@@ -1,4 +1,4 @@
-"""What the simulated exchanges list: names, ids, prices and states, as the recorded answers have them."""
+"""What the simulated exchanges list: names, ids, prices and states, as in recorded responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP server of the simulation: one loopback port, its own thread and loop, gone after its `with`."""
+"""The HTTP server of the simulation: one loopback port, its own thread and event loop, stopped at the end of its `with`."""
 
 from __future__ import annotations
 

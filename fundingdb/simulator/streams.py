@@ -1,4 +1,4 @@
-"""The streams of Extended, Lighter and Hyperliquid as they speak: an own reading of their protocols.
+"""Simulated WebSocket streams of Extended, Lighter and Hyperliquid, implemented independently of the fetchers.
 
 Extended: no subscription, one frame a market each period (a minute there). Lighter: `connected`, then by subscription a whole
 `subscribed/market_stats` and parts as `update/market_stats`, and pings that want a pong. Hyperliquid: a receipt for each

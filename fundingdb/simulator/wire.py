@@ -1,4 +1,4 @@
-"""What passes between the server and the simulated exchanges."""
+"""Requests and responses as the simulated exchanges receive and return them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `weight` is what it cost beyond the request's own weight."""
+    """One response; `weight` is its cost beyond the request's own weight."""
 
     status: int
     body: bytes
@@ -76,12 +76,12 @@ def reply(
 
 
 def joined(head: str, rows: Sequence[str], tail: str, weight: float = 0.0) -> Reply:
-    """An answer whose rows are JSON text already."""
+    """A response whose rows are JSON text already."""
     return Reply(200, f"{head}{','.join(rows)}{tail}".encode(), weight=weight)
 
 
 def html(status: int, title: str) -> Reply:
-    """The response of an edge server in place of the exchange."""
+    """The response of an edge server instead of the exchange."""
     head = f"<head><title>{status} {title}</title></head>"
     page = f"<html>\r\n{head}\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n"
     return Reply(status, page.encode(), _HTML)

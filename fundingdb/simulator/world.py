@@ -1,4 +1,4 @@
-"""One known world: a rate for each exchange, symbol and hour, by hash; all answers come from here."""
+"""The deterministic world of the simulator: a rate for each exchange, symbol and hour, by hash."""
 
 from __future__ import annotations
 
@@ -211,6 +211,8 @@ class World:
             ticks = self._restated.get((exchange, symbol, hour))
             if ticks is None:
                 ticks = _ticks(listing, average, interval, chance)
+            elif exchange == "hyperliquid":
+                average = _premium_of(listing, ticks, interval)
             stamp = hour * HOUR_MS + _lateness_ms(exchange, chance >> 20)
             yield SimulatedPayment(stamp, hour, ticks, round(average * 10**10))
 
@@ -249,7 +251,7 @@ class World:
     # the expected truth
 
     def settled(self, exchange: str, symbol: str, start: datetime, stop: datetime) -> pl.DataFrame:
-        """What a right reader gets for funding times in [start, stop), as of now.
+        """The settled rows that a correct fetcher returns for funding times in [start, stop), as of now.
 
         Columns symbol, funding_time (UTC, on the grid), interval_hours, funding_rate (fraction per
         interval, positive: longs pay shorts). Hours never paid or not published yet are absent; restated
@@ -277,7 +279,7 @@ class World:
         return frame.with_columns(funding_time=time)
 
     def current(self, exchange: str) -> pl.DataFrame:
-        """What a right reader of the current figures gets now: one row a market that trades.
+        """The snapshot rows that a correct fetcher returns now: one row a market that trades.
 
         Columns symbol, funding_rate (estimate of the coming payment, fraction per interval), interval_hours,
         next_funding_time, mark_price and index_price (per ONE base token), open_interest (base tokens).
@@ -347,7 +349,8 @@ def rate_of(exchange: str, ticks: int) -> float:
 
 def _ticks(listing: Listing, premium: float, interval: int, chance: int) -> int:
     """The published figure: (premium + clamp(interest - premium)) / 8 an hour, in steps."""
-    eight = premium + min(max(0.0001 - premium, -0.0005), 0.0005)
+    clamp = _clamp(listing)
+    eight = premium + min(max(0.0001 - premium, -clamp), clamp)
     hourly = min(max(eight * listing.factor / 8, -listing.cap), listing.cap)
     exact = hourly * interval * TICKS[listing.exchange]
     if listing.exchange == "lighter":
@@ -355,6 +358,18 @@ def _ticks(listing: Listing, premium: float, interval: int, chance: int) -> int:
     if abs(exact - round(exact)) > 0.499999:  # 0.0000125 appears as 0.000013 and as 0.000012
         return math.floor(exact) + (chance >> 40) % 2
     return round(exact)
+
+
+def _clamp(listing: Listing) -> float:
+    """How far the interest can move the rate, in 8-hour terms; narrower on Hyperliquid's dex xyz."""
+    return 0.0003 if listing.symbol.startswith("xyz:") else 0.0005
+
+
+def _premium_of(listing: Listing, ticks: int, interval: int) -> float:
+    """A premium from which the rate of so many ticks follows."""
+    eight = ticks / TICKS[listing.exchange] / interval * 8 / listing.factor
+    clamp = _clamp(listing)
+    return eight + clamp if eight > 0.0001 else eight - clamp
 
 
 def _stamp(payment: SimulatedPayment) -> int:

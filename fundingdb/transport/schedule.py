@@ -52,8 +52,12 @@ async def run_rounds(
             return
         if stopped():
             return
-        while (left := (tick - now()).total_seconds()) > 0:
-            await sleep(min(left, 60.0))  # short sleeps: a machine that was suspended wakes on the clock
+        while (left := tick - now()) > timedelta(0):
+            if left > schedule.every:  # the clock was set back: the next tick is that of the new time
+                tick = next_tick(now(), schedule.every)
+                continue
+            # short sleeps: a machine that was suspended wakes on the clock
+            await sleep(min(left.total_seconds(), 60.0))
             if stopped():
                 return
         if schedule.span is not None and now() >= begin + schedule.span:  # suspended beyond the end

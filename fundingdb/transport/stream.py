@@ -28,6 +28,7 @@ from fundingdb.errors import (
     Unreachable,
 )
 from fundingdb.fetchers.contract import Live, ResponseContext
+from fundingdb.fetchers.payload import translated_errors
 from fundingdb.settings import own_stream_url, stream_url_variable
 from fundingdb.transport.backoff import RECONNECT, retry_after
 from fundingdb.transport.http import USER_AGENT
@@ -209,8 +210,10 @@ class Feed:
         self._received.frames += 1
         self._received.bytes += len(frame)
         self._received.first_at = self._received.first_at or at
+        context = ResponseContext(at=at, markets=self.listing)
         try:
-            rows = self.live.parse(frame, ResponseContext(at=at, markets=self.listing))
+            with translated_errors(self.fetcher.exchange, "stream"):
+                rows = self.live.parse(frame, context)
         except BadPayload as error:
             error.body = frame
             self._bad(error)
@@ -218,6 +221,7 @@ class Feed:
         except BadCall as unnamed:
             self._listed_at = None
             raise Unreachable(f"{unnamed}; the list of markets is requested again") from None
+        self._received.bad += len(context.left_out)
         if not rows.height:
             return False
         self._bad_in_a_row, self._had_rates, self.failure = 0, True, None

@@ -11,6 +11,7 @@ import polars as pl
 
 from fundingdb.errors import BadCall, BadPayload, WalkNotProven
 from fundingdb.fetchers.contract import ResponseContext
+from fundingdb.fetchers.payload import translated_errors
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.paging import Page, walk
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from fundingdb.fetchers.contract import Fetcher, Market, Request, Sweep
+    from fundingdb.fetchers.contract import Fetcher, LeftOut, Market, Request, Sweep
     from fundingdb.schema import Table
     from fundingdb.transport.http import Engine, Response
     from fundingdb.window import Window
@@ -38,13 +39,17 @@ class Gate(Protocol):
 
 @dataclass(slots=True)
 class Fetched:
-    """The rows of one call, and its cost: responses, bytes, seconds; `asked_at` is when the first response came, UTC."""
+    """The rows of one call, and its cost: responses, bytes, seconds; `asked_at` is when the first response came, UTC.
+
+    `left_out`: the rows of lists and current rates that could not be read in full.
+    """
 
     frame: pl.DataFrame
     pages: int = 0
     bytes: int = 0
     seconds: float = 0.0
     asked_at: datetime | None = None
+    left_out: list[LeftOut] = field(default_factory=list)
 
     def add(self, response: Response) -> None:
         """Count one response."""
@@ -79,7 +84,8 @@ class SourceReader:
             request = history.request(market, *step)
             rows, body = await self._rows(FUNDING, history.parse, request, fetched, market=market)
             frames.append(rows)
-            cursor = history.next_cursor(body) if history.next_cursor else None
+            with translated_errors(self.fetcher.exchange, request.endpoint):
+                cursor = history.next_cursor(body) if history.next_cursor else None
             try:
                 step = pages.send(Page(rows["funding_time"].to_list(), cursor))
             except StopIteration:
@@ -105,7 +111,8 @@ class SourceReader:
         fetched = Fetched(table.empty())
         lists = await asyncio.gather(*(self._list(table, sweep, r, markets, fetched) for r in requests))
         if frames := [frame for pages in lists for frame in pages]:
-            rows = sweep.combine(_merged(table, frames))
+            with translated_errors(self.fetcher.exchange, requests[0].endpoint):
+                rows = sweep.combine(_merged(table, frames))
             fetched.frame = self.gate(self.fetcher, table, requests[0].endpoint, rows)
         return fetched
 
@@ -123,7 +130,8 @@ class SourceReader:
                 )
             rows, body = await self._rows(table, sweep.parse, page, fetched, markets=markets)
             frames.append(rows)
-            page = sweep.next_page(page, body)
+            with translated_errors(self.fetcher.exchange, request.endpoint):
+                page = sweep.next_page(page, body)
         return frames
 
     async def _rows(
@@ -140,10 +148,11 @@ class SourceReader:
         response = await self.engine.fetch(self.fetcher, request)
         fetched.add(response)
         context = ResponseContext(
-            at=response.received_at, market=market, markets=markets or {}, request=request
+            response.received_at, market, markets or {}, request, left_out=fetched.left_out
         )
         try:
-            rows = parse(response.body, context)
+            with translated_errors(self.fetcher.exchange, request.endpoint):
+                rows = parse(response.body, context)
         except BadPayload as error:
             error.body = response.body
             raise

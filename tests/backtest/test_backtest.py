@@ -368,7 +368,7 @@ def test_a_delisting_ends_a_trade_at_the_hour_at_which_it_is_known(lake):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"entry_apr": 0.1, "exit_apr": 0.2}, "entry_apr 0.1 lies below exit_apr 0.2"),
+        ({"entry_apr": 0.1, "exit_apr": 0.2}, "entry_apr 0.1 is below exit_apr 0.2"),
         ({"entry_apr": -0.1, "exit_apr": -0.2}, "entry_apr -0.1: must be 0 or more"),
         ({"entry_apr": float("nan")}, "not a finite number"),
         ({"entry_apr": 5000.0}, "0.2 for 20 %"),
@@ -462,7 +462,7 @@ def test_a_point_of_a_grid_has_the_figures_of_a_run_of_its_own(lake):
     axes = axes_of("entry=0.1:0.5:0.2,exit=0:0.2:0.1,max-pairs=1:2:1,hold=2h")
     table, notes = over_points(SETTINGS, axes, ready)
     assert table.height == 2 * (2 + 3 + 3)
-    assert notes == ["2 of 18 points left out: their entry lies below their exit"]
+    assert notes == ["2 of 18 points left out: their entry is below their exit"]
     for row in table.iter_rows(named=True):
         point = replace(SETTINGS, **{name: row[name] for name in axes})
         assert {name: row[name] for name in FIGURES} == result(
@@ -479,7 +479,7 @@ def test_a_point_of_a_grid_has_the_figures_of_a_run_of_its_own(lake):
         ("entry=0.5:0.1:0.1", "not below the first"),
         ("entry=0.1:0.5:0", "the step must be above 0"),
         ("entry=0:1:0.00000001", "at most 10000 points"),
-        ("entry=0.1,entry=0.2", "given twice"),
+        ("entry=0.1,entry=0.2", "named twice"),
         ("entry=nan", "not a finite number"),
         ("entry=ten", "write name=value"),
     ],

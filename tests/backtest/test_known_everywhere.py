@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fundingdb.backtest import core, world
 from fundingdb.catalog import catalog
+from fundingdb.provider.lake_view import LakeView
 from fundingdb.provider.loading import Loaded
 from fundingdb.provider.names import Chosen
 from fundingdb.provider.pairs import best_pair
-from fundingdb.provider.picture import LakeView
 from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.window import Window
 from tests.paid_rows import HOUR, T0, payment, rows

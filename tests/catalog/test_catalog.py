@@ -17,7 +17,7 @@ from fundingdb.catalog import catalog, headers
 from fundingdb.cli import coverage, gaps, shell, spreads
 from fundingdb.cli import sql as sql_verb
 from fundingdb.cli.common.output import show
-from fundingdb.errors import BadCall, BadWindow, LakeError, MissingExtra, UnknownName
+from fundingdb.errors import BadCall, BadWindow, LakeError, MissingExtra, NoRowsWarning, UnknownName
 from fundingdb.lake import Lake
 from tests.sql.test_views import HOUR, T0, asked, fill, market, paid
 
@@ -91,7 +91,9 @@ def test_the_shell_of_1_5_opens_it_from_any_folder_under_a_hostile_name(tmp_path
 
 def test_an_empty_lake_opens_with_all_columns(tmp_path):
     file = catalog.rebuild(tmp_path)
-    with catalog.connect(tmp_path) as con:
+    with pytest.warns(NoRowsWarning, match="has no lake: all tables read as empty"):
+        con = catalog.connect(tmp_path)
+    with con:
         for view in headers.views():
             if view.kind == "view":
                 assert in_shell(file, f"select * from {view.name}") == []
@@ -115,7 +117,14 @@ def test_an_open_connection_keeps_its_version_and_an_older_one_can_be_pinned(tmp
         assert pinned.sql(count).pl().item() == 1
 
 
+def test_a_mistyped_path_warns(tmp_path):
+    with pytest.warns(NoRowsWarning, match="typo does not exist"), catalog.connect(tmp_path / "typo") as con:
+        assert con.sql("from funding").pl().is_empty()
+    assert not (tmp_path / "typo").exists()
+
+
 def test_python_sees_utc_and_downloads_nothing(tmp_path):
+    fill(tmp_path, [paid("a", 0, 1e-5)])
     with catalog.connect(tmp_path) as con:
         assert con.sql("select funding_time from funding").pl().schema["funding_time"] == pl.Datetime(
             "us", "UTC"

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from fundingdb.catalog.doctor import SECTIONS, examine
+from fundingdb.errors import LakeError
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, SNAPSHOTS
 from tests.sql.test_identity_checks import shown, walk
@@ -46,8 +48,40 @@ def test_a_lake_that_is_well_has_no_alarm(well):
     assert [(f.section, f.exchange, f.subject) for f in examine(well)] == [("freshness", "venue", "venue")]
 
 
-def test_an_empty_lake_has_no_findings(tmp_path):
-    assert examine(tmp_path) == []
+def test_a_folder_without_a_lake_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(LakeError, match=r"mistyped does not exist: --warehouse names another folder"):
+        examine(tmp_path / "mistyped")
+    with pytest.raises(LakeError, match="has no lake"):
+        examine(tmp_path)
+
+
+def test_a_lake_without_rows_is_an_alarm(tmp_path):
+    (tmp_path / "lake").mkdir(exist_ok=True)
+    (tmp_path / "lake" / "layout.json").write_text('{"layout": 1}')
+    assert [(f.section, f.alarm, f.detail) for f in examine(tmp_path)] == [
+        ("lake", True, "no table has a row")
+    ]
+
+
+def test_rows_that_the_ledger_promises_and_the_lake_lacks_are_an_alarm_until_they_are_back(well):
+    window = {"window_start": NOW - 10 * HOUR, "window_stop": NOW + HOUR, "symbol": "A", "rows": 12}
+    fill(well, fetches=[asked("venue", 0, 9, "rows") | window])
+    alarm = alarms(well)["lake"]
+    assert alarm.subject.startswith("venue A [")
+    assert alarm.detail == "the ledger has 12 rows, funding 11 of source venue"
+    Lake(well).repair()
+    assert set(alarms(well)) == {"failures"}
+    fill(well, fetches=[asked("venue", 0, 9, "rows") | window | {"rows": 11, "asked_at": NOW}])
+    assert alarms(well) == {}
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9])])
+def test_a_lost_file_is_an_alarm_and_no_traceback(well, spoil):
+    spoil(Lake(well).files("funding")[0])
+    assert set(alarms(well)) == {"lake"}
+    done = doctor(well)
+    assert (done.returncode, "check --repair" in done.stderr, "Traceback" in done.stderr) == (3, True, False)
+    assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == ["lake: 1 to look at"]
 
 
 def test_a_source_that_fell_silent_is_found_an_imported_file_and_a_dead_exchange_are_not(tmp_path):
@@ -136,3 +170,10 @@ def test_the_verb_ends_with_0_or_3_and_shows_each_section(well):
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(r["section"], r["alarm"]) for r in rows] == [("freshness", False), ("quarantine", True)]
     assert doctor(well, "--stale", "-1").returncode == 2
+
+
+def test_the_verb_fails_for_a_mistyped_path(tmp_path):
+    done = doctor(tmp_path / "typo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "typo does not exist: --warehouse names another folder" in done.stderr
+    assert not (tmp_path / "typo").exists()

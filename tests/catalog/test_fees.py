@@ -147,7 +147,7 @@ def test_without_a_table_of_ones_own_the_shipped_one_counts(tmp_path, monkeypatc
         (",base,0.0005,0.0002,2024-01-01", "exchange ''"),
         ("binance,,0.0005,0.0002,2024-01-01", "tier ''"),
         ("binance,base,0.0005,0.0002", "4 cells where the first line names 5 columns"),
-        ("a,base,0.0005,0,2024-01-01\na,base,0.0004,0,2024-01-01", "line 3: .*stand on line 2 already"),
+        ("a,base,0.0005,0,2024-01-01\na,base,0.0004,0,2024-01-01", "line 3: .*are on line 2 already"),
     ],
 )
 def test_a_line_that_is_not_as_described_is_refused_with_file_and_line(tmp_path, line, says):
@@ -226,6 +226,24 @@ def test_what_is_left_by_hand():
     assert slipped["net_apr"] == pytest.approx((0.002 - 0.0026) / 100 * 8760)
     made = con.sql("from carry_net_with(fill := 'maker')").pl().row(0, named=True)
     assert made["costs"] == pytest.approx(2 * (0.0002 - 0.0001))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+def test_an_instant_without_offset_is_utc_in_any_session(zone):
+    con = in_memory([*hourly("a", 3e-5, 5e-5), *hourly("b", 1e-5, 1e-5)], fees="a 0.0005 0;b 0.0003 0")
+    con.sql(f"set timezone = '{zone}'")
+    written = f"{T0 + HOUR:%Y-%m-%d %H:%M}"
+    for argument in (
+        f"'{written}'",
+        f"timestamp '{written}'",
+        f"timestamptz '{written}+00'",
+        f"'{written}Z'",
+    ):
+        (row,) = con.sql(f"from carry_net_with(at_time := {argument})").pl().rows(named=True)
+        assert (row["known_at"], row["spread_1h"]) == (
+            T0 + HOUR,
+            pytest.approx(2e-5),
+        )  # the first hour, not the second
 
 
 def test_an_unknown_fee_leaves_the_net_figure_null_with_the_reason():

@@ -94,8 +94,8 @@ def test_a_grid_is_a_row_a_point(capsys, warehouse):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--entry-apr", "0.1", "--exit-apr", "0.2"], "entry_apr 0.1 lies below exit_apr 0.2"),
-        (["--start", "2024-01-01", "--end", "2024-02-01"], "no settlement of these markets lies in it"),
+        (["--entry-apr", "0.1", "--exit-apr", "0.2"], "entry_apr 0.1 is below exit_apr 0.2"),
+        (["--start", "2024-01-01", "--end", "2024-02-01"], "these markets have no settlement in it"),
         (["--start", "1735689600000"], "looks like milliseconds"),
         (["--start", "2025-01-01T00:30Z"], "full hours"),
         (["--hold", "soon"], "write a number and s, m, h or d"),

@@ -79,7 +79,7 @@ def test_fundingdb_alone_prints_the_help():
         (["backfill", "--tokens", "BTC", "--since", "2026-03-02", "--until", "2026-03-01"], "reversed"),
         (
             ["backfill", "--tokens", "BTC", "--since", "2031-01-01", "--until", "2031-02-01"],
-            "lies in the future",
+            "is in the future",
         ),
         (["backfill", "--tokens", "BTC", "--since", "2026-01-01", "--days", "3"], "give one"),
         (["backfill", "--tokens", "BTC", "--since", "1767225600000"], "milliseconds"),

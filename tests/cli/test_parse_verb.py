@@ -12,7 +12,10 @@ import pytest
 
 from fundingdb.cli import main, parse
 from fundingdb.errors import FundingdbError
+from fundingdb.fetchers.testing.case import same_value
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
+from tests.fetchers.extended.case import CASE as EXTENDED
+from tests.fetchers.test_contract import CASES
 
 TABLES = {"history": FUNDING, "current": SNAPSHOTS, "markets": MARKETS}
 # file, endpoint, --symbol, rows
@@ -150,15 +153,20 @@ NO_ANSWERS = [
 
 
 @pytest.fixture
-def run(shared, capsys, monkeypatch):
-    monkeypatch.chdir(shared / "venues/payloads")
-
+def run(capsys):
     def one(*words):
         code = main(["parse", *words])
         out, err = capsys.readouterr()
         return SimpleNamespace(code=code, out=out, err=err)
 
     return one
+
+
+@pytest.fixture
+def recorded(shared, monkeypatch, run):
+    """`run` in the folder of the recorded responses."""
+    monkeypatch.chdir(shared / "venues/payloads")
+    return run
 
 
 def words(file, endpoint, symbol, *more):
@@ -168,8 +176,13 @@ def words(file, endpoint, symbol, *more):
     return (exchange, endpoint, file, *(["--symbol", symbol] if symbol else []), *known, *more)
 
 
-@pytest.mark.parametrize(("file", "endpoint", "symbol", "rows"), ANSWERS)
-def test_a_recorded_answer_is_printed_as_rows_of_its_table(run, file, endpoint, symbol, rows):
+def test_a_recorded_response_is_printed_as_rows_of_its_table(recorded, subtests):
+    for file, endpoint, symbol, rows in ANSWERS:
+        with subtests.test(file=file, endpoint=endpoint, symbol=symbol):
+            printed_as_rows(recorded, file, endpoint, symbol, rows)
+
+
+def printed_as_rows(run, file, endpoint, symbol, rows):
     done = run(*words(file, endpoint, symbol, "--json"))
     parsed = [json.loads(line) for line in done.out.splitlines()]
     assert (done.code, len(parsed)) == (0, rows), done.err
@@ -189,13 +202,13 @@ def test_a_recorded_answer_is_printed_as_rows_of_its_table(run, file, endpoint, 
                 assert isinstance(value, str)
 
 
-@pytest.mark.parametrize("case", NO_ANSWERS, ids=lambda c: f"{c[0]}-{c[1]}-{c[2]}")
-def test_what_is_no_answer_is_refused_with_nothing_on_stdout(run, case):
-    *arguments, code, message = case
-    done = run(*words(*arguments, "--json"))
-    assert (done.code, done.out) == (code, "")
-    assert message in done.err
-    assert "Traceback" not in done.err
+def test_a_file_that_holds_no_such_response_is_refused_with_nothing_on_stdout(recorded, subtests):
+    for *arguments, code, message in NO_ANSWERS:
+        with subtests.test(arguments=arguments):
+            done = recorded(*words(*arguments, "--json"))
+            assert (done.code, done.out) == (code, "")
+            assert message in done.err
+            assert "Traceback" not in done.err
 
 
 def test_every_recorded_file_of_these_exchanges_is_named_above(shared):
@@ -207,20 +220,20 @@ def test_every_recorded_file_of_these_exchanges_is_named_above(shared):
     assert {a[0] for a in ANSWERS} | {n[0] for n in NO_ANSWERS} == there
 
 
-def test_the_numbers_are_those_worked_on_the_pages(run):
-    extended = run("extended", "history", "extended/funding_paged.json", "--json")
+def test_the_numbers_are_those_worked_on_the_pages(recorded):
+    extended = recorded("extended", "history", "extended/funding_paged.json", "--json")
     row = json.loads(extended.out)
     assert (row["funding_time"], row["funding_rate"]) == ("2026-04-30T00:00:00Z", 0.000008)
-    short = run("lighter", "history", "lighter/fundings_ETH_1h_short.json", "--symbol", "ETH", "--json")
+    short = recorded("lighter", "history", "lighter/fundings_ETH_1h_short.json", "--symbol", "ETH", "--json")
     assert [json.loads(line)["funding_rate"] < 0 for line in short.out.splitlines()].count(True) == 1
-    hyper = run("hyperliquid", "history", "hyperliquid/fundingHistory_BTC_2023_8h_to_1h.json", "--json")
+    hyper = recorded("hyperliquid", "history", "hyperliquid/fundingHistory_BTC_2023_8h_to_1h.json", "--json")
     first = json.loads(hyper.out.splitlines()[0])
     assert (first["funding_time"], first["funding_rate"], first["interval_hours"]) == (
         "2023-05-12T00:00:00Z",
         -0.00061334,
         8.0,
     )
-    gecko = run("coingecko", "current", "coingecko/derivatives.json", "--json")
+    gecko = recorded("coingecko", "current", "coingecko/derivatives.json", "--json")
     row = json.loads(gecko.out)
     assert row["funding_rate"] == pytest.approx(-0.00007182)
     assert row["interval_hours"] is None
@@ -228,25 +241,25 @@ def test_the_numbers_are_those_worked_on_the_pages(run):
     assert "time of the response: 2024-04-07T05:32:00Z" in gecko.err
 
 
-def test_at_is_the_instant_of_receipt(run):
+def test_at_is_the_instant_of_receipt(recorded):
     file = "coingecko/derivatives.json"
-    row = json.loads(run("coingecko", "current", file, "--at", "2024-04-07T06:00Z", "--json").out)
+    row = json.loads(recorded("coingecko", "current", file, "--at", "2024-04-07T06:00Z", "--json").out)
     assert row["observed_at"] == "2024-04-07T06:00:00Z"
-    late = run("coingecko", "current", file, "--at", "2024-04-07T12:00Z", "--json")
+    late = recorded("coingecko", "current", file, "--at", "2024-04-07T12:00Z", "--json")
     assert (late.code, late.out) == (0, "")
     assert "no rows" in late.err
-    wrong = run("coingecko", "current", file, "--at", "2024-02-30")
+    wrong = recorded("coingecko", "current", file, "--at", "2024-02-30")
     assert (wrong.code, wrong.out) == (2, "")
     assert "no such date" in wrong.err
 
 
-def test_for_people_it_is_a_table(run):
-    done = run("hyperliquid", "current", "hyperliquid/metaAndAssetCtxs.json")
+def test_for_people_it_is_a_table(recorded):
+    done = recorded("hyperliquid", "current", "hyperliquid/metaAndAssetCtxs.json")
     lines = [line for line in done.out.splitlines() if line.strip()]
     assert lines[0].split()[:3] == ["symbol", "base", "quote"]
     assert len(lines) == 4  # heads, a rule, two rows
     assert "8.3651e-06" in lines[2]
-    assert "exchange" in run("coingecko", "current", "coingecko/derivatives.json").out.splitlines()[1]
+    assert "exchange" in recorded("coingecko", "current", "coingecko/derivatives.json").out.splitlines()[1]
 
 
 def test_positional_frames_are_named_by_a_saved_list_of_markets(run, tmp_path):
@@ -273,9 +286,11 @@ CONTEXT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
+def test_wrong_usage_exits_with_2_and_says_why(run, tmp_path, monkeypatch, subtests):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hyperliquid").mkdir()
+    (tmp_path / "funding.json").write_bytes(EXTENDED.history[0].body)
+    for given, message in [
         (("hyperliqud", "history", "x"), "did you mean hyperliquid?"),
         (("hyperliquid", "histroy", "x"), "did you mean history?"),
         (
@@ -283,13 +298,33 @@ CONTEXT = {
             "nowhere.json: can't be read (No such file or directory)",
         ),
         (("hyperliquid", "history", "hyperliquid"), "hyperliquid: can't be read (Is a directory)"),
-        (("extended", "history", "extended/funding_BTC-USD.json", "--symbol", "BTC"), "BTC-USD"),
-    ],
-)
-def test_wrong_usage_exits_with_2_and_says_why(run, given, message):
-    done = run(*given)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
+        (("extended", "history", "funding.json", "--symbol", "BTC"), "BTC-USD"),
+    ]:
+        with subtests.test(given=given):
+            done = run(*given)
+            assert (done.code, done.out) == (2, "")
+            assert message in done.err
+
+
+def test_responses_written_by_hand_are_printed_as_the_rows_worked_out_beside_them(run, tmp_path, subtests):
+    read = 0
+    for case in CASES:
+        exchange, market = case.fetcher.exchange, case.market
+        if case.fetcher.source != exchange or market.native_id not in (None, market.symbol):
+            continue  # files of an archive; ids that only a list of markets gives
+        for example in case.history:
+            with subtests.test(exchange=exchange):
+                (tmp_path / "response").write_bytes(example.body)
+                done = run(
+                    exchange, "history", str(tmp_path / "response"), "--symbol", market.symbol, "--json"
+                )
+                printed = [json.loads(line) for line in done.out.splitlines()]
+                assert (done.code, len(printed)) == (0, len(example.rows)), done.err
+                for row, expected in zip(printed, example.rows, strict=True):
+                    if "funding_rate" in expected:
+                        assert same_value(row["funding_rate"], expected["funding_rate"])
+                        read += 1
+    assert read > 30
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b'[{"coin":"BTC"', b"\xff\xfe", b"null"])

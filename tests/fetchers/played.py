@@ -24,3 +24,11 @@ def capped(fetcher, cap):
     """The fetcher of a venue that gives at most `cap` rows a page, and declares it."""
     history = replace(fetcher.history, paging=replace(fetcher.history.paging, cap=cap))
     return replace(fetcher, history=history)
+
+
+def whole(parse, body, context):
+    """The rows of a response; raises the error of the first row that is left out of them."""
+    rows = parse(body, context)
+    if context.left_out:
+        raise context.left_out[0].error
+    return rows

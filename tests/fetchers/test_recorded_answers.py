@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-import pytest
-
 from fundingdb.fetchers.contract import ResponseContext
 from fundingdb.fetchers.registry import fetcher
 from fundingdb.ingest.listing import market_of
@@ -141,8 +139,13 @@ velocity markets velocity_stats_markets.json
 BY_EXCHANGE = {name: list(rows) for name, rows in groupby(RECORDED, key=lambda row: row[0])}
 
 
-@pytest.mark.parametrize("exchange", BY_EXCHANGE)
-def test_recorded_responses_give_rows_of_their_tables(exchange, shared):
+def test_recorded_responses_give_rows_of_their_tables(shared, subtests):
+    for exchange in BY_EXCHANGE:
+        with subtests.test(exchange=exchange):
+            rows_of_their_tables(exchange, shared)
+
+
+def rows_of_their_tables(exchange, shared):
     source = fetcher(exchange)
     folder = shared / "venues/payloads" / FOLDERS.get(exchange, exchange)
     at, listed = RECEIVED.get(exchange, AT), {}

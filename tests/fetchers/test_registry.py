@@ -79,7 +79,7 @@ def test_the_example_package_passes_its_own_test(installed):
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml", "tests"]
     done = run(installed, *words, cwd=EXAMPLE)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 passed" in done.stdout
+    assert "15 passed" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fundingdb.errors import BadWindow, LakeConflict, LakeError, SchemaError, UnknownName, VersionGone
 from fundingdb.lake import Lake
-from fundingdb.lake.log import Log
+from fundingdb.lake.log import Draft, Log
 from fundingdb.lake.merge import split
 from fundingdb.schema import FETCHES, FUNDING, MARKETS, TABLES, TIME
 from tests.lake.lake_worker import FETCHED as FOUND
@@ -612,7 +612,7 @@ def test_check_finds_a_missing_file(lake):
 def test_check_finds_a_cut_file(lake):
     path = one_file(lake)
     path.write_bytes(path.read_bytes()[:-50])
-    assert "can't be read" in problems(lake)
+    assert "not those that were written" in problems(lake)
 
 
 @pytest.mark.parametrize(
@@ -632,8 +632,17 @@ def test_check_finds_a_cut_file(lake):
     ],
 )
 def test_check_finds_spoiled_rows(lake, spoil, reported):
+    # under a name without a checksum, as earlier versions wrote them
     path = one_file(lake)
-    spoil(pl.read_parquet(path, hive_partitioning=False)).write_parquet(path)
+    log = Log(lake.home / "funding", FUNDING)
+    pinned = log.open()
+    other = path.with_name("part-0.parquet")
+    spoil(pl.read_parquet(path, hive_partitioning=False)).write_parquet(other)
+    parts = pinned.files.row(0, named=True)
+    relative = other.relative_to(log.home).as_posix()
+    draft = Draft(relative, {n: parts[n] for n in FUNDING.partitions}, 1, '{"numRecords": 4}')
+    log.commit(pinned, [draft], pinned.files, {"operation": "compact"})
+    path.unlink()
     assert reported in problems(lake)
 
 
@@ -794,11 +803,19 @@ def test_verb_check_prints_findings_and_ends_with_1(lake, capsys):
     from fundingdb.cli import check
 
     path = one_file(lake)
-    assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False)) == 0
+    assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False, repair=False)) == 0
     assert "sound" in capsys.readouterr().err
     path.unlink()
-    assert check.run(Namespace(warehouse=lake.warehouse, json=True, heal=False)) == 1
+    assert check.run(Namespace(warehouse=lake.warehouse, json=True, heal=False, repair=False)) == 1
     assert json.loads(capsys.readouterr().out)["problem"] == "the file is listed but does not exist"
+    assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False, repair=True)) == 1
+    err = capsys.readouterr().err
+    assert "taken out: funding" in err
+    assert "no table has a row" in err
+    lake.upsert("funding", funding(hours=2))
+    assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False, repair=False)) == 0
+    with pytest.raises(LakeError, match="does not exist"):
+        check.run(Namespace(warehouse=lake.warehouse / "typo", json=False, heal=False, repair=False))
 
 
 def test_verb_compact_merges_and_reports(lake, capsys):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fundingdb.errors import BadCall, BadWindow, UnknownName
+from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName
 from fundingdb.lake import Lake
 from fundingdb.provider.provider import BestSpread, FundingRateBacktestDataProvider, Known
 from tests.paid_rows import T0, at, over, payment, rows
@@ -27,9 +27,8 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
 # ---- a real year
 
 
-@pytest.mark.parametrize(
-    ("exchange", "token", "when", "per_hour"),
-    [
+def test_the_rate_known_is_the_last_settled_one_per_hour(year, subtests):
+    for exchange, token, when, per_hour in [
         # binance pays 0.00001013 for the 8 h to 16:00 (stamped 16:00:00.014) and 0.0001 for those to midnight
         ("binance", "BTC", at(2025, 10, 10, 16), 0.00001013 / 8),
         ("binance", "BTC", at(2025, 10, 10, 23, 59, 59), 0.00001013 / 8),
@@ -42,18 +41,16 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
         # dydx stamps its settlement of 04:00 at 04:00:00.185
         ("dydx", "HYPE", at(2026, 2, 1, 4), 0.000024875),
         ("lighter", "BTC", at(2025, 12, 1, 20), -2.2500000000000005e-06),
-    ],
-)
-def test_the_rate_known_is_the_last_settled_one_per_hour(year, exchange, token, when, per_hour):
-    assert year.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
-    assert year.get_funding_rate(when.timestamp(), exchange, token) == year.get_funding_rate(
-        when, exchange, token
-    )
+    ]:
+        with subtests.test(exchange=exchange, token=token, when=when, per_hour=per_hour):
+            assert year.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
+            assert year.get_funding_rate(when.timestamp(), exchange, token) == year.get_funding_rate(
+                when, exchange, token
+            )
 
 
-@pytest.mark.parametrize(
-    ("exchange", "when", "known"),
-    [
+def test_an_old_rate_is_no_rate(year, subtests):
+    for exchange, when, known in [
         # lighter's hole of 90 h: 2025-12-01 20:00 .. 2025-12-05 14:00; its rate counts for an hour
         ("lighter", at(2025, 12, 1, 20, 59, 59), True),
         ("lighter", at(2025, 12, 1, 21), False),
@@ -69,11 +66,10 @@ def test_the_rate_known_is_the_last_settled_one_per_hour(year, exchange, token, 
         ("binance", at(2026, 3, 7, 15, 59), True),
         ("binance", at(2026, 3, 7, 16), False),
         ("lighter", at(2025, 3, 9), False),
-    ],
-)
-def test_an_old_rate_is_no_rate(year, exchange, when, known):
-    assert (year.get_funding_rate(when, exchange, "BTC") is not None) == known
-    assert (year.funding_rates([when], exchange, "BTC")[0] is not None) == known
+    ]:
+        with subtests.test(exchange=exchange, when=when, known=known):
+            assert (year.get_funding_rate(when, exchange, "BTC") is not None) == known
+            assert (year.funding_rates([when], exchange, "BTC")[0] is not None) == known
 
 
 def test_a_payment_keeps_its_own_interval(year):
@@ -154,7 +150,7 @@ def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
 def test_every_hour_of_the_year_is_what_the_view_says(year):
     hours = pl.datetime_range(at(2025, 3, 8), at(2026, 3, 8), "1h", time_unit="us", eager=True)
     for exchange in ("lighter", "kraken", "binance"):
-        known = year._rows.picture.ask(
+        known = year._rows.lake_view.query(
             "SELECT known_from, known_until, rate_1h FROM funding_ranges WHERE exchange = ? AND base = 'BTC'",
             [exchange],
         ).sort("known_from")
@@ -174,34 +170,31 @@ def test_seconds_and_datetimes_of_any_zone_are_one_instant(year):
         assert year.funding_rates([form], "hyperliquid", "BTC").to_list() == [0.00010921059499999999]
 
 
-@pytest.mark.parametrize(
-    ("when", "told"),
-    [
+def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
+    for when, told in [
         (1_760_130_000_000, "looks like milliseconds; Unix seconds are wanted"),
         (datetime(2025, 10, 10), "2025-10-10T00:00:00: naive datetime"),  # noqa: DTZ001 - the bad input
         (True, "True: not a time"),
         (float("nan"), "nan: not a time"),
         ("2025-10-10", "'2025-10-10': not a time"),
         (None, "None: not a time"),
-        (at(2025, 3, 7, 23, 59), "lies outside the loaded span 2025-03-08T00:00:00+00:00 .. 2026-03-08"),
+        (at(2025, 3, 7, 23, 59), "is outside the loaded span 2025-03-08T00:00:00+00:00 .. 2026-03-08"),
         (at(2026, 3, 8).timestamp() + 1, "load_data a wider one"),
-    ],
-)
-def test_what_is_no_instant_of_the_span_is_refused(year, when, told):
-    for ask in (
-        lambda: year.get_funding_rate(when, "binance", "BTC"),
-        lambda: year.get_spread(when, "binance", "okx", "BTC"),
-        lambda: year.get_best_spread(when, "BTC"),
-        lambda: year.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
-    ):
-        with pytest.raises(BadWindow) as caught:
-            ask()
-        assert told in str(caught.value)
+    ]:
+        with subtests.test(when=when, told=told):
+            for ask in (
+                lambda when=when: year.get_funding_rate(when, "binance", "BTC"),
+                lambda when=when: year.get_spread(when, "binance", "okx", "BTC"),
+                lambda when=when: year.get_best_spread(when, "BTC"),
+                lambda when=when: year.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
+            ):
+                with pytest.raises(BadWindow) as caught:
+                    ask()
+                assert told in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("when", "told"),
-    [
+def test_the_first_bad_instant_of_many_is_named(year, subtests):
+    for when, told in [
         ([at(2025, 10, 10), at(2026, 10, 10)], "row 1: timestamp 2026-10-10T00:00:00"),
         ([1.76e9, 1.76e12], "row 1: timestamp 1760000000000.0: looks like milliseconds"),
         ([1.76e9, float("nan")], "row 1: timestamp nan"),
@@ -210,12 +203,11 @@ def test_what_is_no_instant_of_the_span_is_refused(year, when, told):
         (["2025-10-10"], "String are no Unix seconds"),
         ([True], "Boolean are no Unix seconds"),
         ([1.76e9, at(2025, 10, 10)], "not one kind"),
-    ],
-)
-def test_the_first_bad_instant_of_many_is_named(year, when, told):
-    with pytest.raises(BadWindow) as caught:
-        year.funding_rates(when, "binance", "BTC")
-    assert told in str(caught.value)
+    ]:
+        with subtests.test(when=when, told=told):
+            with pytest.raises(BadWindow) as caught:
+                year.funding_rates(when, "binance", "BTC")
+            assert told in str(caught.value)
 
 
 def test_no_instants_give_no_rates(year):
@@ -265,13 +257,25 @@ def test_what_the_lake_does_not_have_cannot_be_loaded(year):
 
 def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
     some = FundingRateBacktestDataProvider(year._warehouse)
-    loaded = some.load_data("2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"])
+    with pytest.warns(NoRowsWarning, match=r"2025-10-02 00:00Z is stored for okx: 'fundingdb coverage'"):
+        loaded = some.load_data(
+            "2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"]
+        )
     assert set(loaded["exchange"]) == {"binance"}
     assert some.get_funding_rate(at(2025, 10, 1, 9), "okx", "BTC") is None  # in the lake from 2025-12 on
     with pytest.raises(BadCall, match="exchange bybit was not loaded: load_data was limited to binance, okx"):
         some.get_funding_rate(at(2025, 10, 1, 9), "bybit", "BTC")
     with pytest.raises(BadCall, match="'SOL' was not loaded: the lake has it as crypto SOL on binance"):
         some.get_funding_rate(at(2025, 10, 1, 9), "binance", "SOL")
+
+
+def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, tmp_path):
+    provider = FundingRateBacktestDataProvider(year._warehouse)
+    with pytest.warns(NoRowsWarning, match=r"no settlement from 2020-01-01 00:00Z .* at all for any market"):
+        assert provider.load_data("2020-01-01", "2020-01-02")["payments"].sum() == 0
+    typo = FundingRateBacktestDataProvider(tmp_path / "typo")
+    with pytest.warns(NoRowsWarning, match="typo does not exist: all tables read as empty"):
+        typo.load_data("2025-10-01", "2025-10-02")
 
 
 def test_a_spread_takes_two_exchanges(year):
@@ -284,7 +288,8 @@ def test_a_spread_takes_two_exchanges(year):
 
 def test_an_empty_lake_knows_no_names(tmp_path):
     provider = FundingRateBacktestDataProvider(tmp_path)
-    assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
+    with pytest.warns(NoRowsWarning, match="has no lake"):
+        assert provider.load_data("2025-10-01", "2025-10-02").is_empty()
     with pytest.raises(UnknownName, match="unknown exchange 'binance': there is none yet"):
         provider.get_funding_rate(at(2025, 10, 1), "binance", "BTC")
 
@@ -397,7 +402,7 @@ def test_nothing_after_an_instant_changes_its_answer(some, when):
 @given(payments, instants)
 def test_answers_are_those_of_the_view_and_many_are_each_of_them(some, when):
     provider = over(rows(*START, *some))
-    ranges = provider._rows.picture.ask(
+    ranges = provider._rows.lake_view.query(
         "SELECT exchange, symbol, known_from, known_until, rate_1h FROM funding_ranges", []
     )
     for token in "XY":

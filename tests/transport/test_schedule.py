@@ -1,5 +1,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
 
 from fundingdb.transport.schedule import Schedule, next_tick, run_rounds
 
@@ -80,3 +83,28 @@ def test_a_machine_that_wakes_after_the_end_runs_no_further_round():
 
     asyncio.run(run())
     assert begun == [at]
+
+
+@pytest.mark.parametrize("jump", [-86_400, -3_700, 7_300])
+def test_rounds_go_on_each_hour_when_the_clock_is_set_back_or_forward_between_them(jump):
+    slept, offset = [0.0], [0.0]
+
+    def now():
+        return T0 + timedelta(seconds=slept[0] + offset[0])
+
+    async def sleep(seconds):
+        slept[0] += seconds
+        if slept[0] > 3.5 * 3600:
+            offset[0] = jump
+
+    async def one():
+        return slept[0]
+
+    async def rounds():
+        schedule = Schedule(timedelta(hours=1), count=8)
+        return [at async for _, at in run_rounds(one, schedule, now=now, sleep=sleep)]
+
+    ran = asyncio.run(rounds())
+    gaps = [b - a for a, b in pairwise(ran)]
+    assert len(ran) == 8
+    assert max(gaps) <= 2 * 3600

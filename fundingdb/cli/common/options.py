@@ -88,7 +88,7 @@ def window(args: Namespace) -> Window:
             raise BadWindow(f"--days {days}: must be above 0 and below 10000")
         start = stop - timedelta(days=days)
     if start > now:
-        raise BadWindow(f"--since {args.since}: lies in the future; it is {now:%Y-%m-%d %H:%M}Z now")
+        raise BadWindow(f"--since {args.since}: is in the future; it is {now:%Y-%m-%d %H:%M}Z now")
     return Window(floor_hour(start), stop)
 
 

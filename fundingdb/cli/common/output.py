@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from fundingdb.errors import escaped_lines
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -19,6 +21,7 @@ _WIDE = 4000  # columns; a pipe has no width at which a table must wrap
 def show(frame: pl.DataFrame, *, json: bool = False, csv: bool = False) -> None:
     """Print all rows in the frame's order.
 
+    Table: invisible characters of a text are printed as escapes. CSV: see `without_formulas`.
     JSON and CSV: instants as ISO text with Z, null as null or an empty cell; NaN and infinity, which JSON does not have, as null.
     Raises BrokenPipeError when the reader has closed the pipe.
     """
@@ -28,10 +31,22 @@ def show(frame: pl.DataFrame, *, json: bool = False, csv: bool = False) -> None:
     elif csv:
         out = csv_rows.writer(sys.stdout, lineterminator="\n")
         out.writerow(frame.columns)
-        out.writerows([plain(v) for v in row] for row in frame.iter_rows())
+        out.writerows([plain(v) for v in row] for row in without_formulas(frame).iter_rows())
     else:
         _table(frame)
     sys.stdout.flush()
+
+
+def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame for a CSV file: an apostrophe before each text that a spreadsheet would run as a formula (= + - @ at its start).
+
+    Numbers, also those that are stored as text, stay as they are.
+    """
+    import polars as pl
+
+    text = pl.col(pl.String)
+    formula = text.str.contains(r"^[=+\-@]") & text.cast(pl.Float64, strict=False).is_null()
+    return frame.with_columns(pl.when(formula).then(text.str.replace("^", "'")).otherwise(text))
 
 
 def plain(value: Any) -> Any:
@@ -64,7 +79,9 @@ def _table(frame: pl.DataFrame) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+        table.add_column(
+            escaped_lines(name), justify="right" if dtype.is_numeric() else "left", overflow="fold"
+        )
     for row in frame.iter_rows():
         table.add_row(*(Text(_cell(value)) for value in row))
     # `soft_wrap` would spoil columns: only a terminal has a width
@@ -78,4 +95,4 @@ def _cell(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ").replace(":00Z", "Z")
-    return str(value)
+    return escaped_lines(str(value))

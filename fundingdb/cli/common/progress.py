@@ -78,6 +78,7 @@ def facts(report: CollectReport) -> dict[str, object]:
         "not_asked": report.not_asked,
         "gate": held.lines(report.verdicts),
         "predicted_beyond_bound": report.unbounded,
+        "left_out": report.left_out,
         "failures": [
             {
                 "exchange": f.exchange,
@@ -124,5 +125,8 @@ def print_failures(report: CollectReport) -> None:
         sys.stderr.write(f"... and {len(report.failures) - _SHOWN} more failures, all in the view fetches\n")
     for exchange, count in report.not_asked.items():
         sys.stderr.write(f"{exchange} stopped answering: {count} windows were not requested\n")
+    for source, lines in report.left_out.items():
+        for line in lines:
+            sys.stderr.write(f"{source}: {line}\n")
     if report.failures:
         sys.stderr.write("run the same command again: it requests only what is missing\n")

@@ -10,8 +10,8 @@ from fundingdb.errors import BadPayload
 from fundingdb.fetchers.contract import Market
 from fundingdb.fetchers.identity import identify
 from fundingdb.fetchers.payload import Reader, decode
-from fundingdb.fetchers.rows import funding_rows, market_row, market_rows, snapshot_row, snapshot_rows
-from fundingdb.schema import FUNDING, SNAPSHOTS
+from fundingdb.fetchers.rows import Row, funding_rows, market_row, markets_of, snapshot_row, snapshots_of
+from fundingdb.schema import FUNDING
 from fundingdb.window import from_ms, to_ms
 
 if TYPE_CHECKING:
@@ -139,11 +139,11 @@ def current(name: str, rules: Now, venue: Venue, body: bytes, context: ResponseC
     call = context.request.endpoint if context.request else "fetch_funding_rates"
     reader, rows, _ = opened(name, call, body)
     active = {m.native_id: m for m in context.markets.values() if m.status == "active"}
-    snapshots: list[dict[str, Any]] = []
-    for row in rows:
+
+    def read(row: dict[str, Any]) -> Row | None:
         market = active.get(reader.get(row, "symbol", str))
         if market is None or (venue.linear_now and not _linear(market)):
-            continue
+            return None
         info = reader.get(row, "info", dict)
         values: dict[str, Any] = {"source": SOURCE}
         raw = info.get(rules.rate)
@@ -159,8 +159,9 @@ def current(name: str, rules: Now, venue: Venue, body: bytes, context: ResponseC
                 values[ours] = price / market.multiplier if price and price > 0 else None
             if rules.due is not None and row.get(rules.due) is not None:
                 values["next_funding_time"] = from_ms(reader.ms(row, rules.due))
-        snapshots.append(snapshot_row(market, context.at, values))
-    return snapshot_rows(snapshots) if snapshots else SNAPSHOTS.empty().drop("month")
+        return snapshot_row(market, context.at, values)
+
+    return snapshots_of(reader, context, rows, dict[str, Any], read, "rows")
 
 
 def _linear(market: Market) -> bool:
@@ -171,13 +172,13 @@ def _linear(market: Market) -> bool:
 def markets(name: str, venue: Venue, body: bytes, context: ResponseContext) -> pl.DataFrame:
     """MARKETS rows of all perpetuals that the rules of the venue cover; `native_id` is ccxt's symbol."""
     reader, rows, _ = opened(name, "load_markets", body)
-    listed = []
-    for row in rows:
+
+    def read(row: dict[str, Any]) -> Row | None:
         if row.get("swap") is not True or (venue.only and row.get(venue.only) is not True):
-            continue
+            return None
         symbol, base = reader.get(row, "id", str), reader.get(row, "base", str)
         if symbol.startswith("."):
-            continue  # KuCoin lists indices so
+            return None  # KuCoin lists indices so
         what = identify(name, base)
         active = row.get("active")
         market = Market(
@@ -190,17 +191,12 @@ def markets(name: str, venue: Venue, body: bytes, context: ResponseContext) -> p
             native_id=reader.get(row, "symbol", str),
             status="inactive" if active is False else "active",  # null: it is listed, no more is stated
         )
-        listed.append(market_row(market, context, {"collateral": row.get("settle")}))
-    if not listed:
+        return market_row(market, context, {"collateral": row.get("settle")})
+
+    listed = markets_of(reader, context, rows, dict[str, Any], read, "rows", by_symbol=None)
+    if listed.is_empty():
         raise reader.bad("markets", "names no perpetual that the rules cover")
-    ids: dict[str, str] = {}
-    for row in listed:
-        twin = ids.setdefault(row["symbol"], row["native_id"])
-        if twin != row["native_id"]:
-            raise reader.bad(
-                "id", f"two markets ({twin}, {row['native_id']}) share one symbol", row["symbol"]
-            )
-    return market_rows(listed)
+    return listed
 
 
 def opened(name: str, call: str, body: bytes) -> tuple[Reader, list[dict[str, Any]], str | None]:

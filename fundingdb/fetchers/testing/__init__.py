@@ -27,6 +27,7 @@ _CLAUSES = (
     responses.empty_responses,
     responses.junk_refused,
     responses.replaced_values,
+    responses.one_bad_row,
     responses.clocks,
     responses.refused_responses,
     requests.named_markets,

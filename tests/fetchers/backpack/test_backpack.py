@@ -12,7 +12,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window
 from tests.fetchers.backpack.case import AT, BTC, RESPONSES, payment, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import played, text, whole
 from tests.fetchers.walking import walked
 
 
@@ -21,13 +21,15 @@ def history(body, at=AT, market=None):
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, listed):
     known = {symbol: market_of(row) for symbol, row in markets(listed).items()}
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(
+        whole(FETCHER.current.parse, text(body), ResponseContext(AT, markets=known))
+    ).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
@@ -84,7 +86,7 @@ def test_current_holds_open_markets_alone_and_prices_of_one_token():
 
 def test_current_without_known_markets_says_what_it_needs():
     with pytest.raises(BadCall, match="which markets trade"):
-        FETCHER.current.parse(written("markPrices"), ResponseContext(AT))
+        whole(FETCHER.current.parse, written("markPrices"), ResponseContext(AT))
 
 
 def test_markets_are_the_perpetuals_with_their_state():

@@ -27,7 +27,7 @@ from tests.fetchers.binance.case import (
     serve,
     written,
 )
-from tests.fetchers.played import capped, played, text
+from tests.fetchers.played import capped, played, text, whole
 from tests.fetchers.walking import walked
 
 BY_NAME = {"binance": USD_M, "binance-coinm": COIN_M, "aster": ASTER}
@@ -39,7 +39,7 @@ def history(body, fetcher=USD_M, market=None):
 
 def current(body, fetcher=USD_M, markets=None, endpoint="premiumIndex"):
     context = ResponseContext(AT, markets=markets or {}, request=asking(endpoint))
-    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), context)).to_dicts()
+    rows = SNAPSHOTS.check(whole(fetcher.current.parse, text(body), context)).to_dicts()
     return {row["symbol"]: row for row in rows}
 
 
@@ -47,7 +47,7 @@ def listed(*bodies, fetcher=USD_M):
     """The markets as the collector merges them: first non-null by symbol, then the fetcher's last word."""
     endpoints = ("exchangeInfo", "fundingInfo")
     frames = [
-        MARKETS.check(fetcher.markets.parse(text(b), ResponseContext(AT, request=asking(e))))
+        MARKETS.check(whole(fetcher.markets.parse, text(b), ResponseContext(AT, request=asking(e))))
         for b, e in zip(bodies, endpoints, strict=False)
     ]
     first = [pl.col(c).drop_nulls().first() for c in MARKETS.columns if c not in ("exchange", "symbol")]
@@ -136,11 +136,10 @@ def test_two_regular_payments_of_one_instant_contradict_each_other():
         history([payment(rateType="Regular"), payment("0.1", 1789200000005, rateType="Regular")])
 
 
-def test_a_special_payment_may_be_larger_than_any_rate_but_not_beyond_all_splits():
-    split = payment("-9.00000000", rateType="Special")  # nine new shares for one
-    (row,) = history([split]).to_dicts()
-    assert (row["funding_rate"], row["rate_type"]) == (-9.0, "special")
-    with pytest.raises(BadPayload, match="BTCUSDT: 1e[+]30 is beyond 1000"):
+def test_a_special_payment_may_be_larger_than_any_rate_but_not_beyond_half_the_price():
+    (row,) = history([payment("-0.45000000", rateType="Special")]).to_dicts()
+    assert (row["funding_rate"], row["rate_type"]) == (-0.45, "special")
+    with pytest.raises(BadPayload, match="BTCUSDT: 1e[+]30 is beyond 0.5"):
         history([payment("1e30", rateType="Special")])
 
 
@@ -526,8 +525,10 @@ def read(exchange, name, body):
     if endpoint == "fundingRate":
         return history(body, fetcher)
     if endpoint in ("premiumIndex", "fundingInfo"):
-        return SNAPSHOTS.check(fetcher.current.parse(body, ResponseContext(AT, request=asking(endpoint))))
-    return MARKETS.check(fetcher.markets.parse(body, ResponseContext(AT, request=asking(endpoint))))
+        return SNAPSHOTS.check(
+            whole(fetcher.current.parse, body, ResponseContext(AT, request=asking(endpoint)))
+        )
+    return MARKETS.check(whole(fetcher.markets.parse, body, ResponseContext(AT, request=asking(endpoint))))
 
 
 def test_the_recorded_responses_are_read_as_those_written_here(shared):

@@ -15,7 +15,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.bybit.case import AT, BTC, RESPONSES, payment, response, serve, written
-from tests.fetchers.played import capped, played, text
+from tests.fetchers.played import capped, played, text, whole
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,14 +30,16 @@ def paid(body):
 
 
 def current(body, markets=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=markets or {})))
+    rows = SNAPSHOTS.check(
+        whole(FETCHER.current.parse, text(body), ResponseContext(AT, markets=markets or {}))
+    )
     return {row["symbol"]: row for row in rows.to_dicts()}
 
 
 def listed(body):
     return {
         r["symbol"]: r
-        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+        for r in MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     }
 
 
@@ -198,7 +200,7 @@ def test_one_bad_ticker_spoils_the_response(change, words):
             "symbolType: of BTCUSDT is none of the documented kinds",
         ),
         ({"fundingInterval": 90}, "full hours"),
-        ({"fundingInterval": -60}, "full hours"),
+        ({"fundingInterval": -60}, "negative span"),
         ({"fundingInterval": 25 * 60}, "full hours"),
         ({"upperFundingRate": "2"}, "unit"),
         ({"baseCoin": ""}, "is empty"),

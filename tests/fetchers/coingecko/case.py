@@ -179,6 +179,7 @@ CASE = Case(
                 {"symbol": "kPEPE-USD", "base": "PEPE", "multiplier": 1000.0},
                 {"exchange": "deepcoin", "base": "SHIB", "multiplier": 1000.0, "interval_hours": None},
                 {"exchange": "lighter", "asset_class": "equity", "interval_hours": 1.0},
+                {"exchange": "binance", "symbol": "DASHUSDT"},
             ],
         )
     ],

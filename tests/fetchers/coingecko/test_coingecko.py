@@ -12,6 +12,7 @@ from fundingdb.fetchers.contract import Request, ResponseContext
 from fundingdb.schema import MARKETS, SNAPSHOTS
 from fundingdb.window import to_ms
 from tests.fetchers.coingecko.case import EXCHANGES, KEYLESS, LIMITED, WRONG_HOST, text
+from tests.fetchers.played import whole
 
 AT = datetime(2026, 5, 26, 15, 30, tzinfo=UTC)
 RAW_AT = datetime(2023, 1, 8, 16, 45, tzinfo=UTC)
@@ -49,7 +50,7 @@ TICKER = {
 
 def frame(body, at=AT, path=None):
     request = None if path is None else Request("x", path)
-    return SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(at, request=request)))
+    return SNAPSHOTS.check(whole(FETCHER.current.parse, text(body), ResponseContext(at, request=request)))
 
 
 def rows(body, at=AT, path=None):
@@ -77,7 +78,11 @@ def test_hyperliquid_is_exact_in_one_endpoint_and_a_fifth_off_in_the_other():
 
 def test_equal_rows_are_kept_once():
     assert len(rows([ROW, ROW])) == 1
-    assert rows([ROW, {**ROW, "funding_rate": 0.00126}]) == {}
+
+
+def test_two_different_rows_of_one_market_are_both_left_out():
+    with pytest.raises(BadPayload, match="LIT-USD has 2 different rows"):
+        rows([ROW, {**ROW, "funding_rate": 0.00126}])
 
 
 def test_of_two_instruments_under_one_symbol_the_one_that_trades_is_kept():
@@ -177,7 +182,7 @@ def test_names_multiples_quotes_and_classes(change, expected):
 
 def test_markets_come_from_the_same_answers():
     answer = [ROW, {**ROW, "symbol": "kPEPE-USD", "index_id": "kPEPE"}]
-    found = MARKETS.check(FETCHER.markets.parse(text(answer), ResponseContext(AT))).to_dicts()
+    found = MARKETS.check(whole(FETCHER.markets.parse, text(answer), ResponseContext(AT))).to_dicts()
     assert [(m["exchange"], m["symbol"], m["base"], m["multiplier"]) for m in found] == [
         ("hyperliquid", "LIT-USD", "LIT", 1.0),
         ("hyperliquid", "kPEPE-USD", "PEPE", 1000.0),
@@ -321,7 +326,9 @@ def test_the_recorded_responses_are_read(shared):
 
 def test_the_recorded_response_of_3096_rows_is_read(shared):
     body = (shared / "data/raw/coingecko/derivatives_2023-01-08.json").read_bytes()
-    found = frame(body, RAW_AT)
+    context = ResponseContext(RAW_AT)
+    found = SNAPSHOTS.check(FETCHER.current.parse(body, context))
+    assert all("different rows" in str(one.error) for one in context.left_out)
     assert found.height == 988
     counts = dict(found.group_by("exchange").len().rows())
     assert counts == {"binance": 223, "bybit": 214, "bitget": 105, "okx": 143, "gate": 234, "deepcoin": 69}
@@ -346,6 +353,9 @@ def test_the_recorded_response_of_3096_rows_is_read(shared):
     doubled = json.loads(body)
     for one in doubled:  # Stormgain has two pairs under one symbol
         one["market"] = {"Stormgain Futures": "Binance (Futures)"}.get(one["market"], "?")
-    left = rows(doubled, RAW_AT)
-    assert ("binance", "DASH-PERPUSDT") not in left  # both fresh, 47.26 and 0.00279
-    assert left["binance", "BCH-PERPUSDT"]["index_price"] == 102.11  # the other is 19 hours old
+    context = ResponseContext(RAW_AT)
+    left = FETCHER.current.parse(text(doubled), context)
+    prices = dict(left.select("symbol", "index_price").rows())
+    assert "DASH-PERPUSDT" not in prices  # both fresh, 47.26 and 0.00279
+    assert "DASH-PERPUSDT has 2 different rows" in str(context.left_out[0].error)
+    assert prices["BCH-PERPUSDT"] == 102.11  # the other is 19 hours old

@@ -24,6 +24,7 @@ from tests.fetchers.drift.case import (
     stats,
     text,
 )
+from tests.fetchers.played import whole
 from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
@@ -36,12 +37,12 @@ def history(fetcher, body, symbol=None):
 
 
 def current(fetcher, body):
-    rows = SNAPSHOTS.check(fetcher.current.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = SNAPSHOTS.check(whole(fetcher.current.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def markets(fetcher, body):
-    rows = MARKETS.check(fetcher.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = MARKETS.check(whole(fetcher.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 

@@ -11,7 +11,7 @@ from fundingdb.fetchers.dydx import CAP, FETCHER, symbol_market
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window
 from tests.fetchers.dydx.case import AT, LINK, RESPONSES, page, payment, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import played, text, whole
 from tests.fetchers.walking import walked
 
 
@@ -21,12 +21,12 @@ def history(body, symbol=None):
 
 
 def current(body):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = SNAPSHOTS.check(whole(FETCHER.current.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 

@@ -13,6 +13,7 @@ from fundingdb.fetchers.extended import FETCHER
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import Window, to_ms
 from tests.fetchers.extended.case import BTC, HISTORY, ONE, answer, error, listing, paid, text
+from tests.fetchers.played import whole
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -26,7 +27,7 @@ def current(body, market=None):
     return {
         r["symbol"]: r
         for r in SNAPSHOTS.check(
-            FETCHER.current.parse(text(body), ResponseContext(AT, market=market))
+            whole(FETCHER.current.parse, text(body), ResponseContext(AT, market=market))
         ).to_dicts()
     }
 
@@ -34,7 +35,7 @@ def current(body, market=None):
 def markets(body):
     return {
         r["symbol"]: r
-        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+        for r in MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     }
 
 
@@ -72,7 +73,7 @@ def test_a_frame_right_after_the_hour_does_not_say_which_payment_it_means():
     ]
     body = "\n".join(map(json.dumps, frames)).encode()
     found = (
-        SNAPSHOTS.check(FETCHER.current.parse(body, ResponseContext(AT)))
+        SNAPSHOTS.check(whole(FETCHER.current.parse, body, ResponseContext(AT)))
         .sort("observed_at")["next_funding_time"]
         .to_list()
     )
@@ -133,7 +134,7 @@ def test_a_cap_whose_unit_is_unproven_is_unknown():
         ({"stats": {"nextFundingRate": 1789340400001}}, "not on a full hour"),
         ({"stats": {"markPrice": "-1"}}, "negative"),
         ({"stats": {"markPrice": 77060.4}}, "markPrice"),
-        ({"status": "PAUSED"}, "status: of BTC-USD is not one of"),
+        ({"status": "PAUSED"}, "status: of BTC-USD is none of"),
         ({"type": "perpetual"}, "neither PERPETUAL nor SPOT"),
         ({"cap": "NaN"}, "hourlyFundingRateCap"),
         ({"cap": "25"}, "hourlyFundingRateCap: of BTC-USD is beyond 5% an hour"),

@@ -32,7 +32,7 @@ def paid(
 # 15:00:00.047, 16:00:00.047, 17:00:00.028 of 2026-09-11
 HISTORY = [
     paid("0.0000125", 1789138800047, premium="-0.0002987676"),
-    paid("-0.0000213", 1789142400047, premium="-0.0009"),
+    paid("-0.0000213", 1789142400047, premium="-0.0006704"),
     paid("0.0", 1789146000028),
 ]
 # Payments of 8 hours up to 2023-06-08 00:00, of 1 hour from 01:00 on; one stamp of 08:23:53.
@@ -137,7 +137,12 @@ def serve(request: Request, settlements: Sequence[tuple[datetime, float]]) -> by
     bounds = request.json
     stamped = [(to_ms(at) + 47, rate) for at, rate in settlements]
     inside = [(stamp, rate) for stamp, rate in stamped if bounds["startTime"] <= stamp <= bounds["endTime"]]
-    return text([paid(f"{rate:.12f}", stamp) for stamp, rate in inside[:500]])
+    return text([paid(f"{rate:.12f}", stamp, premium=premium_of(rate)) for stamp, rate in inside[:500]])
+
+
+def premium_of(rate: float) -> str:
+    """A premium from which the hourly rate follows: 8 x rate, and the clamp of 0.0005 away from the interest of 0.0001."""
+    return f"{8 * rate + (0.0005 if 8 * rate > 0.0001 else -0.0005):.12f}"
 
 
 CASE = Case(

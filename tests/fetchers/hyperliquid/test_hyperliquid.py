@@ -27,6 +27,7 @@ from tests.fetchers.hyperliquid.case import (
     text,
     universe,
 )
+from tests.fetchers.played import whole
 
 AT = datetime(2026, 9, 11, 17, 20, 5, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -38,13 +39,13 @@ def history(body, market=None):
 
 def current(body, markets=None, request=None):
     of = ResponseContext(AT, markets=markets or {}, request=request)
-    return {r["symbol"]: r for r in SNAPSHOTS.check(FETCHER.current.parse(text(body), of)).to_dicts()}
+    return {r["symbol"]: r for r in SNAPSHOTS.check(whole(FETCHER.current.parse, text(body), of)).to_dicts()}
 
 
 def markets(body):
     return {
         r["symbol"]: r
-        for r in MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+        for r in MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     }
 
 
@@ -95,7 +96,7 @@ def test_rows_are_sorted_repeats_kept_once_and_contradictions_refused():
     assert history([late, early, late])["funding_time"].is_sorted()
     assert history([late, early, late]).height == 2
     with pytest.raises(SchemaError, match="repeated with different values"):
-        history([early, paid(rate="0.00002", time=1789138800999)])
+        history([early, paid(rate="0.00002", time=1789138800999, premium=None)])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_rate_that_is_no_plain_decimal_is_refused(figure):
 
 
 def test_the_cap_itself_is_a_rate_and_eight_of_it_in_the_old_regime():
-    assert history([paid(rate="-0.04")])["funding_rate"].to_list() == [-0.04]
+    assert history([paid(rate="-0.04", premium="-0.4")])["funding_rate"].to_list() == [-0.04]
     assert history([paid(rate="0.32", time=1683849600048)])["funding_rate"].to_list() == [0.32]
 
 
@@ -199,7 +200,7 @@ def test_positional_frames_need_markets_whose_positions_are_known():
 
 
 def known(*metas):
-    rows = MARKETS.check(FETCHER.markets.parse(text(list(metas)), ResponseContext(AT)))
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(list(metas)), ResponseContext(AT)))
     return {r["symbol"]: market_of(r) for r in rows.sort("base", "symbol").iter_rows(named=True)}
 
 
@@ -355,3 +356,25 @@ def test_responses_with_an_empty_name_are_refused():
             current(body)
     with pytest.raises(BadPayload, match="coin: is empty"):
         history([paid(coin="")])
+
+
+@pytest.mark.parametrize("rate", ["0.00125", "-0.0000125", "0.0001"])
+def test_a_rate_that_does_not_follow_from_its_premium_refuses_the_response_with_both_figures(rate):
+    good = paid("0.0000125", 1789138800047, premium="-0.0002987676")
+    with pytest.raises(
+        BadPayload, match=f"{rate} does not follow from the premium -0.0003603394.*0.0000125000"
+    ):
+        history([good, paid(rate, 1789142400047, premium="-0.0003603394")])
+
+
+def test_on_the_dex_xyz_a_sixteenth_is_paid_and_the_clamp_is_narrower():
+    # -0.0009 + 0.0003 = -0.0006, a sixteenth of it
+    row = paid("-0.0000375", 1789142400047, "xyz:XYZ100", "-0.0009")
+    assert history([row], symbol_market("xyz:XYZ100"))["funding_rate"].to_list() == [-0.0000375]
+    with pytest.raises(BadPayload, match="does not follow"):
+        history([row | {"fundingRate": "-0.00005"}], symbol_market("xyz:XYZ100"))
+
+
+def test_a_dex_without_a_proven_formula_is_not_held_to_one():
+    row = paid("0.002", 1789142400047, "flx:OIL", "-0.0009")
+    assert history([row], symbol_market("flx:OIL"))["funding_rate"].to_list() == [0.002]

@@ -15,6 +15,7 @@ from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.transport.http import Engine
 from fundingdb.window import Window, to_ms
 from tests.fetchers.nado.case import BTC, CONTRACTS, HISTORY, KNOWN, SYMBOLS, page, paid, symbol, text
+from tests.fetchers.played import whole
 from tests.fetchers.walking import walked
 
 AT = datetime(2026, 9, 13, 22, 30, tzinfo=UTC)
@@ -27,12 +28,14 @@ def history(body, market=None):
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=known))).to_dicts()
+    rows = SNAPSHOTS.check(
+        whole(FETCHER.current.parse, text(body), ResponseContext(AT, markets=known))
+    ).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 

@@ -16,7 +16,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.okx.case import AT, BTC, RESPONSES, payment, response, serve, written
-from tests.fetchers.played import capped, played, text
+from tests.fetchers.played import capped, played, text, whole
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -31,14 +31,16 @@ def paid(body):
 
 
 def current(body, markets=None):
-    rows = SNAPSHOTS.check(FETCHER.current.parse(text(body), ResponseContext(AT, markets=markets or {})))
+    rows = SNAPSHOTS.check(
+        whole(FETCHER.current.parse, text(body), ResponseContext(AT, markets=markets or {}))
+    )
     return {row["symbol"]: row for row in rows.to_dicts()}
 
 
 def listed(*bodies):
     """The markets as the collector merges them: first non-null by symbol, then the fetcher's last word."""
     frames = [
-        MARKETS.check(FETCHER.markets.parse(text(b), ResponseContext(AT, request=Request(e, f"/{e}"))))
+        MARKETS.check(whole(FETCHER.markets.parse, text(b), ResponseContext(AT, request=Request(e, f"/{e}"))))
         for b, e in zip(bodies, ("instruments", "funding-rate"), strict=False)
     ]
     first = [pl.col(c).drop_nulls().first() for c in MARKETS.columns if c not in ("exchange", "symbol")]

@@ -12,7 +12,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.pacifica.case import AT, BTC, RESPONSES, page, payment, serve, written
-from tests.fetchers.played import played, text
+from tests.fetchers.played import played, text, whole
 from tests.fetchers.walking import walked
 
 
@@ -22,13 +22,13 @@ def history(body, symbol="BTC"):
 
 
 def markets(body):
-    rows = MARKETS.check(FETCHER.markets.parse(text(body), ResponseContext(AT))).to_dicts()
+    rows = MARKETS.check(whole(FETCHER.markets.parse, text(body), ResponseContext(AT))).to_dicts()
     return {r["symbol"]: r for r in rows}
 
 
 def current(body, known=None):
     rows = SNAPSHOTS.check(
-        FETCHER.current.parse(text(body), ResponseContext(AT, markets=known or {}))
+        whole(FETCHER.current.parse, text(body), ResponseContext(AT, markets=known or {}))
     ).to_dicts()
     return {r["symbol"]: r for r in rows}
 

@@ -12,7 +12,7 @@ Symbol    BTC-PERP; the quote is USD.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fundingdb.errors import BadCall
 from fundingdb.fetchers.contract import (
@@ -30,10 +30,10 @@ from fundingdb.fetchers.payload import Reader, decode, refused
 from fundingdb.fetchers.rows import (
     funding_rows,
     market_row,
-    market_rows,
+    markets_of,
     named_market,
     snapshot_row,
-    snapshot_rows,
+    snapshots_of,
 )
 from fundingdb.window import from_ms
 
@@ -73,8 +73,8 @@ def parse_history(body: bytes, context: ResponseContext) -> pl.DataFrame:
 
 def parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
     read = Reader("example", "/tickers")
-    rows = []
-    for row in read.array(decode(body, "example", "/tickers")):
+
+    def snapshot(row: dict[str, Any]) -> dict[str, Any]:
         values = {
             "funding_rate": read.percent(row, "rate", text=True),
             "native_rate": read.number(row, "rate", text=True),
@@ -83,15 +83,21 @@ def parse_current(body: bytes, context: ResponseContext) -> pl.DataFrame:
             "mark_price": read.number(row, "mark", text=False),
         }
         one = named_market(read, "symbol", read.get(row, "symbol", str), market)
-        rows.append(snapshot_row(one, context.at, values))
-    return snapshot_rows(rows)
+        return snapshot_row(one, context.at, values)
+
+    tickers = read.array(decode(body, "example", "/tickers"))
+    return snapshots_of(read, context, tickers, dict[str, Any], snapshot)
 
 
 def parse_markets(body: bytes, context: ResponseContext) -> pl.DataFrame:
     read = Reader("example", "/markets")
-    symbols = [read.get(row, "symbol", str) for row in read.array(decode(body, "example", "/markets"))]
-    listed = [named_market(read, "symbol", symbol, market) for symbol in symbols]
-    return market_rows([market_row(one, context, {"collateral": "USDC"}) for one in listed])
+
+    def listed(row: dict[str, Any]) -> dict[str, Any]:
+        one = named_market(read, "symbol", read.get(row, "symbol", str), market)
+        return market_row(one, context, {"collateral": "USDC"})
+
+    rows = read.array(decode(body, "example", "/markets"))
+    return markets_of(read, context, rows, dict[str, Any], listed, by_symbol=market)
 
 
 def refusal(status: int, body: bytes) -> FundingdbError | None:

@@ -1,4 +1,4 @@
-"""One version of the lake, as it was known at one instant: its files for fast reading, its views for all else.
+"""One version of the lake, as known at one instant: its files for fast reading, its views for everything else.
 
 Where each exchange has one source and nothing is hidden by a knowledge time, the rows of the view `funding` are the rows
 of the files, and these are read as they are; else the view is read. Tests prove both equal.
@@ -35,7 +35,7 @@ class LakeView:
     con: catalog.Connection | None = None
     _mismatched: frozenset[tuple[str, ...]] | None = field(default=None, init=False)
 
-    def ask(self, sql: str, values: Sequence[Any] = ()) -> pl.DataFrame:
+    def query(self, sql: str, values: Sequence[Any] = ()) -> pl.DataFrame:
         """The rows of a query over the views `VIEWS`; raises VersionGone where a file was vacuumed meanwhile."""
         try:
             if self.con is None:
@@ -44,7 +44,7 @@ class LakeView:
                 self.con = con
             return self.con.sql(sql, params=list(values)).pl()
         except catalog.Unreadable as error:
-            self._look(error)
+            self._raise_if_vacuumed(error)
             raise
 
     def parts(
@@ -63,23 +63,23 @@ class LakeView:
 
     def names(self) -> pl.DataFrame:
         """All markets with settlements, in order: exchange, asset_class, base, symbol."""
-        return self.ask(f"SELECT DISTINCT {', '.join(WHO)} FROM funding").sort(WHO)
+        return self.query(f"SELECT DISTINCT {', '.join(WHO)} FROM funding").sort(WHO)
 
     def mismatched(self) -> frozenset[tuple[str, ...]]:
         """The markets (as `WHO`) that only share the name of their asset: view `identity_checks`, verdict mismatch."""
         if self._mismatched is None:
-            found = list[tuple[str, ...]]()
+            mismatched = list[tuple[str, ...]]()
             if self.listed.get("snapshots"):
-                found = self.ask(
+                mismatched = self.query(
                     f"SELECT {', '.join(WHO)} FROM identity_checks WHERE verdict = 'mismatch'"
                 ).rows()
-            self._mismatched = frozenset(found)
+            self._mismatched = frozenset(mismatched)
         return self._mismatched
 
     def _from_files(
         self, paths: Sequence[Path], window: Window, chosen: Chosen, columns: Sequence[str]
     ) -> Iterator[tuple[str, pl.DataFrame]]:
-        wanted = ["asset_class", "base", "symbol", "rate_type", "funding_time", *columns]
+        names = ["asset_class", "base", "symbol", "rate_type", "funding_time", *columns]
         exchanges, tokens = chosen.spelled
         by_exchange: dict[str, list[Path]] = {}
         for path in paths:
@@ -102,9 +102,9 @@ class LakeView:
                 if not near:
                     continue
                 rows = pl.scan_parquet(near, hive_partitioning=False, glob=False)
-                rows = (rows.filter(*filters) if filters else rows).select(wanted).collect()
+                rows = (rows.filter(*filters) if filters else rows).select(names).collect()
             except (OSError, pl.exceptions.PolarsError) as error:
-                self._look(error)
+                self._raise_if_vacuumed(error)
                 raise
             low, high = rows["funding_time"].min(), rows["funding_time"].max()
             if low is not None and not (start <= low and high <= window.stop):  # type: ignore[operator]
@@ -135,8 +135,8 @@ class LakeView:
             conditions.append(f"(base IN ({_marks(tokens)}) OR symbol IN ({_marks(tokens)}))")
             values += [*tokens, *tokens]
         where = " AND ".join(conditions)
-        longest = self.ask("SELECT max(interval_hours) AS hours FROM funding")["hours"].item() or 0.0
-        rows = self.ask(
+        longest = self.query("SELECT max(interval_hours) AS hours FROM funding")["hours"].item() or 0.0
+        rows = self.query(
             f"SELECT {', '.join(WHO)}, rate_type, epoch_us(funding_time) AS time, {', '.join(columns)} FROM funding "
             f"WHERE {where} AND funding_time >= ? ORDER BY {', '.join(WHO)}, rate_type, time",
             [*values, window.start - timedelta(hours=longest)],
@@ -144,7 +144,7 @@ class LakeView:
         for key, part in rows.partition_by("exchange", as_dict=True, maintain_order=True).items():
             yield str(key[0]), part
 
-    def _look(self, error: Exception) -> None:
+    def _raise_if_vacuumed(self, error: Exception) -> None:
         """Raises VersionGone where a file of this version is gone."""
         lost = next((p for paths in self.listed.values() for p in paths if not p.exists()), None)
         if lost is not None:
