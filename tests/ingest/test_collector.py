@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from fundingdb.errors import InternalError, UnknownName
+from fundingdb.ingest import held
 from fundingdb.ingest.batch import Batch
 from fundingdb.lake import Lake
 from fundingdb.simulator import Fault, Faults, Simulator
@@ -50,6 +51,24 @@ def test_a_second_run_asks_for_no_history_again(tmp_path, exchange):
         assert len(history_requests(simulator, exchange)) == requested
     assert (again.inserted, again.windows, again.pages) == (0, 0, 0)
     assert again.covered > 0
+
+
+def test_a_payment_beyond_twice_its_cap_is_held_the_rest_is_stored_and_its_window_counts_as_fetched(tmp_path):
+    with Simulator(world()) as simulator:
+        at = NOW.replace(hour=8, minute=0)
+        simulator.world.restate("binance", "BTCUSDT", at, 0.09)
+        report = backfill(simulator, tmp_path, "binance")
+        assert (report.failures, report.exit_code) == ([], 3)
+        (line,) = held.lines(report.verdicts)
+        assert line.startswith(f"held: binance: beyond: BTCUSDT, since {at:%Y-%m-%d %H:%M}: rate 0.09 at")
+        assert at not in payments(tmp_path).filter(pl.col("symbol") == "BTCUSDT")["funding_time"].to_list()
+        again = backfill(simulator, tmp_path, "binance")
+        assert (again.inserted, again.exit_code) == (0, 0)  # what is held is not requested again
+        lake = Lake(tmp_path)
+        held.release(lake, held.waiting(lake), NOW)
+        released = pl.col("symbol").eq("BTCUSDT") & pl.col("funding_time").eq(at)
+        assert payments(tmp_path).filter(released)["funding_rate"].to_list() == [0.09]
+        assert lake.check().clean
 
 
 def test_a_wider_second_run_asks_only_for_the_older_part(tmp_path):
