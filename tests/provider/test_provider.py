@@ -24,6 +24,30 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
     return provider
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> FundingRateBacktestDataProvider:
+    """Settlements written by hand, through the lake: okx starts after the days that the tests read."""
+    warehouse = tmp_path_factory.mktemp("written")
+    hours = {
+        when: (when - T0) // timedelta(hours=1)
+        for when in (at(2025, 10, 1, 8), at(2025, 10, 10, 21), at(2026, 2, 1, 8))
+    }
+    october, rise, february = hours.values()
+    Lake(warehouse).upsert(
+        "funding",
+        rows(
+            *(payment("binance", token, october, 0.0001, 8.0) for token in ("BTC", "ETH", "SOL")),
+            payment("binance", "HYPE", october, 0.00005, 4.0),
+            payment("bybit", "BTC", october, 0.0002, 8.0),
+            payment("hyperliquid", "BTC", rise, 0.00010921059499999999),
+            *(payment("okx", token, february, 0.0003, 8.0) for token in ("BTC", "ETH")),
+        ),
+    )
+    provider = FundingRateBacktestDataProvider(warehouse)
+    provider.load_data("2025-03-08", "2026-03-08")
+    return provider
+
+
 # ---- a real year
 
 
@@ -162,15 +186,17 @@ def test_every_hour_of_the_year_is_what_the_view_says(year):
 # ---- instants
 
 
-def test_seconds_and_datetimes_of_any_zone_are_one_instant(year):
+def test_seconds_and_datetimes_of_any_zone_are_one_instant(written):
     when = at(2025, 10, 10, 21)
     forms = [when.timestamp(), int(when.timestamp()), when, when.astimezone(timezone(timedelta(hours=-5)))]
-    assert {year.get_funding_rate(form, "hyperliquid", "BTC") for form in forms} == {0.00010921059499999999}
+    assert {written.get_funding_rate(form, "hyperliquid", "BTC") for form in forms} == {
+        0.00010921059499999999
+    }
     for form in forms:
-        assert year.funding_rates([form], "hyperliquid", "BTC").to_list() == [0.00010921059499999999]
+        assert written.funding_rates([form], "hyperliquid", "BTC").to_list() == [0.00010921059499999999]
 
 
-def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
+def test_what_is_no_instant_of_the_span_is_refused(written, subtests):
     for when, told in [
         (1_760_130_000_000, "looks like milliseconds; Unix seconds are wanted"),
         (datetime(2025, 10, 10), "2025-10-10T00:00:00: naive datetime"),  # noqa: DTZ001 - the bad input
@@ -183,17 +209,17 @@ def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
     ]:
         with subtests.test(when=when, told=told):
             for ask in (
-                lambda when=when: year.get_funding_rate(when, "binance", "BTC"),
-                lambda when=when: year.get_spread(when, "binance", "okx", "BTC"),
-                lambda when=when: year.get_best_spread(when, "BTC"),
-                lambda when=when: year.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
+                lambda when=when: written.get_funding_rate(when, "binance", "BTC"),
+                lambda when=when: written.get_spread(when, "binance", "okx", "BTC"),
+                lambda when=when: written.get_best_spread(when, "BTC"),
+                lambda when=when: written.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
             ):
                 with pytest.raises(BadWindow) as caught:
                     ask()
                 assert told in str(caught.value)
 
 
-def test_the_first_bad_instant_of_many_is_named(year, subtests):
+def test_the_first_bad_instant_of_many_is_named(written, subtests):
     for when, told in [
         ([at(2025, 10, 10), at(2026, 10, 10)], "row 1: timestamp 2026-10-10T00:00:00"),
         ([1.76e9, 1.76e12], "row 1: timestamp 1760000000000.0: looks like milliseconds"),
@@ -206,39 +232,39 @@ def test_the_first_bad_instant_of_many_is_named(year, subtests):
     ]:
         with subtests.test(when=when, told=told):
             with pytest.raises(BadWindow) as caught:
-                year.funding_rates(when, "binance", "BTC")
+                written.funding_rates(when, "binance", "BTC")
             assert told in str(caught.value)
 
 
-def test_no_instants_give_no_rates(year):
-    assert year.funding_rates([], "binance", "BTC").to_list() == []
-    assert year.best_spreads([], "BTC").is_empty()
+def test_no_instants_give_no_rates(written):
+    assert written.funding_rates([], "binance", "BTC").to_list() == []
+    assert written.best_spreads([], "BTC").is_empty()
 
 
-def test_both_ends_of_the_span_can_be_asked_and_the_one_before_counts(year):
+def test_both_ends_of_the_span_can_be_asked_and_the_one_before_counts(written):
     late = over(rows(payment("a", "X", 0, 0.8, 8.0), payment("a", "X", 8, 0.1, 8.0)), T0 + timedelta(hours=3))
     assert late.get_funding_rate(T0 + timedelta(hours=3), "a", "X") == 0.1
     assert late.get_funding_rate(T0 + timedelta(days=10), "a", "X") is None
     assert late.get_data_summary()["payments"].to_list() == [1]
-    assert year.get_funding_rate(at(2025, 3, 8), "binance", "BTC") is None
+    assert written.get_funding_rate(at(2025, 3, 8), "binance", "BTC") is None
 
 
 # ---- names
 
 
-def test_an_unknown_exchange_or_token_is_told_with_near_ones(year):
+def test_an_unknown_exchange_or_token_is_told_with_near_ones(written):
     with pytest.raises(UnknownName, match="unknown exchange 'binanc': did you mean binance"):
-        year.get_funding_rate(1.76e9, "binanc", "BTC")
+        written.get_funding_rate(1.76e9, "binanc", "BTC")
     with pytest.raises(UnknownName, match="unknown token on binance 'HYP': did you mean HYPE"):
-        year.get_funding_rate(1.76e9, "binance", "HYP")
+        written.get_funding_rate(1.76e9, "binance", "HYP")
     with pytest.raises(UnknownName, match="unknown token 'btcc': did you mean BTC"):
-        year.get_best_spread(1.76e9, "btcc")
+        written.get_best_spread(1.76e9, "btcc")
     with pytest.raises(UnknownName, match="unknown exchange 'okex'"):
-        year.get_funding_payment_times("okex")
+        written.get_funding_payment_times("okex")
 
 
-def test_what_the_lake_does_not_have_cannot_be_loaded(year):
-    other = FundingRateBacktestDataProvider(year._warehouse)
+def test_what_the_lake_does_not_have_cannot_be_loaded(written):
+    other = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.raises(UnknownName, match="unknown exchange 'binanc': did you mean binance"):
         other.load_data("2025-10-01", "2025-10-02", exchanges=["okx", "binanc"])
     with pytest.raises(UnknownName, match="unknown token 'BTCC': did you mean BTC"):
@@ -255,8 +281,8 @@ def test_what_the_lake_does_not_have_cannot_be_loaded(year):
         other.get_funding_rate(1.76e9, "binance", "BTC")
 
 
-def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
-    some = FundingRateBacktestDataProvider(year._warehouse)
+def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(written):
+    some = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.warns(NoRowsWarning, match=r"2025-10-02 00:00Z is stored for okx: 'fundingdb coverage'"):
         loaded = some.load_data(
             "2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"]
@@ -269,8 +295,8 @@ def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
         some.get_funding_rate(at(2025, 10, 1, 9), "binance", "SOL")
 
 
-def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, tmp_path):
-    provider = FundingRateBacktestDataProvider(year._warehouse)
+def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(written, tmp_path):
+    provider = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.warns(NoRowsWarning, match=r"no settlement from 2020-01-01 00:00Z .* at all for any market"):
         assert provider.load_data("2020-01-01", "2020-01-02")["payments"].sum() == 0
     typo = FundingRateBacktestDataProvider(tmp_path / "typo")
@@ -278,12 +304,12 @@ def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, 
         typo.load_data("2025-10-01", "2025-10-02")
 
 
-def test_a_spread_takes_two_exchanges(year):
-    for ask in (year.get_spread, year.spreads):
+def test_a_spread_takes_two_exchanges(written):
+    for ask in (written.get_spread, written.spreads):
         with pytest.raises(BadCall, match="okx against itself"):
             ask(1.76e9, "okx", "okx", "BTC")
     with pytest.raises(BadCall, match="okx against itself"):
-        year.carry("BTC", "okx", "okx", 1.76e9, 1.761e9)
+        written.carry("BTC", "okx", "okx", 1.76e9, 1.761e9)
 
 
 def test_an_empty_lake_knows_no_names(tmp_path):
