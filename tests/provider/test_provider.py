@@ -11,6 +11,7 @@ from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName
 from fundingdb.lake import Lake
 from fundingdb.provider.provider import BestSpread, FundingRateBacktestDataProvider, Known
 from tests.paid_rows import T0, at, over, payment, rows
+from tests.provider.settlements import days
 from tests.real_data import seven_venues
 
 
@@ -26,20 +27,16 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> FundingRateBacktestDataProvider:
-    """Settlements written by hand, through the lake: okx starts after the days that the tests read."""
+    """Days of a year written by hand, through the lake."""
     warehouse = tmp_path_factory.mktemp("written")
-    hours = {
-        when: (when - T0) // timedelta(hours=1)
-        for when in (at(2025, 10, 1, 8), at(2025, 10, 10, 21), at(2026, 2, 1, 8))
-    }
-    october, rise, february = hours.values()
-    Lake(warehouse).upsert(
+    october, february = ((when - T0) / timedelta(hours=1) for when in (at(2025, 10, 1, 8), at(2026, 2, 1, 8)))
+    lake = Lake(warehouse)
+    lake.upsert("funding", days())
+    lake.upsert(
         "funding",
         rows(
             *(payment("binance", token, october, 0.0001, 8.0) for token in ("BTC", "ETH", "SOL")),
-            payment("binance", "HYPE", october, 0.00005, 4.0),
             payment("bybit", "BTC", october, 0.0002, 8.0),
-            payment("hyperliquid", "BTC", rise, 0.00010921059499999999),
             *(payment("okx", token, february, 0.0003, 8.0) for token in ("BTC", "ETH")),
         ),
     )
@@ -51,7 +48,7 @@ def written(tmp_path_factory) -> FundingRateBacktestDataProvider:
 # ---- a real year
 
 
-def test_the_rate_known_is_the_last_settled_one_per_hour(year, subtests):
+def test_the_rate_known_is_the_last_settled_one_per_hour(written, subtests):
     for exchange, token, when, per_hour in [
         # binance pays 0.00001013 for the 8 h to 16:00 (stamped 16:00:00.014) and 0.0001 for those to midnight
         ("binance", "BTC", at(2025, 10, 10, 16), 0.00001013 / 8),
@@ -67,13 +64,13 @@ def test_the_rate_known_is_the_last_settled_one_per_hour(year, subtests):
         ("lighter", "BTC", at(2025, 12, 1, 20), -2.2500000000000005e-06),
     ]:
         with subtests.test(exchange=exchange, token=token, when=when, per_hour=per_hour):
-            assert year.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
-            assert year.get_funding_rate(when.timestamp(), exchange, token) == year.get_funding_rate(
+            assert written.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
+            assert written.get_funding_rate(when.timestamp(), exchange, token) == written.get_funding_rate(
                 when, exchange, token
             )
 
 
-def test_an_old_rate_is_no_rate(year, subtests):
+def test_an_old_rate_is_no_rate(written, subtests):
     for exchange, when, known in [
         # lighter's hole of 90 h: 2025-12-01 20:00 .. 2025-12-05 14:00; its rate counts for an hour
         ("lighter", at(2025, 12, 1, 20, 59, 59), True),
@@ -85,6 +82,14 @@ def test_an_old_rate_is_no_rate(year, subtests):
         ("kraken", at(2025, 11, 1, 15, 59), True),
         ("kraken", at(2025, 11, 1, 16), False),
         ("kraken", at(2025, 11, 1, 18), True),
+    ]:
+        with subtests.test(exchange=exchange, when=when, known=known):
+            assert (written.get_funding_rate(when, exchange, "BTC") is not None) == known
+            assert (written.funding_rates([when], exchange, "BTC")[0] is not None) == known
+
+
+def test_nothing_is_in_force_before_the_first_payment_and_an_interval_after_the_last(year, subtests):
+    for exchange, when, known in [
         # the file starts and ends here: before the first payment and 8 h after the last one nothing is known
         ("binance", at(2025, 3, 8, 15, 59), False),
         ("binance", at(2026, 3, 7, 15, 59), True),
@@ -96,35 +101,37 @@ def test_an_old_rate_is_no_rate(year, subtests):
             assert (year.funding_rates([when], exchange, "BTC")[0] is not None) == known
 
 
-def test_a_payment_keeps_its_own_interval(year):
-    found = year.get_funding(at(2025, 10, 10, 20), "binance", "BTC")
+def test_a_payment_keeps_its_own_interval(written):
+    found = written.get_funding(at(2025, 10, 10, 20), "binance", "BTC")
     assert found == Known("binance", "BTC", at(2025, 10, 10, 16), 8.0, 1.013e-05, 1.013e-05 / 8)
-    assert year.get_funding(at(2025, 12, 3), "lighter", "BTC") is None
+    assert written.get_funding(at(2025, 12, 3), "lighter", "BTC") is None
 
 
-def test_a_spread_of_unlike_intervals_is_per_hour_and_turns_its_sign_with_the_sides(year):
+def test_a_spread_of_unlike_intervals_is_per_hour_and_turns_its_sign_with_the_sides(written):
     when = at(2025, 10, 10, 21, 30)
-    spread = year.get_spread(when, "binance", "hyperliquid", "BTC")
+    spread = written.get_spread(when, "binance", "hyperliquid", "BTC")
     assert spread == pytest.approx(0.00010921059499999999 - 0.00001013 / 8, rel=1e-12)
-    assert year.get_spread(when, "hyperliquid", "binance", "BTC") == -spread
-    assert year.get_spread(at(2025, 12, 3), "binance", "lighter", "BTC") is None
+    assert written.get_spread(when, "hyperliquid", "binance", "BTC") == -spread
+    assert written.get_spread(at(2025, 12, 3), "binance", "lighter", "BTC") is None
 
 
-def test_the_best_spread_is_the_widest_of_all_pairs(year):
+def test_the_best_spread_is_the_widest_of_all_pairs(written):
     when = at(2026, 2, 1, 4, 30)
     rates = {
         "binance": 5e-05 / 4, "okx": 5e-05 / 4, "bybit": 9.352e-05 / 8, "dydx": 2.4875e-05,
         "hyperliquid": 1.2443276271186445e-05, "kraken": 8.900384722222e-06, "lighter": 1.1999999999999943e-05,
     }  # fmt: skip
-    assert year.get_best_spread(when, "HYPE") == BestSpread("kraken", "dydx", rates["dydx"] - rates["kraken"])
-    assert year.matrix("HYPE").row(by_predicate=pl.col("timestamp") == at(2026, 2, 1, 4), named=True) == {
+    assert written.get_best_spread(when, "HYPE") == BestSpread(
+        "kraken", "dydx", rates["dydx"] - rates["kraken"]
+    )
+    assert written.matrix("HYPE").row(by_predicate=pl.col("timestamp") == at(2026, 2, 1, 4), named=True) == {
         "timestamp": at(2026, 2, 1, 4),
         **rates,
     }
 
 
-def test_carry_is_the_settlements_after_entry_leg_by_leg(year):
-    paid = year.carry("BTC", "binance", "hyperliquid", at(2025, 10, 10, 16), at(2025, 10, 11))
+def test_carry_is_the_settlements_after_entry_leg_by_leg(written):
+    paid = written.carry("BTC", "binance", "hyperliquid", at(2025, 10, 10, 16), at(2025, 10, 11))
     expected = [(hour, "short") for hour in range(17, 24)] + [(0, "long"), (0, "short")]
     assert [(row["funding_time"].hour, row["leg"]) for row in paid.iter_rows(named=True)] == expected
     assert dict(paid.filter(leg="long").select("exchange", "cash").iter_rows()) == {"binance": -0.0001}
@@ -139,8 +146,8 @@ def test_a_year_of_carry_is_what_the_file_adds_up_to(year, shared):
     assert paid["cash"].sum() == pytest.approx(0.0465, abs=5e-5)
 
 
-def test_payments_are_after_the_start_and_up_to_the_end(year):
-    paid = year.get_funding_payments("binance", "BTC", at(2025, 10, 10, 8), at(2025, 10, 11))
+def test_payments_are_after_the_start_and_up_to_the_end(written):
+    paid = written.get_funding_payments("binance", "BTC", at(2025, 10, 10, 8), at(2025, 10, 11))
     assert paid["funding_time"].to_list() == [at(2025, 10, 10, 16), at(2025, 10, 11)]
     assert paid["funding_rate"].to_list() == [1.013e-05, 0.0001]
     assert paid["interval_hours"].to_list() == [8.0, 8.0]
@@ -163,6 +170,13 @@ def test_payment_times_are_distinct_and_in_order(year):
     assert times.len() == 1092 + 1686 - 843  # BTC each 8 h; HYPE each 4 h, every second one with BTC
     assert times.is_sorted()
     assert times[0] == at(2025, 3, 8, 16)
+
+
+def test_the_days_written_by_hand_are_days_of_the_real_year(shared):
+    columns = ["exchange", "base", "funding_time", "funding_rate", "interval_hours"]
+    written = days().select(columns)
+    assert written.join(seven_venues(shared), on=columns, how="anti").is_empty()
+    assert written.height == 32
 
 
 def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
