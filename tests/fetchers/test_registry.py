@@ -87,7 +87,10 @@ def test_the_example_package_passes_its_own_test(installed):
     [
         ("ruff", "check", "--isolated", "--line-length", "110", "--no-cache", "src", "tests"),
         ("ruff", "format", "--check", "--isolated", "--line-length", "110", "--no-cache", "src", "tests"),
-        ("pyrefly", "check", "--search-path", str(ROOT), "--search-path", "src"),
+        (
+            *("pyrefly", "check", "--python-interpreter-path", sys.executable),
+            *("--search-path", str(ROOT), "--search-path", "src"),
+        ),
     ],
     ids=lambda words: " ".join(words[:2]),
 )

@@ -11,6 +11,7 @@ from fundingdb.errors import BadCall, BadWindow, NoRowsWarning, UnknownName
 from fundingdb.lake import Lake
 from fundingdb.provider.provider import BestSpread, FundingRateBacktestDataProvider, Known
 from tests.paid_rows import T0, at, over, payment, rows
+from tests.provider.settlements import days
 from tests.real_data import seven_venues
 
 
@@ -24,10 +25,30 @@ def year(shared, tmp_path_factory) -> FundingRateBacktestDataProvider:
     return provider
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> FundingRateBacktestDataProvider:
+    """Days of a year written by hand, through the lake."""
+    warehouse = tmp_path_factory.mktemp("written")
+    october, february = ((when - T0) / timedelta(hours=1) for when in (at(2025, 10, 1, 8), at(2026, 2, 1, 8)))
+    lake = Lake(warehouse)
+    lake.upsert("funding", days())
+    lake.upsert(
+        "funding",
+        rows(
+            *(payment("binance", token, october, 0.0001, 8.0) for token in ("BTC", "ETH", "SOL")),
+            payment("bybit", "BTC", october, 0.0002, 8.0),
+            *(payment("okx", token, february, 0.0003, 8.0) for token in ("BTC", "ETH")),
+        ),
+    )
+    provider = FundingRateBacktestDataProvider(warehouse)
+    provider.load_data("2025-03-08", "2026-03-08")
+    return provider
+
+
 # ---- a real year
 
 
-def test_the_rate_known_is_the_last_settled_one_per_hour(year, subtests):
+def test_the_rate_known_is_the_last_settled_one_per_hour(written, subtests):
     for exchange, token, when, per_hour in [
         # binance pays 0.00001013 for the 8 h to 16:00 (stamped 16:00:00.014) and 0.0001 for those to midnight
         ("binance", "BTC", at(2025, 10, 10, 16), 0.00001013 / 8),
@@ -43,13 +64,13 @@ def test_the_rate_known_is_the_last_settled_one_per_hour(year, subtests):
         ("lighter", "BTC", at(2025, 12, 1, 20), -2.2500000000000005e-06),
     ]:
         with subtests.test(exchange=exchange, token=token, when=when, per_hour=per_hour):
-            assert year.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
-            assert year.get_funding_rate(when.timestamp(), exchange, token) == year.get_funding_rate(
+            assert written.get_funding_rate(when, exchange, token) == pytest.approx(per_hour, rel=1e-12)
+            assert written.get_funding_rate(when.timestamp(), exchange, token) == written.get_funding_rate(
                 when, exchange, token
             )
 
 
-def test_an_old_rate_is_no_rate(year, subtests):
+def test_an_old_rate_is_no_rate(written, subtests):
     for exchange, when, known in [
         # lighter's hole of 90 h: 2025-12-01 20:00 .. 2025-12-05 14:00; its rate counts for an hour
         ("lighter", at(2025, 12, 1, 20, 59, 59), True),
@@ -61,6 +82,14 @@ def test_an_old_rate_is_no_rate(year, subtests):
         ("kraken", at(2025, 11, 1, 15, 59), True),
         ("kraken", at(2025, 11, 1, 16), False),
         ("kraken", at(2025, 11, 1, 18), True),
+    ]:
+        with subtests.test(exchange=exchange, when=when, known=known):
+            assert (written.get_funding_rate(when, exchange, "BTC") is not None) == known
+            assert (written.funding_rates([when], exchange, "BTC")[0] is not None) == known
+
+
+def test_nothing_is_in_force_before_the_first_payment_and_an_interval_after_the_last(year, subtests):
+    for exchange, when, known in [
         # the file starts and ends here: before the first payment and 8 h after the last one nothing is known
         ("binance", at(2025, 3, 8, 15, 59), False),
         ("binance", at(2026, 3, 7, 15, 59), True),
@@ -72,35 +101,37 @@ def test_an_old_rate_is_no_rate(year, subtests):
             assert (year.funding_rates([when], exchange, "BTC")[0] is not None) == known
 
 
-def test_a_payment_keeps_its_own_interval(year):
-    found = year.get_funding(at(2025, 10, 10, 20), "binance", "BTC")
+def test_a_payment_keeps_its_own_interval(written):
+    found = written.get_funding(at(2025, 10, 10, 20), "binance", "BTC")
     assert found == Known("binance", "BTC", at(2025, 10, 10, 16), 8.0, 1.013e-05, 1.013e-05 / 8)
-    assert year.get_funding(at(2025, 12, 3), "lighter", "BTC") is None
+    assert written.get_funding(at(2025, 12, 3), "lighter", "BTC") is None
 
 
-def test_a_spread_of_unlike_intervals_is_per_hour_and_turns_its_sign_with_the_sides(year):
+def test_a_spread_of_unlike_intervals_is_per_hour_and_turns_its_sign_with_the_sides(written):
     when = at(2025, 10, 10, 21, 30)
-    spread = year.get_spread(when, "binance", "hyperliquid", "BTC")
+    spread = written.get_spread(when, "binance", "hyperliquid", "BTC")
     assert spread == pytest.approx(0.00010921059499999999 - 0.00001013 / 8, rel=1e-12)
-    assert year.get_spread(when, "hyperliquid", "binance", "BTC") == -spread
-    assert year.get_spread(at(2025, 12, 3), "binance", "lighter", "BTC") is None
+    assert written.get_spread(when, "hyperliquid", "binance", "BTC") == -spread
+    assert written.get_spread(at(2025, 12, 3), "binance", "lighter", "BTC") is None
 
 
-def test_the_best_spread_is_the_widest_of_all_pairs(year):
+def test_the_best_spread_is_the_widest_of_all_pairs(written):
     when = at(2026, 2, 1, 4, 30)
     rates = {
         "binance": 5e-05 / 4, "okx": 5e-05 / 4, "bybit": 9.352e-05 / 8, "dydx": 2.4875e-05,
         "hyperliquid": 1.2443276271186445e-05, "kraken": 8.900384722222e-06, "lighter": 1.1999999999999943e-05,
     }  # fmt: skip
-    assert year.get_best_spread(when, "HYPE") == BestSpread("kraken", "dydx", rates["dydx"] - rates["kraken"])
-    assert year.matrix("HYPE").row(by_predicate=pl.col("timestamp") == at(2026, 2, 1, 4), named=True) == {
+    assert written.get_best_spread(when, "HYPE") == BestSpread(
+        "kraken", "dydx", rates["dydx"] - rates["kraken"]
+    )
+    assert written.matrix("HYPE").row(by_predicate=pl.col("timestamp") == at(2026, 2, 1, 4), named=True) == {
         "timestamp": at(2026, 2, 1, 4),
         **rates,
     }
 
 
-def test_carry_is_the_settlements_after_entry_leg_by_leg(year):
-    paid = year.carry("BTC", "binance", "hyperliquid", at(2025, 10, 10, 16), at(2025, 10, 11))
+def test_carry_is_the_settlements_after_entry_leg_by_leg(written):
+    paid = written.carry("BTC", "binance", "hyperliquid", at(2025, 10, 10, 16), at(2025, 10, 11))
     expected = [(hour, "short") for hour in range(17, 24)] + [(0, "long"), (0, "short")]
     assert [(row["funding_time"].hour, row["leg"]) for row in paid.iter_rows(named=True)] == expected
     assert dict(paid.filter(leg="long").select("exchange", "cash").iter_rows()) == {"binance": -0.0001}
@@ -115,8 +146,8 @@ def test_a_year_of_carry_is_what_the_file_adds_up_to(year, shared):
     assert paid["cash"].sum() == pytest.approx(0.0465, abs=5e-5)
 
 
-def test_payments_are_after_the_start_and_up_to_the_end(year):
-    paid = year.get_funding_payments("binance", "BTC", at(2025, 10, 10, 8), at(2025, 10, 11))
+def test_payments_are_after_the_start_and_up_to_the_end(written):
+    paid = written.get_funding_payments("binance", "BTC", at(2025, 10, 10, 8), at(2025, 10, 11))
     assert paid["funding_time"].to_list() == [at(2025, 10, 10, 16), at(2025, 10, 11)]
     assert paid["funding_rate"].to_list() == [1.013e-05, 0.0001]
     assert paid["interval_hours"].to_list() == [8.0, 8.0]
@@ -141,6 +172,13 @@ def test_payment_times_are_distinct_and_in_order(year):
     assert times[0] == at(2025, 3, 8, 16)
 
 
+def test_the_days_written_by_hand_are_days_of_the_real_year(shared):
+    columns = ["exchange", "base", "funding_time", "funding_rate", "interval_hours"]
+    written = days().select(columns)
+    assert written.join(seven_venues(shared), on=columns, how="anti").is_empty()
+    assert written.height == 32
+
+
 def test_all_rows_come_back_as_they_are_in_the_file(year, shared):
     back = year.payments().select("exchange", "base", "funding_time", "funding_rate", "interval_hours")
     given = seven_venues(shared).select(back.columns).sort("exchange", "base", "funding_time")
@@ -162,15 +200,17 @@ def test_every_hour_of_the_year_is_what_the_view_says(year):
 # ---- instants
 
 
-def test_seconds_and_datetimes_of_any_zone_are_one_instant(year):
+def test_seconds_and_datetimes_of_any_zone_are_one_instant(written):
     when = at(2025, 10, 10, 21)
     forms = [when.timestamp(), int(when.timestamp()), when, when.astimezone(timezone(timedelta(hours=-5)))]
-    assert {year.get_funding_rate(form, "hyperliquid", "BTC") for form in forms} == {0.00010921059499999999}
+    assert {written.get_funding_rate(form, "hyperliquid", "BTC") for form in forms} == {
+        0.00010921059499999999
+    }
     for form in forms:
-        assert year.funding_rates([form], "hyperliquid", "BTC").to_list() == [0.00010921059499999999]
+        assert written.funding_rates([form], "hyperliquid", "BTC").to_list() == [0.00010921059499999999]
 
 
-def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
+def test_what_is_no_instant_of_the_span_is_refused(written, subtests):
     for when, told in [
         (1_760_130_000_000, "looks like milliseconds; Unix seconds are wanted"),
         (datetime(2025, 10, 10), "2025-10-10T00:00:00: naive datetime"),  # noqa: DTZ001 - the bad input
@@ -183,17 +223,17 @@ def test_what_is_no_instant_of_the_span_is_refused(year, subtests):
     ]:
         with subtests.test(when=when, told=told):
             for ask in (
-                lambda when=when: year.get_funding_rate(when, "binance", "BTC"),
-                lambda when=when: year.get_spread(when, "binance", "okx", "BTC"),
-                lambda when=when: year.get_best_spread(when, "BTC"),
-                lambda when=when: year.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
+                lambda when=when: written.get_funding_rate(when, "binance", "BTC"),
+                lambda when=when: written.get_spread(when, "binance", "okx", "BTC"),
+                lambda when=when: written.get_best_spread(when, "BTC"),
+                lambda when=when: written.get_funding_payments("binance", "BTC", when, at(2026, 1, 1)),
             ):
                 with pytest.raises(BadWindow) as caught:
                     ask()
                 assert told in str(caught.value)
 
 
-def test_the_first_bad_instant_of_many_is_named(year, subtests):
+def test_the_first_bad_instant_of_many_is_named(written, subtests):
     for when, told in [
         ([at(2025, 10, 10), at(2026, 10, 10)], "row 1: timestamp 2026-10-10T00:00:00"),
         ([1.76e9, 1.76e12], "row 1: timestamp 1760000000000.0: looks like milliseconds"),
@@ -206,39 +246,39 @@ def test_the_first_bad_instant_of_many_is_named(year, subtests):
     ]:
         with subtests.test(when=when, told=told):
             with pytest.raises(BadWindow) as caught:
-                year.funding_rates(when, "binance", "BTC")
+                written.funding_rates(when, "binance", "BTC")
             assert told in str(caught.value)
 
 
-def test_no_instants_give_no_rates(year):
-    assert year.funding_rates([], "binance", "BTC").to_list() == []
-    assert year.best_spreads([], "BTC").is_empty()
+def test_no_instants_give_no_rates(written):
+    assert written.funding_rates([], "binance", "BTC").to_list() == []
+    assert written.best_spreads([], "BTC").is_empty()
 
 
-def test_both_ends_of_the_span_can_be_asked_and_the_one_before_counts(year):
+def test_both_ends_of_the_span_can_be_asked_and_the_one_before_counts(written):
     late = over(rows(payment("a", "X", 0, 0.8, 8.0), payment("a", "X", 8, 0.1, 8.0)), T0 + timedelta(hours=3))
     assert late.get_funding_rate(T0 + timedelta(hours=3), "a", "X") == 0.1
     assert late.get_funding_rate(T0 + timedelta(days=10), "a", "X") is None
     assert late.get_data_summary()["payments"].to_list() == [1]
-    assert year.get_funding_rate(at(2025, 3, 8), "binance", "BTC") is None
+    assert written.get_funding_rate(at(2025, 3, 8), "binance", "BTC") is None
 
 
 # ---- names
 
 
-def test_an_unknown_exchange_or_token_is_told_with_near_ones(year):
+def test_an_unknown_exchange_or_token_is_told_with_near_ones(written):
     with pytest.raises(UnknownName, match="unknown exchange 'binanc': did you mean binance"):
-        year.get_funding_rate(1.76e9, "binanc", "BTC")
+        written.get_funding_rate(1.76e9, "binanc", "BTC")
     with pytest.raises(UnknownName, match="unknown token on binance 'HYP': did you mean HYPE"):
-        year.get_funding_rate(1.76e9, "binance", "HYP")
+        written.get_funding_rate(1.76e9, "binance", "HYP")
     with pytest.raises(UnknownName, match="unknown token 'btcc': did you mean BTC"):
-        year.get_best_spread(1.76e9, "btcc")
+        written.get_best_spread(1.76e9, "btcc")
     with pytest.raises(UnknownName, match="unknown exchange 'okex'"):
-        year.get_funding_payment_times("okex")
+        written.get_funding_payment_times("okex")
 
 
-def test_what_the_lake_does_not_have_cannot_be_loaded(year):
-    other = FundingRateBacktestDataProvider(year._warehouse)
+def test_what_the_lake_does_not_have_cannot_be_loaded(written):
+    other = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.raises(UnknownName, match="unknown exchange 'binanc': did you mean binance"):
         other.load_data("2025-10-01", "2025-10-02", exchanges=["okx", "binanc"])
     with pytest.raises(UnknownName, match="unknown token 'BTCC': did you mean BTC"):
@@ -255,8 +295,8 @@ def test_what_the_lake_does_not_have_cannot_be_loaded(year):
         other.get_funding_rate(1.76e9, "binance", "BTC")
 
 
-def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
-    some = FundingRateBacktestDataProvider(year._warehouse)
+def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(written):
+    some = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.warns(NoRowsWarning, match=r"2025-10-02 00:00Z is stored for okx: 'fundingdb coverage'"):
         loaded = some.load_data(
             "2025-10-01", "2025-10-02", exchanges=["binance", "okx"], tokens=["BTC", "ETH"]
@@ -269,8 +309,8 @@ def test_what_was_left_out_is_not_mistaken_for_unknown_or_for_nothing(year):
         some.get_funding_rate(at(2025, 10, 1, 9), "binance", "SOL")
 
 
-def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, tmp_path):
-    provider = FundingRateBacktestDataProvider(year._warehouse)
+def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(written, tmp_path):
+    provider = FundingRateBacktestDataProvider(written._warehouse)
     with pytest.warns(NoRowsWarning, match=r"no settlement from 2020-01-01 00:00Z .* at all for any market"):
         assert provider.load_data("2020-01-01", "2020-01-02")["payments"].sum() == 0
     typo = FundingRateBacktestDataProvider(tmp_path / "typo")
@@ -278,12 +318,12 @@ def test_a_span_before_the_first_settlement_warns_and_a_mistyped_path_too(year, 
         typo.load_data("2025-10-01", "2025-10-02")
 
 
-def test_a_spread_takes_two_exchanges(year):
-    for ask in (year.get_spread, year.spreads):
+def test_a_spread_takes_two_exchanges(written):
+    for ask in (written.get_spread, written.spreads):
         with pytest.raises(BadCall, match="okx against itself"):
             ask(1.76e9, "okx", "okx", "BTC")
     with pytest.raises(BadCall, match="okx against itself"):
-        year.carry("BTC", "okx", "okx", 1.76e9, 1.761e9)
+        written.carry("BTC", "okx", "okx", 1.76e9, 1.761e9)
 
 
 def test_an_empty_lake_knows_no_names(tmp_path):
