@@ -21,6 +21,9 @@ from fundingdb.errors import BadCall, BadWindow, UnknownName
 from fundingdb.schema import FUNDING, MARKETS
 from tests.backtest.backtest_reference import Reference
 
+# some lakes here are empty on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::fundingdb.errors.NoRowsWarning")
+
 T0 = datetime(2025, 1, 1, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATE = datetime(2099, 1, 1, tzinfo=UTC)

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,9 @@ from fundingdb.provider.pairs import best_pair
 from fundingdb.provider.provider import FundingRateBacktestDataProvider
 from fundingdb.window import Window
 from tests.paid_rows import HOUR, T0, payment, rows
+
+# some lakes here are empty on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::fundingdb.errors.NoRowsWarning")
 
 EXCHANGES, TOKENS, HOURS = "abc", "XY", 30
 STOP = T0 + HOURS * HOUR

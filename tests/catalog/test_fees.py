@@ -21,6 +21,9 @@ from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING, TABLES
 from tests.by_hand import HOUR, T0, paid
 
+# some lakes here are empty on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::fundingdb.errors.NoRowsWarning")
+
 HEAD = "exchange,tier,taker,maker,effective_at"
 
 

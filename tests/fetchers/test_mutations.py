@@ -12,8 +12,8 @@ import pytest
 
 from fundingdb.errors import FundingdbError
 from fundingdb.fetchers.contract import ResponseContext
+from fundingdb.fetchers.limits import BOUND, LIMITS, SPECIAL_BOUND
 from fundingdb.fetchers.testing.case import endpoints
-from fundingdb.ingest.steps import BOUND, LIMITS, SPECIAL_BOUND
 from tests.fetchers.test_contract import CASES
 
 SHORT, LONG = 20, 12_500  # damaged copies of each example

@@ -17,6 +17,9 @@ from tests.by_hand import paid
 from tests.real_data import seven_venues
 from tests.sql.test_views import in_memory
 
+# some lakes here are empty on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::fundingdb.errors.NoRowsWarning")
+
 HOUR_S = 3600
 PAIR = ("long_exchange", "long_symbol", "short_exchange", "short_symbol")
 

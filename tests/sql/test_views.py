@@ -18,6 +18,9 @@ from fundingdb.schema import FETCHES, FUNDING, MARKETS, TABLES
 from tests.by_hand import HOUR, T0, paid
 from tests.real_data import seven_venues
 
+# some lakes here are empty on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::fundingdb.errors.NoRowsWarning")
+
 VIEWS = {view.name: view for view in headers.views()}
 SELECTS = sorted(name for name, view in VIEWS.items() if view.kind == "view")
 RELATIONS = {
