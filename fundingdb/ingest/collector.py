@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import FundingdbError, RetryLater, UnknownName
+from fundingdb.errors import ClockWrong, FundingdbError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.ingest import guard, jobs, ledger
 from fundingdb.ingest.batch import Batch, CollectReport
@@ -74,20 +74,27 @@ class Collector:
         return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
     async def backfill(
-        self, fetchers: Sequence[Fetcher], window: Window, tokens: Sequence[str] | None = None
+        self,
+        fetchers: Sequence[Fetcher],
+        window: Window,
+        tokens: Sequence[str] | None = None,
+        *,
+        again: bool = False,
     ) -> CollectReport:
         """Fetch the settled rates of `tokens` (None: all markets) in `window` that the lake does not have yet.
 
+        again: request the whole window, whatever the ledger has.
         Failures of single markets or sources are in the report and in the ledger. Raises UnknownName for a token that no
         source lists, before any history is requested.
         """
         async with Batch(self.lake, self.now) as batch:
             listed = await self._list(fetchers, batch)
             chosen = select_markets({f.exchange: m for f, m in listed}, tokens)
-            wanted = [
-                (f, jobs.of_range(f, chosen[f.exchange], window, self._complete(f, batch), self.now()))
-                for f, _ in listed
-            ]
+            wanted = []
+            for f, _ in listed:
+                spared = self._state(f, batch).spared
+                todo = jobs.of_range(f, chosen[f.exchange], window, {} if again else spared, self.now())
+                wanted.append((f, todo))
             await asyncio.gather(*(self._work(f, todo, batch) for f, todo in wanted))
         return batch.report
 
@@ -112,6 +119,8 @@ class Collector:
         try:
             markets = await self.refresh_markets(fetcher) if fetcher.history else {}
             fetched = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
+        except ClockWrong:
+            raise
         except FundingdbError as error:
             batch.fail(attempt, error)
             return
@@ -129,7 +138,8 @@ class Collector:
             batch.fail(attempt, error)
             return
         trading = [m for m in chosen if m.status in {"active", "reduce_only"}]
-        todo = jobs.since_last_run(fetcher, trading, self._complete(fetcher, batch), self.now())
+        state = self._state(fetcher, batch)
+        todo = jobs.since_last_run(fetcher, trading, state.spared, state.begins, self.now())
         await self._work(fetcher, todo, batch)
 
     async def _list(
@@ -139,7 +149,7 @@ class Collector:
         results = await asyncio.gather(*(self.refresh_markets(f) for f in fetchers), return_exceptions=True)
         listed = []
         for fetcher, markets in zip(fetchers, results, strict=True):
-            if isinstance(markets, FundingdbError):
+            if isinstance(markets, FundingdbError) and not isinstance(markets, ClockWrong):
                 batch.fail(Attempt.of(fetcher, "*", "markets"), markets)
             elif isinstance(markets, BaseException):
                 raise markets
@@ -147,12 +157,16 @@ class Collector:
                 listed.append((fetcher, markets))
         return listed
 
-    def _complete(self, fetcher: Fetcher, batch: Batch) -> Mapping[str, Sequence[Window]]:
-        """By symbol the windows of a source that the ledger has as complete."""
+    def _state(self, fetcher: Fetcher, batch: Batch) -> _LedgerState:
+        """What the ledger has of the history of a source."""
         mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.source)
-        complete = ledger.covered(self.lake.scan("fetches").filter(mine).collect())
+        fetches = self.lake.scan("fetches").filter(mine).collect()
+        complete = ledger.covered(fetches)
         batch.healer.learn(fetcher.exchange, fetcher.source, complete)
-        return complete
+        spared = dict(complete)
+        for symbol, windows in ledger.resting(fetches, self.now()).items():
+            spared[symbol] = ledger.joined([*complete.get(symbol, ()), *windows])
+        return _LedgerState(spared, ledger.begins(fetches))
 
     async def _work(self, fetcher: Fetcher, todo: Jobs, batch: Batch) -> None:
         """Fetch all windows, with as many workers as the budget's concurrency allows."""
@@ -168,6 +182,8 @@ class Collector:
                 attempt = Attempt.of(fetcher, market.symbol, "history", window)
                 try:
                     fetched = await reader.history(market, window)
+                except ClockWrong:
+                    raise
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
                     batch.fail(attempt, error)
@@ -182,6 +198,14 @@ class Collector:
         await asyncio.gather(*(work() for _ in range(min(fetcher.budget.concurrent, state.total))))
         if state.done < state.total:
             batch.report.not_asked[fetcher.exchange] = state.total - state.done
+
+
+@dataclass(frozen=True, slots=True)
+class _LedgerState:
+    """By symbol: the windows that are not requested, and the start of the first window with a response."""
+
+    spared: Mapping[str, Sequence[Window]]
+    begins: Mapping[str, datetime]
 
 
 @dataclass(slots=True)

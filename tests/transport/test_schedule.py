@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from fundingdb.transport.schedule import Schedule, next_tick, run_rounds
 
@@ -80,3 +81,26 @@ def test_a_machine_that_wakes_after_the_end_runs_no_further_round():
 
     asyncio.run(run())
     assert begun == [at]
+
+
+def test_a_clock_set_back_or_forward_while_waiting_leaves_a_round_each_hour():
+    for jump in (timedelta(days=-1), timedelta(minutes=-30), timedelta(days=1)):
+        passed, offset, begun = [0.0], [timedelta(0)], []
+
+        def present(passed=passed, offset=offset):
+            return T0 + timedelta(seconds=passed[0]) + offset[0]
+
+        async def sleep(seconds, passed=passed, offset=offset, jump=jump):
+            passed[0] += seconds
+            if passed[0] > 3.5 * 3600:
+                offset[0] = jump
+
+        async def one(passed=passed, begun=begun):
+            begun.append(passed[0] / 3600)
+
+        async def run(one=one, present=present, sleep=sleep):
+            async for _ in run_rounds(one, Schedule(timedelta(hours=1), count=8), now=present, sleep=sleep):
+                pass
+
+        asyncio.run(run())
+        assert max(b - a for a, b in pairwise(begun)) <= 1.6
