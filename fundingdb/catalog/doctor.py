@@ -44,18 +44,16 @@ order by exchange, source, endpoint
 # Responses without rows of one day alarm only where other rows contradict them: payments beside, or of other markets.
 _HOLES = """
 with stored as (
-    select coverage.base, funding.exchange, funding.source, funding.symbol, min(funding_time) as first_time,
-        max(funding_time) as last_time
+    select base, exchange, symbol, min(funding_time) as first_time, max(funding_time) as last_time
     from funding
-    inner join coverage on coverage.exchange = funding.exchange and coverage.symbol = funding.symbol
-    group by coverage.base, funding.exchange, funding.source, funding.symbol
+    group by base, exchange, symbol
 ),
 spans as (
     select gaps.*, reason <> 'none unconfirmed' or place = 'between' or exists (
         select 1
         from stored
-        inner join coverage on coverage.base = stored.base
-        where coverage.exchange = gaps.exchange and coverage.symbol = gaps.symbol
+        inner join markets on markets.base = stored.base
+        where markets.exchange = gaps.exchange and markets.symbol = gaps.symbol
             and stored.first_time < gap_stop and stored.last_time >= gap_start
     ) as contradicted
     from gaps
