@@ -7,6 +7,7 @@ FundingdbError
 |-- BadCall             fix the call
 |   |-- UnknownName     exchange, token, symbol, table, endpoint, view; with near matches
 |   |-- BadWindow       dates that don't exist, reversed or future windows, a wrong unit of time
+|   |-- ClockWrong      the clock of this machine contradicts that of an exchange
 |   |-- MissingExtra    an optional package is not installed
 |   `-- BadPlugin       the fetcher of another package breaks the contract
 |-- BadData             fix the data
@@ -116,6 +117,10 @@ class UnknownName(BadCall):
 
 class BadWindow(BadCall):
     """An instant or a span of time that can't be requested."""
+
+
+class ClockWrong(BadCall):
+    """The clock of this machine is off by minutes from that of an exchange; set it right."""
 
 
 class MissingExtra(BadCall):

@@ -9,13 +9,14 @@
 -- column:    interval_hours | double                   | hours between the payments missing; null = unknown
 -- column:    missing        | bigint                   | regular payments missing; null where no interval is known
 -- column:    place          | varchar                  | before, between or after the settlements stored; all: none is stored
--- column:    reason         | varchar                  | has none (asked, and proven that the exchange has none), failed,
---                                                        not asked (asked nothing that is proven, and due), not due (the next
+-- column:    reason         | varchar                  | none confirmed (proven, or two UTC days without rows), none
+--                                                        unconfirmed (responses without rows, of one day), failed,
+--                                                        not asked (no response for it, and due), not due (the next
 --                                                        settlement, still to come)
 -- check:     gap_start < gap_stop
 -- check:     missing is null or missing > 0
--- check:     reason in ('has none', 'failed', 'not asked', 'not due')
--- why:       What is missing, and why: four different answers. From data and ledger together; a step of more than one and
+-- check:     reason in ('none confirmed', 'none unconfirmed', 'failed', 'not asked', 'not due')
+-- why:       What is missing, and why: five different reasons. From data and ledger together; a step of more than one and
 --            a half intervals is a hole. What was never asked and has no row is only in `coverage`.
 with paid as (
     select
@@ -28,7 +29,7 @@ with paid as (
 asked as (
     select
         exchange, symbol, epoch(window_start) as start, epoch(window_stop) as stop,
-        case when outcome = 'failed' then 1 else 0 end as failed
+        outcome, floor(epoch(asked_at) / 86400) as day
     from fetches
     where endpoint = 'history' and window_start < window_stop
 ),
@@ -118,7 +119,12 @@ pieces as (
 answered as (
     select
         pieces.exchange, pieces.symbol, pieces.place, pieces.start, pieces.every, pieces.cut, pieces.cut_stop,
-        min(asked.failed) as failed
+        case
+            when max(case when asked.outcome in ('rows', 'none') then 1 end) = 1 then 0
+            when count(distinct case when asked.outcome = 'empty' then asked.day end) > 1 then 0
+            when max(case when asked.outcome = 'empty' then 1 end) = 1 then 1
+            when max(case when asked.outcome = 'failed' then 1 end) = 1 then 2
+        end as state
     from pieces
     left join asked
         on asked.exchange = pieces.exchange and asked.symbol = pieces.symbol
@@ -128,7 +134,7 @@ answered as (
 ),
 gridded as (
     select
-        exchange, symbol, place, every, failed, start,
+        exchange, symbol, place, every, state, start,
         case
             when every is null then cut
             else start + ceil((cut - start) / every) * every
@@ -141,10 +147,10 @@ gridded as (
 ),
 marked as (
     select
-        exchange, symbol, place, every, failed, start, piece_start, piece_stop,
+        exchange, symbol, place, every, state, start, piece_start, piece_stop,
         case
-            when coalesce(failed, -1) is not distinct from
-                lag(coalesce(failed, -1)) over (partition by exchange, symbol, place, start order by piece_start) then 0
+            when coalesce(state, -1) is not distinct from
+                lag(coalesce(state, -1)) over (partition by exchange, symbol, place, start order by piece_start) then 0
             else 1
         end as turns
     from gridded
@@ -152,7 +158,7 @@ marked as (
 ),
 numbered as (
     select
-        exchange, symbol, place, every, failed, start, piece_start, piece_stop,
+        exchange, symbol, place, every, state, start, piece_start, piece_stop,
         sum(turns) over (
             partition by exchange, symbol, place, start order by piece_start
             rows between unbounded preceding and current row
@@ -162,10 +168,15 @@ numbered as (
 merged as (
     select
         exchange, symbol, place, every,
-        case when failed = 0 then 'has none' when failed = 1 then 'failed' else 'not asked' end as reason,
+        case
+            when state = 0 then 'none confirmed'
+            when state = 1 then 'none unconfirmed'
+            when state = 2 then 'failed'
+            else 'not asked'
+        end as reason,
         min(piece_start) as start, max(piece_stop) as stop
     from numbered
-    group by exchange, symbol, place, every, failed, start, run
+    group by exchange, symbol, place, every, state, start, run
     union all
     select
         exchange, symbol, 'after', last_step, 'not due',

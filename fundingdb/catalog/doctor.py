@@ -56,14 +56,30 @@ where outcome <> 'failed' and error <> ''
 order by exchange, source, endpoint
 """
 # What has merely come due since the last round is a matter of freshness.
+# Responses without rows of one day alarm only where other rows contradict them: payments beside, or of other markets.
 _HOLES = """
+with stored as (
+    select base, exchange, symbol, min(funding_time) as first_time, max(funding_time) as last_time
+    from funding
+    group by base, exchange, symbol
+),
+spans as (
+    select gaps.*, reason <> 'none unconfirmed' or place = 'between' or exists (
+        select 1
+        from stored
+        inner join markets on markets.base = stored.base
+        where markets.exchange = gaps.exchange and markets.symbol = gaps.symbol
+            and stored.first_time < gap_stop and stored.last_time >= gap_start
+    ) as contradicted
+    from gaps
+    where reason in ('failed', 'none confirmed', 'none unconfirmed') or (reason = 'not asked' and place <> 'after')
+)
 select
-    exchange, reason as subject, reason <> 'has none' as alarm,
+    exchange, reason as subject, reason <> 'none confirmed' and contradicted as alarm,
     count(*) || ' spans of ' || count(distinct symbol) || ' markets'
         || coalesce(', ' || sum(missing) || ' payments', '') as detail
-from gaps
-where reason in ('failed', 'has none') or (reason = 'not asked' and place <> 'after')
-group by exchange, reason
+from spans
+group by exchange, reason, contradicted
 order by alarm desc, exchange, reason
 """
 _RESTATEMENTS = """

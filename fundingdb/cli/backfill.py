@@ -29,6 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--until", metavar="DATE", help="up to this day or instant, UTC, exclusive (default: now)"
     )
+    parser.add_argument(
+        "--again", action="store_true", help="request the whole window anew, whatever the ledger has of it"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -54,7 +57,7 @@ def run(args: Namespace) -> int:
     async def work(bars: ProgressBars) -> CollectReport:
         async with Engine() as engine:
             collector = Collector(lake, args.warehouse, engine, on=bars.on)
-            return await collector.backfill(sources, span, tokens)
+            return await collector.backfill(sources, span, tokens, again=args.again)
 
     with ProgressBars() as bars:
         report = asyncio.run(work(bars))

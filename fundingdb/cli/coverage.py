@@ -17,8 +17,8 @@ where list_contains($exchanges, exchange)
 order by exchange, base, symbol
 """
 _SHORT = (
-    "exchange", "symbol", "first_time", "last_time", "payments", "expected", "ratio", "holes", "has_none", "failed",
-    "not_asked", "last_outcome", "answer",
+    "exchange", "symbol", "first_time", "last_time", "payments", "expected", "ratio", "holes", "has_none", "unconfirmed",
+    "failed", "not_asked", "last_outcome", "answer",
 )  # fmt: skip
 
 

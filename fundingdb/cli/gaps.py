@@ -28,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
     name_arguments(parser)
     parser.add_argument(
         "--reason",
-        choices=("has none", "failed", "not asked", "not due"),
+        choices=("none confirmed", "none unconfirmed", "failed", "not asked", "not due"),
         help="only gaps with this reason (default: all but 'not due')",
     )
 

@@ -134,6 +134,8 @@ class Batch:
         self._waiting.append((None, ledger.failed(attempt, error, self._now())))
 
     def _ledger_row(self, attempt: Attempt, fetched: Fetched) -> pl.DataFrame:
+        if attempt.window:
+            return ledger.walked(attempt, attempt.window, fetched, self._now())
         return ledger.succeeded(attempt, fetched.frame, ledger.Cost.of(fetched, self._now()))
 
     def _count(self, fetched: Fetched) -> None:

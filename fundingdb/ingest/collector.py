@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import FundingdbError, InternalError, RetryLater, UnknownName
+from fundingdb.errors import ClockWrong, FundingdbError, InternalError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.ingest import guard, jobs, ledger
 from fundingdb.ingest.batch import Batch, CollectReport
@@ -77,20 +77,27 @@ class Collector:
         return {row["symbol"]: market_of(row) for row in rows.iter_rows(named=True)}
 
     async def backfill(
-        self, fetchers: Sequence[Fetcher], window: Window, tokens: Sequence[str] | None = None
+        self,
+        fetchers: Sequence[Fetcher],
+        window: Window,
+        tokens: Sequence[str] | None = None,
+        *,
+        again: bool = False,
     ) -> CollectReport:
         """Fetch the settled rates of `tokens` (None: all markets) in `window` that the lake does not have yet.
 
+        again: request the whole window, whatever the ledger has.
         Failures of single markets or sources are in the report and in the ledger. Raises UnknownName for a token that no
         source lists, before any history is requested.
         """
         async with Batch(self.lake, self.now) as batch:
             listed = await self._list(fetchers, batch)
             chosen = select_markets({f.exchange: m for f, m in listed}, tokens)
-            wanted = [
-                (f, jobs.of_range(f, chosen[f.exchange], window, self._complete(f, batch), self.now()))
-                for f, _ in listed
-            ]
+            wanted = []
+            for f, _ in listed:
+                spared = self._state(f, batch).spared
+                todo = jobs.of_range(f, chosen[f.exchange], window, {} if again else spared, self.now())
+                wanted.append((f, todo))
             await asyncio.gather(*(self._work(f, todo, batch) for f, todo in wanted))
         return batch.report
 
@@ -116,6 +123,8 @@ class Collector:
             with own_faults(attempt):
                 markets = await self.refresh_markets(fetcher, batch) if fetcher.history else {}
                 fetched = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
+        except ClockWrong:
+            raise
         except FundingdbError as error:
             batch.fail(attempt, error)
             return
@@ -134,7 +143,8 @@ class Collector:
             return
         collected = {"active", "reduce_only"} if tokens is None else {"active", "reduce_only", "unknown"}
         trading = [m for m in chosen if m.status in collected]
-        todo = jobs.since_last_run(fetcher, trading, self._complete(fetcher, batch), self.now())
+        state = self._state(fetcher, batch)
+        todo = jobs.since_last_run(fetcher, trading, state.spared, state.begins, self.now())
         await self._work(fetcher, todo, batch)
 
     async def _list(
@@ -144,7 +154,7 @@ class Collector:
         results = await asyncio.gather(*(self._listed(f, batch) for f in fetchers), return_exceptions=True)
         listed = []
         for fetcher, markets in zip(fetchers, results, strict=True):
-            if isinstance(markets, FundingdbError):
+            if isinstance(markets, FundingdbError) and not isinstance(markets, ClockWrong):
                 batch.fail(Attempt.of(fetcher, "*", "markets"), markets)
             elif isinstance(markets, BaseException):
                 raise markets
@@ -156,12 +166,16 @@ class Collector:
         with own_faults(Attempt.of(fetcher, "*", "markets")):
             return await self.refresh_markets(fetcher, batch)
 
-    def _complete(self, fetcher: Fetcher, batch: Batch) -> Mapping[str, Sequence[Window]]:
-        """By symbol the windows of a source that the ledger has as complete."""
+    def _state(self, fetcher: Fetcher, batch: Batch) -> _LedgerState:
+        """What the ledger has of the history of a source."""
         mine = (pl.col("exchange") == fetcher.exchange) & (pl.col("source") == fetcher.source)
-        complete = ledger.covered(self.lake.scan("fetches").filter(mine).collect())
+        fetches = self.lake.scan("fetches").filter(mine).collect()
+        complete = ledger.covered(fetches)
         batch.healer.learn(fetcher.exchange, fetcher.source, complete)
-        return complete
+        spared = dict(complete)
+        for symbol, windows in ledger.resting(fetches, self.now()).items():
+            spared[symbol] = ledger.joined([*complete.get(symbol, ()), *windows])
+        return _LedgerState(spared, ledger.begins(fetches))
 
     async def _work(self, fetcher: Fetcher, todo: Jobs, batch: Batch) -> None:
         """Fetch all windows, with as many workers as the budget's concurrency allows."""
@@ -178,6 +192,8 @@ class Collector:
                 try:
                     with own_faults(attempt):
                         fetched = await reader.history(market, window)
+                except ClockWrong:
+                    raise
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
                     batch.fail(attempt, error)
@@ -205,6 +221,14 @@ def own_faults(attempt: Attempt) -> Iterator[None]:
         where = f"{attempt.exchange} {attempt.endpoint} {attempt.symbol}"
         problem = f"{where}: an error of fundingdb itself ({type(error).__name__}); its report is in warehouse/quarantine"
         raise InternalError(f"{problem}/{attempt.exchange}: please send it to the developers") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _LedgerState:
+    """By symbol: the windows that are not requested, and the start of the first window with a response."""
+
+    spared: Mapping[str, Sequence[Window]]
+    begins: Mapping[str, datetime]
 
 
 @dataclass(slots=True)

@@ -51,7 +51,9 @@ class Healer:
             self.learn(exchange, source, spans)
             mine |= {(exchange, source, symbol): windows for symbol, windows in spans.items()}
         open_ = set(rows.filter(pl.col("interval_hours").is_null()).select(MARKET).iter_rows())
-        between = pl.col("outcome").eq("empty") & pl.col("window_start").lt(pl.col("window_stop"))
+        between = pl.col("outcome").is_in(["empty", "none"]) & pl.col("window_start").lt(
+            pl.col("window_stop")
+        )
         joined = {
             m
             for m in walked.filter(between).select(MARKET).iter_rows()

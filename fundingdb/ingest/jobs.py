@@ -49,14 +49,18 @@ def of_range(
 
 
 def since_last_run(
-    fetcher: Fetcher, markets: Iterable[Market], complete: Mapping[str, Sequence[Window]], now: datetime
+    fetcher: Fetcher,
+    markets: Iterable[Market],
+    complete: Mapping[str, Sequence[Window]],
+    begins: Mapping[str, datetime],
+    now: datetime,
 ) -> Jobs:
-    """What has come due since the first complete window of each market, gaps included; one day for a market without any."""
+    """What has come due since the instant that `begins` has of each market, gaps included; one day for a market without."""
     jobs = Jobs()
     stop = ledger.due(now, fetcher.settle_delay)
     for market in markets:
         done = complete.get(market.symbol, ())
-        start = done[0].start if done else floor_hour(stop - ledger.LATE / 2)
+        start = begins.get(market.symbol, floor_hour(stop - ledger.LATE / 2))
         if start < stop:
             left = ledger.missing(Window(start, stop), done)
             jobs.walks += _walks(fetcher, market, left)

@@ -18,7 +18,7 @@ from fundingdb.ingest.ledger import Attempt
 from fundingdb.ingest.listing import select_markets, selects
 from fundingdb.ingest.quarantine import keep
 from fundingdb.schema import SNAPSHOTS
-from fundingdb.transport.schedule import Schedule, next_tick
+from fundingdb.transport.schedule import Schedule, next_tick, until
 from fundingdb.transport.stream import Feed, Frames, NewestRow
 
 if TYPE_CHECKING:
@@ -135,12 +135,11 @@ class Recorder:
         stop = now() + schedule.span if schedule.span is not None else None
         while True:
             tick = next_tick(now(), schedule.every)
-            until = tick if stop is None else min(tick, stop)
-            while (left := (until - now()).total_seconds()) > 0:
-                await self.sleep(min(left, 1.0))
+            end = tick if stop is None else min(tick, stop)
+            async for _ in until(end, schedule.every, now, self.sleep, pause=1.0):
                 if all(t.done() for t in tasks) or any(t.done() and t.exception() for t in tasks):
                     return False
-            if until != tick:
+            if end != tick:
                 return False
             await self._write(tick)
             done += 1

@@ -41,7 +41,7 @@ ASSET_CLASSES = ("crypto", "equity", "commodity", "fx", "index")
 INTERVAL_FROM = ("row", "declared", "observed", "unknown")
 RATE_TYPES = ("regular", "special")
 STATUSES = ("active", "reduce_only", "prelisted", "delisted", "inactive", "unknown")
-OUTCOMES = ("rows", "empty", "failed")
+OUTCOMES = ("rows", "none", "empty", "failed")
 HELD_STATES = ("held", "released", "dropped")
 
 _TEXT, _FLOAT, _INT = pl.String(), pl.Float64(), pl.Int64()
@@ -167,7 +167,9 @@ FETCHES = Table(
             TIME, "first instant requested, UTC; null where no window is requested", null=True
         ),
         "window_stop": Column(TIME, "end of the window, exclusive, UTC", null=True),
-        "outcome": Column(_TEXT, "rows, empty (the exchange has none) or failed", among=OUTCOMES),
+        "outcome": Column(
+            _TEXT, "rows, none (proven), empty (a response without rows) or failed", among=OUTCOMES
+        ),
         "rows": Column(_INT, "rows received in the window", counted=True),
         "pages": Column(_INT, "responses received", counted=True),
         "bytes": Column(_INT, "bytes received", counted=True),

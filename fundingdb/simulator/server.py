@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -311,6 +312,7 @@ class _Connection(asyncio.Protocol):
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}",
             f"Content-Type: {reply.content_type}",
             f"Content-Length: {promised}",
+            f"Date: {format_datetime(self._simulator.world.now(), usegmt=True)}",
             *(f"{key}: {value}" for key, value in reply.headers),
         ]
         transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -19,6 +21,7 @@ import msgspec
 from fundingdb.errors import (
     BadCall,
     BadPayload,
+    ClockWrong,
     FundingdbError,
     RateLimited,
     Refused,
@@ -38,17 +41,22 @@ if TYPE_CHECKING:
 USER_AGENT = f"fundingdb/{version()} (+https://pypi.org/project/fundingdb)"
 MAX_BODY = 256 * 2**20
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_CLOCK_WARN, _CLOCK_STOP = timedelta(seconds=30), timedelta(minutes=10)
 _WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The body of one successful response, when it was received (UTC), the seconds of its last try, and the number of tries."""
+    """The body of one successful response, when it was received (UTC), the seconds of its last try, and the number of tries.
+
+    server_time: the server's own clock, UTC, its `Date` header; None where there is none.
+    """
 
     body: bytes
     received_at: datetime
     seconds: float
     tries: int
+    server_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ class Engine:
         self._transport, self._env, self._timeouts = transport, env, timeouts
         self._clock, self._sleep, self._now, self._jitter, self._backoff = clock, sleep, now, jitter, backoff
         self._user_agent = user_agent
+        self._warned = False
         self._limiters: dict[str, Limiter] = {}
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
@@ -105,8 +114,8 @@ class Engine:
 
         Lost connections, time-outs, incomplete or HTML bodies, 5xx and 429 are tried again by `backoff`; a 429 pauses the
         whole scope. Raises Unreachable or RateLimited where `backoff` gives up; the error that `fetcher.refusal` finds in the
-        response; Refused for other 3xx and 4xx; BadPayload for a body above MAX_BODY; BadCall for a request that can't be
-        sent.
+        response; ClockWrong for a machine clock off by minutes; Refused for other 3xx and 4xx; BadPayload for a body above
+        MAX_BODY; BadCall for a request that can't be sent.
         """
         prepared = None if fetcher.call else self._prepare(fetcher, request)
         limiter = self._limiter(fetcher)
@@ -122,7 +131,9 @@ class Engine:
                     result = await self._try(fetcher, prepared, where)
                 received, seconds = self._now(), self._clock() - began
             if isinstance(result, _RawResponse):
-                return Response(result.body, received, seconds, tried)
+                server_time = _date(result.headers)
+                self._compare(server_time, result.headers, received, seconds, where)
+                return Response(result.body, received, seconds, tried, server_time)
             error, headers = result
             wait = retry_after(headers.get("retry-after"), received)
             if isinstance(error, RateLimited):
@@ -130,6 +141,28 @@ class Engine:
             if not isinstance(error, RetryLater) or self._backoff.gives_up(tried, wait):
                 raise _complete_text(error, where, tried, self._secrets(fetcher))
             await self._rest(limiter, error, wait, tried)
+
+    def _compare(
+        self,
+        stated: datetime | None,
+        headers: httpx.Headers,
+        received: datetime,
+        seconds: float,
+        where: str,
+    ) -> None:
+        """Compare this machine's clock with the server's; raises ClockWrong beyond _CLOCK_STOP."""
+        if stated is None:
+            return
+        age = headers.get("age", "")
+        off = received - stated - timedelta(seconds=int(age) if age.isdecimal() else 0)
+        if off > timedelta(0):  # the header is written before a long body is sent
+            off = max(timedelta(0), off - timedelta(seconds=seconds))
+        text = f"the clock of this machine is {abs(off)} {'ahead of' if off > timedelta(0) else 'behind'} that of {where}"
+        if abs(off) > _CLOCK_STOP:
+            raise ClockWrong(f"{text}; set the clock right (UTC), then repeat the call")
+        if abs(off) > _CLOCK_WARN and not self._warned:
+            self._warned = True
+            sys.stderr.write(f"warning: {text}; set it right, or new payments may be late\n")
 
     async def _try(
         self, fetcher: Fetcher, prepared: httpx.Request, where: str
@@ -278,6 +311,15 @@ def _by_status(where: str, raw: _RawResponse) -> FundingdbError:
             f"{where}: status {raw.status}: a redirect, which is not followed; has the address changed? See its datasheet"
         )
     return Refused(f"{where}: status {raw.status}: {_excerpt(raw)}")
+
+
+def _date(headers: httpx.Headers) -> datetime | None:
+    """The instant of the `Date` header, UTC; None where there is none that can be read."""
+    try:
+        at = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _base_for(fetcher: Fetcher, env: Mapping[str, str]) -> str:

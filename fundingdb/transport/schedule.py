@@ -28,6 +28,27 @@ def next_tick(at: datetime, every: timedelta) -> datetime:
     return _EPOCH + ((at - _EPOCH) // every + 1) * every
 
 
+async def until(
+    tick: datetime,
+    every: timedelta,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], Awaitable[object]],
+    *,
+    pause: float,
+) -> AsyncIterator[None]:
+    """Sleep until `tick`, yielding after each sleep of at most `pause` seconds, which notice a machine that was suspended.
+
+    The slept seconds count too: where the clock is set back meanwhile, the wait ends at the next tick of the clock as it
+    then is, so it is never longer than one `every` from there.
+    """
+    while (left := (tick - now()).total_seconds()) > 0:
+        if left > every.total_seconds():
+            tick = next_tick(now(), every)  # set back beyond a whole round
+            continue
+        await sleep(min(left, pause))
+        yield
+
+
 async def run_rounds(
     one: Callable[[], Awaitable[T]],
     schedule: Schedule,
@@ -52,12 +73,7 @@ async def run_rounds(
             return
         if stopped():
             return
-        while (left := tick - now()) > timedelta(0):
-            if left > schedule.every:  # the clock was set back: the next tick is that of the new time
-                tick = next_tick(now(), schedule.every)
-                continue
-            # short sleeps: a machine that was suspended wakes on the clock
-            await sleep(min(left.total_seconds(), 60.0))
+        async for _ in until(tick, schedule.every, now, sleep, pause=60.0):
             if stopped():
                 return
         if schedule.span is not None and now() >= begin + schedule.span:  # suspended beyond the end

@@ -42,6 +42,8 @@ class Fetched:
     """The rows of one call, and its cost: responses, bytes, seconds; `asked_at` is when the first response came, UTC.
 
     `left_out`: the rows of lists and current rates that could not be read in full.
+    server_time: the earliest clock in the responses, UTC; None where one has none. Of a walk also: step, the settlement
+    interval of the market; behind, whether a row older than the window came; blanks, the spans whose responses had no row.
     """
 
     frame: pl.DataFrame
@@ -50,9 +52,17 @@ class Fetched:
     seconds: float = 0.0
     asked_at: datetime | None = None
     left_out: list[LeftOut] = field(default_factory=list)
+    server_time: datetime | None = None
+    step: timedelta = timedelta(hours=1)
+    behind: bool = False
+    blanks: list[Window] = field(default_factory=list)
 
     def add(self, response: Response) -> None:
         """Count one response."""
+        clocks = (response.server_time,) if not self.pages else (self.server_time, response.server_time)
+        self.server_time = (
+            min((c for c in clocks if c is not None), default=None) if None not in clocks else None
+        )
         self.pages += 1
         self.bytes += len(response.body)
         self.seconds += response.seconds
@@ -70,29 +80,35 @@ class SourceReader:
     async def history(self, market: Market, window: Window) -> Fetched:
         """All FUNDING rows of `market` with funding_time in `window`, in order of time.
 
-        Empty means that the exchange has none there. Raises BadCall for a source without history, WalkNotProven,
-        BadPayload, and what the engine raises.
+        Empty: the responses had none there, which proves absence only where `behind`. Raises BadCall for a source without
+        history, WalkNotProven, BadPayload, and what the engine raises.
         """
         history = self.fetcher.history
         if history is None:
             raise BadCall(f"{self.fetcher.exchange} has no funding history; collect its snapshots instead")
-        fetched = Fetched(FUNDING.empty())
+        step = timedelta(hours=market.interval_hours or 1)
+        fetched = Fetched(FUNDING.empty(), step=step)
+        counts: dict[Window, int] = {}
         frames: list[pl.DataFrame] = []
-        pages = walk(history.paging, window, timedelta(hours=market.interval_hours or 1))
-        step = next(pages, None)
-        while step is not None:
-            request = history.request(market, *step)
+        pages = walk(history.paging, window, step)
+        page = next(pages, None)
+        while page is not None:
+            request = history.request(market, *page)
             rows, body = await self._rows(FUNDING, history.parse, request, fetched, market=market)
             frames.append(rows)
+            counts[page[0]] = counts.get(page[0], 0) + rows.height
             with translated_errors(self.fetcher.exchange, request.endpoint):
                 cursor = history.next_cursor(body) if history.next_cursor else None
             try:
-                step = pages.send(Page(rows["funding_time"].to_list(), cursor))
+                page = pages.send(Page(rows["funding_time"].to_list(), cursor))
             except StopIteration:
-                step = None
+                page = None
+        fetched.blanks = [span for span, count in counts.items() if not count]
         if frames:
             inside = pl.col("funding_time").is_between(window.start, window.stop, closed="left")
-            rows = pl.concat(frames).filter(inside)
+            every = pl.concat(frames)
+            fetched.behind = bool((every["funding_time"] < window.start).any())
+            rows = every.filter(inside)
             fetched.frame = rows.unique(list(FUNDING.key), keep="last", maintain_order=True).sort(
                 "funding_time"
             )

@@ -1,10 +1,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import polars as pl
 import pytest
 
-from fundingdb.errors import InternalError, UnknownName
+from fundingdb.errors import ClockWrong, InternalError, UnknownName
 from fundingdb.ingest import held
 from fundingdb.ingest.batch import Batch
 from fundingdb.lake import Lake
@@ -305,3 +306,56 @@ def test_an_error_of_our_own_fails_one_market_and_leaves_a_report_others_finish(
     kept = list((tmp_path / "quarantine/extended").glob("*.error.txt"))
     assert kept
     assert "KeyError" in kept[0].read_text()
+
+
+def silenced(request):
+    """Whether a request is for the history of a market."""
+    return b"fundingHistory" in request.content or request.url.path.rstrip("/").endswith(
+        ("/funding", "/fundings", "/fundingRate")
+    )
+
+
+class Silent(httpx.AsyncHTTPTransport):
+    """Answers requests for history without rows while `on`."""
+
+    on = True
+
+    async def handle_async_request(self, request):
+        response = await super().handle_async_request(request)
+        if not self.on or not silenced(request):
+            return response
+        body = b"[]"
+        if request.url.path.endswith("/fundings"):
+            body = b'{"code":200,"resolution":"1h","fundings":[]}'
+        elif request.url.path.rstrip("/").endswith("/funding"):
+            body = b'{"status":"OK","data":[],"pagination":{"cursor":0,"count":0}}'
+        await response.aread()
+        return httpx.Response(200, content=body, headers={"Date": response.headers["date"]})
+
+
+def test_every_hour_comes_after_an_exchange_answered_without_rows_for_a_while(tmp_path):
+    names = ("extended", "lighter", "hyperliquid", "binance")
+    with Simulator(world()) as simulator:
+
+        def run(*, on, again=False):
+            transport = Silent()
+            transport.on = on
+            work = lambda c: c.backfill(sources(*names), TEN_DAYS, ["BTC"], again=again)  # noqa: E731
+            return collect(simulator, tmp_path, work, transport=transport)
+
+        assert run(on=True).inserted == 0
+        assert run(on=False).failures == []
+        stored = payments(tmp_path)
+        assert set(stored["exchange"]) == set(names)
+        wrong = differing(tmp_path, simulator.world, TEN_DAYS.start, TEN_DAYS.stop)
+        rates = pl.col("funding_rate").ne_missing(pl.col("funding_rate_world"))
+        assert wrong.filter(rates).is_empty()  # the first row of an 8-hour market has no interval yet
+        repeat = run(on=False, again=True)
+        assert (repeat.inserted, repeat.unchanged) == (0, stored.height)
+
+
+def test_a_clock_ten_days_ahead_stops_the_run_and_nothing_is_written(tmp_path):
+    with Simulator(world()) as simulator, pytest.raises(ClockWrong, match="ahead of that of extended"):
+        backfill(simulator, tmp_path, "extended", tokens=["BTC"], now=NOW + timedelta(days=10))
+    assert Lake(tmp_path).scan("fetches").collect().is_empty()
+    assert payments(tmp_path).is_empty()

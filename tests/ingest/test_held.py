@@ -9,9 +9,10 @@ from fundingdb.catalog.doctor import examine
 from fundingdb.cli import main
 from fundingdb.ingest import held
 from fundingdb.ingest.guard import bounded
-from fundingdb.ingest.ledger import Attempt, Cost, succeeded
+from fundingdb.ingest.ledger import Attempt, walked
 from fundingdb.lake import Lake
 from fundingdb.schema import MARKETS, SNAPSHOTS
+from fundingdb.transport.walk import Fetched
 from fundingdb.window import HOUR, Window
 from tests.ingest.test_continuity import BASE, T0, calm, exchange, frame
 
@@ -224,7 +225,8 @@ def test_check_does_not_miss_rows_that_are_held_or_dropped(lake):
     rows = frame([1e-4, 0.2, 0.3], exchange="binance", hours=8.0)
     attempt = Attempt("binance", "BTC", "history", Window(T0, T0 + 17 * HOUR), "1", "binance")
     store(lake, rows)
-    lake.upsert("fetches", succeeded(attempt, rows, Cost(1, 1, 0.1, NOW)))
+    fetched = Fetched(rows, 1, 1, 0.1, asked_at=NOW, server_time=NOW)
+    lake.upsert("fetches", walked(attempt, attempt.window, fetched, NOW))
     assert lake.check().clean
     held.drop(lake, held.waiting(lake), NOW)
     assert lake.check().clean

@@ -19,10 +19,12 @@ from fundingdb.ingest import intervals
 from fundingdb.ingest.collector import Collector
 from fundingdb.ingest.healing import Healer
 from fundingdb.ingest.intervals import observed
-from fundingdb.ingest.ledger import Attempt, Cost, succeeded
+from fundingdb.ingest.ledger import Attempt
+from fundingdb.ingest.ledger import walked as ledger_rows
 from fundingdb.lake import Lake
 from fundingdb.schema import FUNDING
 from fundingdb.transport.http import Engine
+from fundingdb.transport.walk import Fetched
 from fundingdb.window import HOUR, Window
 from tests.real_data import binance_without_intervals
 
@@ -181,12 +183,17 @@ def test_without_holes_only_the_first_row_and_steps_between_rhythms_stay_null(wo
         assert not (at == 0 and hours)
 
 
+def proof(result):
+    """A walk that reached rows older than its window, with a server's clock long after it."""
+    return Fetched(result, 1, 1, 0.1, LEARNED, LEARNED, step=8 * HOUR, behind=True)
+
+
 def walked(lake, healer, paid, start, stop):
     """One walk of [start, stop) as the collector writes it: rows first, ledger second."""
     window = Window(T0 + start * HOUR, T0 + stop * HOUR)
     result = rows(*(at for at in paid if start <= at < stop))
     ask = Attempt.of(fetcher("binance"), "BTC", "history", window)
-    ledger = succeeded(ask, result, Cost(1, 1, 0.1, LEARNED))
+    ledger = ledger_rows(ask, window, proof(result), LEARNED)
     filled, hours = healer.healed(result, ledger)
     done, after = lake.upsert("funding", filled), lake.amend(hours)
     lake.upsert("fetches", ledger)
@@ -257,7 +264,7 @@ def test_a_lake_from_before_intervals_were_found_is_healed_from_its_own_rows(tmp
         result = rows(*(at for at in paid if start <= at < stop))
         lake.upsert("funding", result)
         ask = Attempt.of(fetcher("binance"), "BTC", "history", Window(T0 + start * HOUR, T0 + stop * HOUR))
-        lake.upsert("fetches", succeeded(ask, result, Cost(1, 1, 0.1, LEARNED)))
+        lake.upsert("fetches", ledger_rows(ask, ask.window, proof(result), LEARNED))
         filled += found(*(at for at in paid if start <= at < stop))
     assert lake.scan("funding").collect()["interval_hours"].null_count() == 12 + 5 + 20
     assert main(["check", "--heal", "--warehouse", str(tmp_path)]) == 0

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fundingdb.ingest import ledger
-from fundingdb.schema import FETCHES
+from fundingdb.schema import FETCHES, TIME
+from fundingdb.transport.walk import Fetched
 from fundingdb.window import HOUR, Window
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -81,3 +82,66 @@ def test_a_settlement_is_due_after_its_delay_and_not_before():
     delay = timedelta(minutes=2)
     assert ledger.due(T0 + timedelta(minutes=1), delay) == T0
     assert ledger.due(T0 + timedelta(minutes=2), delay) == T0 + HOUR
+
+
+DAY = 24 * 3600
+
+
+def test_an_empty_response_is_no_proof_until_another_utc_day_agrees():
+    once = [fetch("A", 0, 10, "empty"), fetch("A", 0, 10, "empty", at=7200)]
+    assert ledger.covered(table(*once)) == {}
+    twice = [*once, fetch("A", 4, 12, "empty", at=DAY)]
+    assert ledger.covered(table(*twice)) == {"A": [span(4, 10)]}
+
+
+def test_an_empty_window_is_requested_again_at_once_then_after_growing_pauses():
+    rows = [fetch("A", 0, 10, "empty")]
+    assert ledger.resting(table(*rows), T0) == {}
+    for at, hours_of_pause in enumerate((1, 2, 4, 8, 16, 24, 24), 1):
+        rows.append(fetch("A", 0, 10, "empty", at=at))
+        end = T0 + timedelta(seconds=at) + hours_of_pause * HOUR
+        assert ledger.resting(table(*rows), end - timedelta(seconds=1)) == {"A": [span(0, 10)]}
+        assert ledger.resting(table(*rows), end) == {}
+
+
+@given(st.lists(st.tuples(hours, st.integers(0, 5)), min_size=1, max_size=8, unique=True))
+def test_an_hour_is_covered_by_empty_responses_exactly_where_two_days_have_one(responses):
+    rows = [fetch("A", a, b, "empty", at=day * DAY + n) for n, ((a, b), day) in enumerate(responses)]
+    done = ledger.covered(table(*rows)).get("A", [])
+    result = {h for h in range(100) if any(w.start <= T0 + h * HOUR < w.stop for w in done)}
+    assert result == {h for h in range(100) if len({d for (a, b), d in responses if a <= h < b}) > 1}
+
+
+def fetched(*times: int, clock: int | None = 1000, **more) -> Fetched:
+    frame = pl.DataFrame({"funding_time": [T0 + h * HOUR for h in times]}, schema={"funding_time": TIME})
+    server_time = None if clock is None else T0 + clock * HOUR
+    return Fetched(frame, server_time=server_time, **more)
+
+
+def shown(window: Window, walk: Fetched) -> list[tuple[int, int, str]]:
+    spans = ledger.proven(window, walk.frame["funding_time"].to_list(), walk)
+    return [(int((w.start - T0) / HOUR), int((w.stop - T0) / HOUR), outcome) for w, outcome in spans]
+
+
+def test_a_walk_without_rows_proves_absence_only_with_an_older_row():
+    assert shown(span(0, 10), fetched()) == [(0, 10, "empty")]
+    assert shown(span(0, 10), fetched(behind=True)) == [(0, 10, "none")]
+
+
+def test_the_part_before_the_first_row_is_evidence_and_the_part_after_the_last_has_an_older_row():
+    assert shown(span(0, 10), fetched(4, 5)) == [(0, 4, "empty"), (4, 6, "rows"), (6, 10, "none")]
+
+
+def test_a_span_whose_own_response_had_no_row_is_evidence_even_between_rows():
+    walk = fetched(0, 1, 8, 9, blanks=[span(2, 8)])
+    assert shown(span(0, 10), walk) == [(0, 2, "rows"), (2, 8, "empty"), (8, 10, "rows")]
+
+
+def test_less_than_an_interval_beside_a_row_belongs_to_the_rows():
+    walk = fetched(7, 15, step=8 * HOUR, blanks=[span(16, 20)])
+    assert shown(span(0, 20), walk) == [(0, 20, "rows")]
+
+
+def test_without_the_clock_of_the_server_only_rows_prove():
+    assert shown(span(0, 10), fetched(0, 1, clock=None)) == [(0, 2, "rows")]
+    assert shown(span(0, 10), fetched(clock=None)) == []

@@ -353,7 +353,7 @@ def test_a_change_of_interval_is_told_across_an_unknown_payment(tmp_path):
     ]
 
 
-def test_gaps_have_four_different_reasons(tmp_path):
+def test_gaps_have_different_reasons(tmp_path):
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     last = int((now - T0) / HOUR)
     rows = [paid("a", h, 1e-5) for h in (*range(5), 8, 9, 20, last)]
@@ -364,8 +364,8 @@ def test_gaps_have_four_different_reasons(tmp_path):
         got = con.sql("from gaps where exchange = 'a' order by gap_start").pl()
         spans = [int((t - T0) / HOUR) for t in got["gap_start"]]
         assert list(zip(spans, got["missing"], got["place"], got["reason"], strict=True)) == [
-            (-2, 2, "before", "has none"),
-            (5, 1, "between", "has none"),
+            (-2, 2, "before", "none confirmed"),
+            (5, 1, "between", "none confirmed"),
             (6, 2, "between", "failed"),
             (10, 10, "between", "not asked"),
             (21, last - 21, "between", "not asked"),
@@ -374,9 +374,9 @@ def test_gaps_have_four_different_reasons(tmp_path):
         whole = con.sql(
             "select exchange, place, missing, reason from gaps where exchange in ('b', 'z') order by 1"
         ).fetchall()
-        assert whole == [("b", "all", None, "has none"), ("z", "all", None, "failed")]
+        assert whole == [("b", "all", None, "none unconfirmed"), ("z", "all", None, "failed")]
         answers = dict(con.sql("select exchange, answer from coverage").fetchall())
-        assert answers == {"a": "failed", "b": "has none", "z": "failed", "n": "not asked"}
+        assert answers == {"a": "failed", "b": "none unconfirmed", "z": "failed", "n": "not asked"}
         one = con.sql("from coverage where exchange = 'a'").pl().row(0, named=True)
         assert (one["payments"], one["has_none"], one["failed"], one["not_asked"]) == (
             9,
@@ -396,7 +396,7 @@ def test_what_has_come_due_and_was_not_asked_is_a_gap_and_a_delisted_market_has_
         got = con.sql(
             "select exchange, missing, reason from gaps where reason <> 'not due' order by 1"
         ).fetchall()
-    assert [(e, r) for e, _, r in got] == [("a", "not asked"), ("gone", "has none")]
+    assert [(e, r) for e, _, r in got] == [("a", "not asked"), ("gone", "none confirmed")]
     assert got[0][1] == int((datetime.now(UTC) - T0) / HOUR)
     assert got[1][1] == 2
 
