@@ -185,7 +185,7 @@ def test_without_holes_only_the_first_row_and_steps_between_rhythms_stay_null(wo
 
 def proof(result):
     """A walk that reached rows older than its window, with a server's clock long after it."""
-    return Fetched(result, 1, 1, 0.1, LEARNED, LEARNED, step=8 * HOUR, behind=True)
+    return Fetched(result, 1, 1, 0.1, asked_at=LEARNED, server_time=LEARNED, step=8 * HOUR, behind=True)
 
 
 def walked(lake, healer, paid, start, stop):

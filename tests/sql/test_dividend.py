@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -51,7 +52,9 @@ def answer(request):
         return httpx.Response(200, json=[{"symbol": "SPYUSDT", "fundingIntervalHours": 8}])
     p = dict(request.url.params)
     inside = [r for r in payments(exchange) if int(p["startTime"]) <= r["fundingTime"] <= int(p["endTime"])]
-    return httpx.Response(200, json=inside[: int(p["limit"])])
+    return httpx.Response(
+        200, json=inside[: int(p["limit"])], headers={"Date": format_datetime(NOW, usegmt=True)}
+    )
 
 
 @pytest.fixture(scope="module")
