@@ -95,8 +95,8 @@ class Collector:
             chosen = select_markets({f.exchange: m for f, m in listed}, tokens)
             wanted = []
             for f, _ in listed:
-                spared = self._state(f, batch).spared
-                todo = jobs.of_range(f, chosen[f.exchange], window, {} if again else spared, self.now())
+                complete = self._state(f, batch).complete
+                todo = jobs.of_range(f, chosen[f.exchange], window, {} if again else complete, self.now())
                 wanted.append((f, todo))
             await asyncio.gather(*(self._work(f, todo, batch) for f, todo in wanted))
         return batch.report
@@ -175,7 +175,7 @@ class Collector:
         spared = dict(complete)
         for symbol, windows in ledger.resting(fetches, self.now()).items():
             spared[symbol] = ledger.joined([*complete.get(symbol, ()), *windows])
-        return _LedgerState(spared, ledger.begins(fetches))
+        return _LedgerState(complete, spared, ledger.begins(fetches))
 
     async def _work(self, fetcher: Fetcher, todo: Jobs, batch: Batch) -> None:
         """Fetch all windows, with as many workers as the budget's concurrency allows."""
@@ -225,8 +225,9 @@ def own_faults(attempt: Attempt) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _LedgerState:
-    """By symbol: the windows that are not requested, and the start of the first window with a response."""
+    """By symbol: the complete windows, those that a round does not request, the start of the first window with a response."""
 
+    complete: Mapping[str, Sequence[Window]]
     spared: Mapping[str, Sequence[Window]]
     begins: Mapping[str, datetime]
 

@@ -185,7 +185,7 @@ def covered(fetches: pl.DataFrame) -> dict[str, list[Window]]:
 def resting(fetches: pl.DataFrame, now: datetime) -> dict[str, list[Window]]:
     """By symbol the windows with `empty` responses that are not requested again yet at `now`, merged and in order.
 
-    After the first `empty` response a window is requested at the next run, then after 1, 2, 4 ... and at most 24 hours.
+    After the first `empty` response a round requests a window again, then after 1, 2, 4 ... and at most 24 hours.
     """
     waits = {
         symbol: joined(
