@@ -5,6 +5,7 @@ import hashlib
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 
 import httpx
@@ -307,7 +308,12 @@ class Venue:
 
 def backfill(home, venue, window, fetchers=(USD_M,), env=None):
     async def work():
-        net = Engine(transport=httpx.MockTransport(venue), now=lambda: AT, jitter=lambda: 0.0, env=env or {})
+        def dated(request):
+            response = venue(request)
+            response.headers["Date"] = format_datetime(AT, usegmt=True)
+            return response
+
+        net = Engine(transport=httpx.MockTransport(dated), now=lambda: AT, jitter=lambda: 0.0, env=env or {})
         async with net as engine:
             return await Collector(Lake(home), home, engine, now=lambda: AT).backfill(fetchers, window)
 
