@@ -16,7 +16,7 @@ from fundingdb.fetchers.limits import BOUND, LIMITS, SPECIAL_BOUND
 from fundingdb.fetchers.testing.case import endpoints
 from tests.fetchers.test_contract import CASES
 
-SHORT, LONG = 20, 12_500  # damaged copies of each example
+SHORT, LONG = 20, 1_500  # damaged copies of each example
 VALUES = (
     *(
         None,
@@ -175,8 +175,8 @@ def damage_many(number):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_million_damaged_responses_are_refused_or_give_possible_rows():
+def test_a_hundred_thousand_damaged_responses_are_refused_or_give_possible_rows():
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         results = dict(zip(SOURCES, pool.map(damage_many, range(len(CASES))), strict=True))
-    assert sum(done for done, _ in results.values()) >= 1_000_000
+    assert sum(done for done, _ in results.values()) >= 100_000
     assert {source: wrong for source, (_, wrong) in results.items() if wrong} == {}
