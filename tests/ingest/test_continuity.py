@@ -328,6 +328,7 @@ def test_no_real_market_is_held_in_batches_of_thirty_days(series, request):
     assert batches >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "factor", [8, 1 / 8, 24, 1 / 24, 100, 1 / 100, 1095, 1 / 1095, -1], ids=lambda f: f"{f:.4g}"
 )
