@@ -21,6 +21,7 @@ def test_imports_keep_the_contracts():
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "line", "contract"),
     [

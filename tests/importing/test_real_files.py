@@ -15,6 +15,8 @@ from tests.conftest import SHARED
 from tests.importing.test_importing import at, known_by, one, saved
 from tests.real_data import hyperliquid_all, seven_venues
 
+pytestmark = pytest.mark.slow  # real files of ../shared
+
 if not SHARED.is_dir():
     pytest.skip("../shared (real series) is absent", allow_module_level=True)
 
