@@ -36,7 +36,8 @@ with newest as (
 )
 select
     exchange, source as subject, true as alarm,
-    count(*) || ' ' || endpoint || ' failed when last asked, the newest: ' || max_by(symbol || ': ' || error, asked_at) as detail
+    count(*) || ' ' || endpoint || ' failed at the newest request, the newest: '
+        || max_by(symbol || ': ' || error, asked_at) as detail
 from newest
 where outcome = 'failed'
 group by exchange, source, endpoint
@@ -188,7 +189,7 @@ def _withdrawn(home: Path) -> Iterator[HealthNote]:
     """A note on the files of each table that `check --repair` took out."""
     for table in sorted(p for p in home.iterdir() if p.is_dir()) if home.is_dir() else ():
         count = len([*table.rglob("*.json")])
-        detail = f"{count} files of the table were taken out by 'check --repair'; each has its span and reason in a .json file"
+        detail = f"{count} files of the table were withdrawn by 'check --repair'; each has its span and reason in a .json file"
         yield HealthNote("quarantine", "lake", table.name, alarm=False, detail=detail)
 
 

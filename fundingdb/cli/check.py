@@ -75,7 +75,7 @@ def _line(one: Finding, kind: str, *, as_json: bool) -> None:
 
 
 def _repaired(done: RepairReport) -> None:
-    """Print on stderr what was taken out and back, and the commands that fetch it again."""
+    """Print on stderr the files withdrawn, the windows marked as missing, and the commands that fetch them again."""
     import polars as pl
 
     for table, version in done.logs.items():
@@ -89,7 +89,7 @@ def _repaired(done: RepairReport) -> None:
         )
         kept = f"kept as {file.kept}" if file.kept else "there was no file to keep"
         sys.stderr.write(
-            f"taken out: {file.table}: {file.path}: {file.rows} rows {span}: {file.reason}; {kept}\n"
+            f"withdrawn: {file.table}: {file.path}: {file.rows} rows {span}: {file.reason}; {kept}\n"
         )
         if "source=import/" in file.path:
             sys.stderr.write("  imported rows come back only by 'fundingdb import' of their files\n")
@@ -99,7 +99,7 @@ def _repaired(done: RepairReport) -> None:
     for exchange, source, count, symbols, start, stop in sources.iter_rows():
         tokens = f"--tokens {','.join(symbols)}" if len(symbols) <= _SHOWN else "--all"
         sys.stderr.write(
-            f"taken back: {exchange} {source}: {count} windows of {len(symbols)} markets; fetch them again with\n"
+            f"missing: {exchange} {source}: {count} windows of {len(symbols)} markets; fetch them again with\n"
             f"  fundingdb backfill {exchange} {_source(exchange, source)}{tokens} "
             f"--since {start:%Y-%m-%dT%H:%MZ} --until {stop:%Y-%m-%dT%H:%MZ}\n"
         )

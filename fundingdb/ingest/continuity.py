@@ -186,7 +186,7 @@ def _spiked(found: pl.DataFrame) -> pl.DataFrame:
 def _together(
     found: pl.DataFrame, rows: pl.DataFrame, bases: pl.DataFrame, known: pl.DataFrame
 ) -> pl.DataFrame:
-    """Markets of an exchange whose new rows, taken together, repeat one multiple of their own base rates."""
+    """Markets of an exchange whose new rows as a whole repeat one multiple of their own base rates."""
     who = ["exchange", "source"]
     fresh = rows.filter(pl.col("_new") & (pl.col("value") != 0)).join(bases, on="_id")
     at_base = (pl.col("value") / pl.col("base") - 1).abs() < 1e-5

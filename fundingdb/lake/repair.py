@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawnFile:
-    """A file taken out of a table: rows by the log, first and last time of these, and its copy (None: the file was missing)."""
+    """A file withdrawn from a table: rows by the log, first and last time of these, and its copy (None: the file was missing)."""
 
     table: str
     path: str
@@ -41,7 +41,7 @@ class WithdrawnFile:
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """The result of a repair: the report before it, logs cut back, files taken out, rows of `fetches` taken back."""
+    """The result of a repair: the report before it, logs cut back, files withdrawn, rows of `fetches` marked as failed."""
 
     before: AuditReport
     logs: dict[str, int] = field(
@@ -54,7 +54,7 @@ class RepairReport:
 def repair(warehouse: Path, home: Path, logs: Mapping[str, Log], writer: Writer) -> RepairReport:
     """Take files whose rows are lost out of their tables, a copy of each into quarantine, and take back the ledger's windows.
 
-    A window is taken back as outcome `failed`, with the reason, so that it counts as missing. One commit a table. Raises
+    A window is marked as outcome `failed`, with the reason, so that it counts as missing. One commit a table. Raises
     LakeError (a copy can't be written: nothing of that table is changed) and LakeConflict.
     """
     before = audit(home, logs)
@@ -69,7 +69,7 @@ def repair(warehouse: Path, home: Path, logs: Mapping[str, Log], writer: Writer)
     promised = before.promised
     if promised.height:
         now = datetime.now(UTC)
-        error = f"its rows are no longer in the lake: taken back by 'check --repair' at {now:%Y-%m-%d %H:%M}Z"
+        error = f"its rows are no longer in the lake: marked as missing by 'check --repair' at {now:%Y-%m-%d %H:%M}Z"
         failed = promised.with_columns(outcome=pl.lit("failed"), error=pl.lit(error))
         writer.upsert(FETCHES, FETCHES.check(failed))
     return RepairReport(before, cut, withdrawn, promised)

@@ -108,7 +108,7 @@ def test_failures_and_holes(well):
     got = alarms(well)
     assert (got["failures"].exchange, got["failures"].detail) == (
         "venue",
-        "1 history failed when last asked, the newest: A: 503",
+        "1 history failed at the newest request, the newest: A: 503",
     )
     assert set(got) == {"failures"}
     rates, _ = series(9)

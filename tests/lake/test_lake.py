@@ -810,7 +810,7 @@ def test_verb_check_prints_findings_and_ends_with_1(lake, capsys):
     assert json.loads(capsys.readouterr().out)["problem"] == "the file is listed but does not exist"
     assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False, repair=True)) == 1
     err = capsys.readouterr().err
-    assert "taken out: funding" in err
+    assert "withdrawn: funding" in err
     assert "no table has a row" in err
     lake.upsert("funding", funding(hours=2))
     assert check.run(Namespace(warehouse=lake.warehouse, json=False, heal=False, repair=False)) == 0
