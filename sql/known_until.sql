@@ -5,6 +5,6 @@
 -- why:       First instant at which a settled rate no longer counts as known: the end of its own interval, or the next settlement,
 --            whichever is earlier; null where the interval is unknown. It counts from funding_time on.
 case
-    when next_time <= funding_time + round(interval_hours * 3600000000) * interval '1 microsecond' then next_time
-    else funding_time + round(interval_hours * 3600000000) * interval '1 microsecond'
+    when next_time <= funding_time + round(cast(interval_hours as double) * 3600000000) * interval '1 microsecond' then next_time
+    else funding_time + round(cast(interval_hours as double) * 3600000000) * interval '1 microsecond'
 end

@@ -30,18 +30,8 @@ GROUPS = {
     "try and learn": ("demo", "simulate", "parse", "help"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
-_READERS = {
-    "spreads",
-    "backtest",
-    "coverage",
-    "gaps",
-    "reconcile",
-    "doctor",
-    "sql",
-    "release",
-    "check",
-    "compact",
-}
+# they read an absent lake as an empty one, with a note; doctor and check refuse it
+_READERS = {"spreads", "backtest", "coverage", "gaps", "reconcile", "sql", "release", "compact"}
 _ABOUT = """\
 The funding rates of perpetual futures on your own machine: fetch them, keep
 them as Parquet, query them with SQL or Python. Rates are fractions of notional,

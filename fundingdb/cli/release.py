@@ -41,14 +41,17 @@ def run(args: Namespace) -> int:
 
     from fundingdb.catalog import catalog
     from fundingdb.cli.common.output import show
+    from fundingdb.cli.common.selection import exchanges
     from fundingdb.ingest import held
     from fundingdb.lake import Lake
 
-    lake = Lake(args.warehouse)
-    exchange = args.exchange and args.exchange.lower()
+    lake, exchange = Lake(args.warehouse), None
+    if args.exchange is not None:
+        with catalog.connect(args.warehouse, only=["funding"]) as con:
+            (exchange,) = exchanges(con, args.exchange)
     rows = held.waiting(lake, exchange, args.symbol, args.reason)
     if rows.is_empty():
-        _refuse_unmatched(args, held.waiting(lake))
+        _refuse_unmatched(exchange, args.symbol, args.reason, held.waiting(lake))
         sys.stderr.write(f"{args.warehouse}: nothing is held\n")
         return 0
     if not (args.let_in or args.drop):
@@ -87,7 +90,9 @@ def _listed(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _refuse_unmatched(args: Namespace, every: pl.DataFrame) -> None:
+def _refuse_unmatched(
+    exchange: str | None, symbols: list[str] | None, reasons: list[str] | None, every: pl.DataFrame
+) -> None:
     """Raise UnknownName for the first part of the selection that no held payment has; none where nothing is held."""
     from fundingdb.errors import BadCall, UnknownName
 
@@ -95,9 +100,9 @@ def _refuse_unmatched(args: Namespace, every: pl.DataFrame) -> None:
         return
     words = every["reason"].str.split(" ").list.first().unique().to_list()
     for kind, chosen, there in (
-        ("exchange", [args.exchange.lower()] if args.exchange else [], every["exchange"].unique().to_list()),
-        ("symbol", args.symbol or [], every["symbol"].unique().to_list()),
-        ("reason", args.reason or [], [*words, *every["reason"].unique()]),
+        ("exchange", [exchange] if exchange else [], every["exchange"].unique().to_list()),
+        ("symbol", symbols or [], every["symbol"].unique().to_list()),
+        ("reason", reasons or [], [*words, *every["reason"].unique()]),
     ):
         for name in chosen:
             if name not in there:

@@ -209,6 +209,12 @@ def test_a_selection_that_matches_nothing_is_refused(lake, capsys, options, text
     assert states(lake) == {"held": 1}
 
 
+def test_an_exchange_that_the_lake_does_not_have_is_refused_though_nothing_is_held(lake, capsys):
+    lake.upsert("funding", frame([1e-4], exchange="binance", hours=8.0))
+    assert main(["release", "binanc", "--warehouse", str(lake.warehouse)]) == 2
+    assert "did you mean binance?" in capsys.readouterr().err
+
+
 def test_doctor_has_one_alarm_for_a_whole_exchange_until_it_is_decided(lake):
     store(lake, exchange(lambda seed: calm(504, seed)))
     store(lake, exchange(lambda seed: [calm(1, seed + 1000)[0] * 24], start=504))

@@ -299,6 +299,13 @@ def test_a_rate_is_known_until_the_next_and_at_full_hours_not_beyond_its_interva
     assert [(u - T0) / HOUR for u in until] == [8, 16, 32]
 
 
+@pytest.mark.parametrize("hours", ["8", "8.0", "cast(8 as double)"])
+def test_known_until_takes_hours_as_they_are_typed_in_a_shell(hours):
+    call = f"known_until(timestamptz '2026-01-01 00:00:00+00', null, {hours})"
+    with catalog.connect(Path("/nowhere")) as con:
+        assert con.sql(f"select {call} as at").pl()["at"].item() == datetime(2026, 1, 1, 8, tzinfo=UTC)
+
+
 def test_a_payment_of_unknown_interval_ends_the_range_before_it_and_has_none():
     con = in_memory(
         [paid("a", 0, 1e-5, 8.0), paid("a", 3, 1e-5, None), paid("a", 5, 0.1, None, rate_type="special")]

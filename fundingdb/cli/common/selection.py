@@ -29,7 +29,8 @@ def exchanges(con: Connection, text: str | None) -> list[str]:
         r[0]
         for r in con.sql(
             "select exchange from funding union select exchange from markets "
-            "union select exchange from fetches union select exchange from snapshots order by exchange"
+            "union select exchange from fetches union select exchange from snapshots "
+            "union select exchange from held order by exchange"
         ).fetchall()
     ]
     if not known and text is None:
