@@ -118,8 +118,9 @@ def _short(rows: pl.DataFrame, source: Fetcher) -> pl.DataFrame:
 
 
 def _rows(source: Fetcher, endpoint: str, body: bytes, context: ResponseContext) -> pl.DataFrame:
-    from fundingdb.errors import BadCall, BadPayload, SchemaError
+    from fundingdb.errors import BadCall
     from fundingdb.fetchers.payload import translated_errors
+    from fundingdb.ingest import guard
     from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 
     if endpoint == "history":
@@ -130,11 +131,9 @@ def _rows(source: Fetcher, endpoint: str, body: bytes, context: ResponseContext)
         table, parse = SNAPSHOTS, source.current.parse
     else:
         table, parse = MARKETS, source.markets.parse
-    try:
-        with translated_errors(source.exchange, endpoint):
-            return table.check(parse(body, context))
-    except SchemaError as error:
-        raise BadPayload(source.exchange, endpoint, "(rows)", str(error)) from error
+    with translated_errors(source.exchange, endpoint):
+        rows = parse(body, context)
+    return guard.admitted(source, table, endpoint, rows)
 
 
 def _markets(source: Fetcher, file: str, context: ResponseContext) -> dict[str, Market]:

@@ -10,7 +10,7 @@ from fundingdb.errors import UnknownName
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from fundingdb.catalog.catalog import Connection
 
@@ -44,15 +44,17 @@ def bases(con: Connection, text: str | None) -> list[str] | None:
     if selection is None:
         return None
     rows = con.sql("select base, symbol from funding union select base, symbol from markets").fetchall()
-    known = {base.casefold(): base for base, _ in rows} | {symbol: base for base, symbol in rows}
+    known = {base: base for base, _ in rows} | {symbol: base for base, symbol in rows}
     return [known[_one("token", w, known, {base for base, _ in rows})] for w in selection]
 
 
-def _one(kind: str, word: str, known: Iterable[str], shown: Iterable[str]) -> str:
-    for form in (word, word.casefold()):
-        if form in known:
-            return form
-    raise UnknownName(kind, word, shown)
+def _one(kind: str, word: str, known: Collection[str], shown: Iterable[str]) -> str:
+    from fundingdb.fetchers.identity import matching
+
+    name = matching(word, known)
+    if name is None:
+        raise UnknownName(kind, word, shown)
+    return name
 
 
 def _picked(kind: str, selection: Sequence[str] | None, known: Sequence[str]) -> list[str]:
