@@ -46,7 +46,10 @@ def flip_bytes(home):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [delete, restore_older_log, flip_bytes])
+@pytest.mark.parametrize(
+    "damage",
+    [delete, *(pytest.param(one, marks=pytest.mark.slow) for one in (restore_older_log, flip_bytes))],
+)
 def test_repair_and_the_backfill_that_it_names_bring_every_row_back(simulator, filled, tmp_path, damage):
     home = tmp_path / "warehouse"
     shutil.copytree(filled, home)

@@ -312,7 +312,7 @@ def binance(shared):
     return binance_without_intervals(shared).sort("funding_time")
 
 
-@pytest.mark.parametrize("series", ["hyperliquid", "binance"])
+@pytest.mark.parametrize("series", [pytest.param("hyperliquid", marks=pytest.mark.slow), "binance"])
 def test_no_real_market_is_held_in_batches_of_thirty_days(series, request):
     rows = request.getfixturevalue(series)
     times = rows["funding_time"]

@@ -173,6 +173,7 @@ def real(shared, tmp_path_factory):
         yield con, payments.filter(pl.col("funding_time") >= datetime(2025, 11, 1, tzinfo=UTC))
 
 
+@pytest.mark.slow
 def test_the_real_series_give_the_same_rows_as_plain_python(real):
     con, payments = real
     con.register("recent", payments.to_arrow())
@@ -180,6 +181,7 @@ def test_the_real_series_give_the_same_rows_as_plain_python(real):
     assert compare(con, payments) > 5 * 24 * 120
 
 
+@pytest.mark.slow
 def test_the_demo_lake_gives_the_same_rows_as_plain_python(tmp_path):
     assert main(["demo", "--warehouse", str(tmp_path)]) == 0
     with catalog.connect(tmp_path / "demo") as con:

@@ -163,7 +163,7 @@ def world(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SELECTS)
-@pytest.mark.parametrize("lake", ["world", "real"])
+@pytest.mark.parametrize("lake", ["world", pytest.param("real", marks=pytest.mark.slow)])
 def test_a_view_is_what_its_header_says(request, lake, name):
     con, view = request.getfixturevalue(lake), VIEWS[name]
     described = con.sql(f"describe {name}").pl()
