@@ -1,13 +1,10 @@
 """OKX: worked examples by hand, recorded responses, paging, refusals."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fundingdb.errors import BadCall, BadPayload, SchemaError
 from fundingdb.fetchers.contract import Request, ResponseContext
@@ -16,7 +13,7 @@ from fundingdb.ingest.listing import market_of
 from fundingdb.schema import FUNDING, MARKETS, SNAPSHOTS
 from fundingdb.window import HOUR, Window, to_ms
 from tests.fetchers.okx.case import AT, BTC, RESPONSES, payment, response, serve, written
-from tests.fetchers.played import capped, played, text, whole
+from tests.fetchers.played import played, text, whole
 from tests.fetchers.walking import walked
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -238,21 +235,6 @@ def test_the_recorded_responses_are_read_as_those_written_here_and_a_week_is_eig
 
 def after_start(*hours):
     return [START + h * HOUR for h in hours]
-
-
-@given(
-    hours=st.lists(st.integers(0, 500), max_size=80, unique=True),
-    cap=st.sampled_from([5, 50, 100]),
-    ends=st.tuples(st.integers(-5, 200), st.integers(201, 510)),
-    step=st.sampled_from([1, 4, 8]),
-)
-@settings(max_examples=50)
-def test_a_walk_finds_every_payment_of_a_window_whatever_the_cap(hours, cap, ends, step):
-    window = Window(START + ends[0] * HOUR, START + ends[1] * HOUR)
-    due = after_start(*sorted(h for h in hours if ends[0] <= h < ends[1]))
-    venue, _ = played(serve, after_start(*hours), cap=cap)
-    rows = walked(capped(FETCHER, cap), replace(BTC, interval_hours=float(step)), venue, window)
-    assert rows["funding_time"].to_list() == due
 
 
 def test_ninety_days_of_eights_take_three_pages_and_what_is_forgotten_ends_the_walk():
