@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from fundingdb.catalog import catalog
-from fundingdb.errors import BadPayload, InternalError
+from fundingdb.errors import BadPayload, ClockWrong, InternalError
 from fundingdb.ingest import guard, held, ledger
 from fundingdb.ingest.healing import Healer
 from fundingdb.ingest.listing import reasons
@@ -125,7 +125,12 @@ class Batch:
             self.report.left_out.setdefault(source, []).extend(reasons(left_out))
 
     def fail(self, attempt: Attempt, error: FundingdbError) -> None:
-        """Take a failure: into the report, into the ledger, and a refused response or an internal error into quarantine."""
+        """Take a failure: into the report, into the ledger, and a refused response or an internal error into quarantine.
+
+        Raises ClockWrong: no market can be collected by a wrong clock, so the run ends.
+        """
+        if isinstance(error, ClockWrong):
+            raise error
         if isinstance(error, InternalError):
             keep_trace(self._lake.warehouse, attempt, error, self._now())
         self.report.failures.append(Failure(attempt.exchange, attempt.symbol, attempt.window, error))

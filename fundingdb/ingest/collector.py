@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fundingdb.errors import ClockWrong, FundingdbError, InternalError, RetryLater, UnknownName
+from fundingdb.errors import FundingdbError, InternalError, RetryLater, UnknownName
 from fundingdb.fetchers.registry import BUILT_IN
 from fundingdb.ingest import guard, jobs, ledger
 from fundingdb.ingest.batch import Batch, CollectReport
@@ -123,8 +123,6 @@ class Collector:
             with own_faults(attempt):
                 markets = await self.refresh_markets(fetcher, batch) if fetcher.history else {}
                 fetched = await SourceReader(fetcher, self.engine, guard.admitted).current(markets)
-        except ClockWrong:
-            raise
         except FundingdbError as error:
             batch.fail(attempt, error)
             return
@@ -154,7 +152,7 @@ class Collector:
         results = await asyncio.gather(*(self._listed(f, batch) for f in fetchers), return_exceptions=True)
         listed = []
         for fetcher, markets in zip(fetchers, results, strict=True):
-            if isinstance(markets, FundingdbError) and not isinstance(markets, ClockWrong):
+            if isinstance(markets, FundingdbError):
                 batch.fail(Attempt.of(fetcher, "*", "markets"), markets)
             elif isinstance(markets, BaseException):
                 raise markets
@@ -192,8 +190,6 @@ class Collector:
                 try:
                     with own_faults(attempt):
                         fetched = await reader.history(market, window)
-                except ClockWrong:
-                    raise
                 except FundingdbError as error:
                     state.silent += isinstance(error, RetryLater)
                     batch.fail(attempt, error)
